@@ -1,0 +1,324 @@
+//! Owns the field section: an ordered multimap of field lines whose names compare without case.
+//!
+//! The one idea: all names and values of one head lie in one byte arena, and a field line is four numbers into it.
+//!
+//! ```text
+//!   bytes:  GET /x HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n        (a received head, as it came)
+//!                              ^^^^  ^
+//!   lines:  [ name 17..21, value 23..24 ] [ name 26..32, value 34..37 ]
+//! ```
+//!
+//! The parser writes the numbers straight into `lines`; nothing is copied or allocated for each field, and a head that
+//! has served its request gives both vectors back for the next one.
+//!
+//! Spec: RFC 9110 5 (names 5.1, values 5.5, order 5.3, lists 5.6.1).
+//! Never: holds a value with CR, LF or NUL: such bytes would split the message (RFC 9110 5.5).
+//! Invariant: every line's ranges lie inside `bytes`, and its name is a non-empty token.
+
+use std::fmt;
+
+use crate::http::h1::grammar;
+
+/// Names of the fields that firstbyte itself reads or writes, in the case it writes them.
+pub mod name {
+    #![allow(missing_docs)]
+    pub const ACCEPT: &str = "Accept";
+    pub const ALLOW: &str = "Allow";
+    pub const CACHE_CONTROL: &str = "Cache-Control";
+    pub const CONNECTION: &str = "Connection";
+    pub const CONTENT_LENGTH: &str = "Content-Length";
+    pub const CONTENT_TYPE: &str = "Content-Type";
+    pub const DATE: &str = "Date";
+    pub const EXPECT: &str = "Expect";
+    pub const HOST: &str = "Host";
+    pub const LOCATION: &str = "Location";
+    pub const ORIGIN: &str = "Origin";
+    pub const RETRY_AFTER: &str = "Retry-After";
+    pub const SERVER: &str = "Server";
+    pub const TRAILER: &str = "Trailer";
+    pub const TRANSFER_ENCODING: &str = "Transfer-Encoding";
+    pub const UPGRADE: &str = "Upgrade";
+    pub const USER_AGENT: &str = "User-Agent";
+    pub const VARY: &str = "Vary";
+    pub const X_REQUEST_ID: &str = "X-Request-Id";
+}
+
+/// Why a field line was refused by [`Fields::append`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldError {
+    /// The name is empty or holds a byte that is no `tchar` (RFC 9110 5.1).
+    Name,
+    /// The value holds a control byte other than HTAB (RFC 9110 5.5).
+    Value,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FieldError::Name => "a field name must be a token (RFC 9110 5.1)",
+            FieldError::Value => "a field value must not hold control bytes (RFC 9110 5.5)",
+        })
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+/// The names that decide framing and connection handling. The parser recognises them once, so that no rule compares
+/// strings again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Known {
+    Other,
+    Host,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    Expect,
+    Upgrade,
+}
+
+impl Known {
+    /// The known name spelled by `name`, whatever its case.
+    #[inline]
+    pub(crate) fn of(name: &[u8]) -> Known {
+        let (spelling, known): (&[u8], Known) = match name.len() {
+            4 => (b"host", Known::Host),
+            6 => (b"expect", Known::Expect),
+            7 => (b"upgrade", Known::Upgrade),
+            10 => (b"connection", Known::Connection),
+            14 => (b"content-length", Known::ContentLength),
+            17 => (b"transfer-encoding", Known::TransferEncoding),
+            _ => return Known::Other,
+        };
+        if name.eq_ignore_ascii_case(spelling) { known } else { Known::Other }
+    }
+}
+
+/// Where one field line lies in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FieldLine {
+    pub(crate) name_start: u32,
+    pub(crate) value_start: u32,
+    pub(crate) value_len: u32,
+    pub(crate) name_len: u16,
+    pub(crate) known: Known,
+}
+
+impl FieldLine {
+    fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let start = self.name_start as usize;
+        &bytes[start..start + usize::from(self.name_len)]
+    }
+
+    fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let start = self.value_start as usize;
+        &bytes[start..start + self.value_len as usize]
+    }
+}
+
+/// An ordered multimap of field lines.
+#[derive(Clone, Default)]
+pub struct Fields {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lines: Vec<FieldLine>,
+}
+
+impl Fields {
+    /// An empty section. Allocates nothing.
+    pub const fn new() -> Fields {
+        Fields { bytes: Vec::new(), lines: Vec::new() }
+    }
+
+    /// The value of the first line called `name`.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        let named = |line: &&FieldLine| line.name(&self.bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.lines.iter().find(named).map(|line| line.value(&self.bytes))
+    }
+
+    /// The value of the first line called `name`, when it is UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The values of all lines called `name`, in the order received.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.lines
+            .iter()
+            .filter(move |line| line.name(&self.bytes).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|line| line.value(&self.bytes))
+    }
+
+    /// The members of a comma-separated list over all lines called `name` (RFC 9110 5.6.1), trimmed, empty ones left
+    /// out. Does not know quoted strings: use it for fields whose members are tokens.
+    pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.all(name).flat_map(split_list)
+    }
+
+    /// Whether a line called `name` is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All lines as name and value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lines.iter().map(|line| {
+            let name = std::str::from_utf8(line.name(&self.bytes)).unwrap_or("");
+            (name, line.value(&self.bytes))
+        })
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Adds a line at the end.
+    ///
+    /// # Errors
+    /// [`FieldError`] when the name is no token or the value holds a control byte: nothing is added then.
+    pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+        let value = value.as_ref();
+        check_name(name)?;
+        if !value.iter().all(|&byte| grammar::is_field_value(byte)) {
+            return Err(FieldError::Value);
+        }
+        self.push(name, value);
+        Ok(())
+    }
+
+    /// Replaces all lines called `name` by one.
+    ///
+    /// # Errors
+    /// As [`Fields::append`]: nothing is changed then.
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+        let before = self.lines.len();
+        self.append(name, value)?;
+        let added = self.lines.remove(before);
+        self.remove(name);
+        self.lines.push(added);
+        Ok(())
+    }
+
+    /// Adds a line at the end, each forbidden byte of the value replaced by a space (RFC 9110 5.5 allows a recipient
+    /// exactly this), so that a value from outside cannot split the message.
+    ///
+    /// # Panics
+    /// When `name` is no token: names come from the program, not from a peer.
+    pub fn append_escaped(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        assert!(check_name(name).is_ok(), "field name {name:?} is no token");
+        let start = self.bytes.len() + name.len();
+        self.push(name, value.as_ref());
+        for byte in &mut self.bytes[start..] {
+            if !grammar::is_field_value(*byte) {
+                *byte = b' ';
+            }
+        }
+    }
+
+    /// Removes all lines called `name` and says how many there were.
+    pub fn remove(&mut self, name: &str) -> usize {
+        let before = self.lines.len();
+        let bytes = &self.bytes;
+        self.lines.retain(|line| !line.name(bytes).eq_ignore_ascii_case(name.as_bytes()));
+        before - self.lines.len()
+    }
+
+    /// Forgets all lines and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+    }
+
+    /// The values of the lines that the parser recognised as `known`.
+    pub(crate) fn known(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter(move |line| line.known == known).map(|line| line.value(&self.bytes))
+    }
+
+    fn push(&mut self, name: &str, value: &[u8]) {
+        let name_start = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(value);
+        self.lines.push(FieldLine {
+            name_start: name_start as u32,
+            value_start: (name_start + name.len()) as u32,
+            value_len: value.len() as u32,
+            name_len: name.len() as u16,
+            known: Known::of(name.as_bytes()),
+        });
+    }
+}
+
+fn check_name(name: &str) -> Result<(), FieldError> {
+    let fits = !name.is_empty() && name.len() <= usize::from(u16::MAX);
+    if fits && name.bytes().all(grammar::is_token) { Ok(()) } else { Err(FieldError::Name) }
+}
+
+/// Splits a list value at its commas, drops white space around members and empty members (RFC 9110 5.6.1.2).
+pub(crate) fn split_list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Fields {
+        let mut fields = Fields::new();
+        for (name, value) in [("Host", "a"), ("Accept", "x, ,y"), ("accept", "z")] {
+            fields.append(name, value).expect("a valid line");
+        }
+        fields
+    }
+
+    #[test]
+    fn names_compare_without_case_and_order_is_kept() {
+        let fields = sample();
+        assert_eq!(fields.get("HOST"), Some(&b"a"[..]));
+        assert_eq!(fields.all("ACCEPT").collect::<Vec<_>>(), [&b"x, ,y"[..], b"z"]);
+        assert_eq!(fields.list("accept").collect::<Vec<_>>(), [&b"x"[..], b"y", b"z"]);
+        assert_eq!(fields.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["Host", "Accept", "accept"]);
+    }
+
+    #[test]
+    fn set_replaces_and_remove_counts() {
+        let mut fields = sample();
+        fields.set("Accept", "only").expect("valid");
+        assert_eq!(fields.all("accept").collect::<Vec<_>>(), [&b"only"[..]]);
+        assert_eq!(fields.remove("host"), 1);
+        assert_eq!(fields.len(), 1);
+    }
+
+    #[test]
+    fn response_splitting_is_refused_or_escaped() {
+        let mut fields = Fields::new();
+        for wrong in ["a\r\nSet-Cookie: x", "a\nb", "a\0b", "\x7f"] {
+            assert_eq!(fields.append("X", wrong), Err(FieldError::Value), "{wrong:?}");
+        }
+        for wrong in ["", "X Y", "X:", "X\r\n", "É"] {
+            assert_eq!(fields.append(wrong, "v"), Err(FieldError::Name), "{wrong:?}");
+        }
+        assert!(fields.is_empty());
+        fields.append_escaped("X", "a\r\nb");
+        assert_eq!(fields.get("X"), Some(&b"a  b"[..]));
+    }
+
+    #[test]
+    fn framing_names_are_recognised() {
+        let mut fields = Fields::new();
+        fields.append("CONTENT-length", "5").expect("valid");
+        fields.append("content-lengti", "6").expect("valid");
+        assert_eq!(fields.known(Known::ContentLength).collect::<Vec<_>>(), [&b"5"[..]]);
+    }
+}

@@ -1,0 +1,9 @@
+//! HTTP/1.1 as bytes (RFC 9112): no I/O, no async, no clock.
+//!
+//! [`grammar`] names the byte classes, [`head`] finds the start-line and the field lines, [`framing`] decides how long
+//! the content is, [`chunked`] takes it apart and puts it together.
+
+pub mod chunked;
+pub mod framing;
+pub mod grammar;
+pub mod head;

@@ -1,0 +1,3 @@
+//! firstbyte: an HTTP/1.1 server from the first byte up.
+
+pub mod http;
