@@ -69,13 +69,9 @@ macro_rules! catalogue {
     };
 }
 
-catalogue! {
-    BareLf "H1-LINE-001" BAD_REQUEST
-        "a line ends in a bare LF"
-        expected "each line of the head ends in CR LF"
-        section "RFC 9112 2.2"
-        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080   (or start the server with --lenient-lines)";
-}
+mod catalogue;
+
+pub use catalogue::{CATALOGUE, Fault};
 
 impl Fault {
     /// The row that describes this fault.
@@ -101,5 +97,60 @@ impl Fault {
     /// This fault at byte `at`.
     pub fn at(self, at: usize) -> ProtocolError {
         ProtocolError { fault: self, at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// The families in the order in which a request meets them.
+    const FAMILIES: &[&str] = &[
+        "H1-LINE",
+        "H1-TARGET",
+        "H1-VERSION",
+        "H1-HEAD",
+        "H1-HOST",
+        "H1-FRAME",
+        "H1-CHUNK",
+        "H1-EXPECT",
+        "H1-TIME",
+        "H1-CONTENT",
+        "HTTP-ROUTE",
+        "HTTP-INPUT",
+        "HTTP-SERVER",
+    ];
+
+    #[test]
+    fn every_fault_finds_its_own_row() {
+        for entry in CATALOGUE {
+            assert_eq!(entry.fault.entry().fault, entry.fault);
+            assert_eq!(entry.fault.at(7).at, 7);
+        }
+    }
+
+    #[test]
+    fn codes_are_unique_and_count_up_within_families_in_order() {
+        let mut expected = Vec::new();
+        for family in FAMILIES {
+            let rows =
+                CATALOGUE.iter().filter(|entry| entry.code.rsplit_once('-').is_some_and(|(of, _)| of == *family));
+            expected.extend((1..=rows.count()).map(|number| format!("{family}-{number:03}")));
+        }
+        assert_eq!(CATALOGUE.iter().map(|entry| entry.code).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn every_row_teaches() {
+        let mut titles = HashSet::new();
+        for entry in CATALOGUE {
+            assert!(titles.insert(entry.title), "{} repeats a title", entry.code);
+            assert!(entry.status.is_error(), "{}", entry.code);
+            assert!(!entry.expected.is_empty() && !entry.title.ends_with('.'), "{}", entry.code);
+            assert!(entry.section.starts_with("RFC "), "{}", entry.code);
+            let command = ["curl ", "printf '", "gzip ", "iconv "].iter().any(|start| entry.remedy.starts_with(start));
+            assert!(command && !entry.remedy.contains('\n'), "{}: {}", entry.code, entry.remedy);
+        }
     }
 }
