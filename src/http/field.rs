@@ -106,12 +106,12 @@ pub(crate) struct FieldLine {
 }
 
 impl FieldLine {
-    fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let start = self.name_start as usize;
         &bytes[start..start + usize::from(self.name_len)]
     }
 
-    fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let start = self.value_start as usize;
         &bytes[start..start + self.value_len as usize]
     }

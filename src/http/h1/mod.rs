@@ -4,6 +4,7 @@
 //! the content is, [`chunked`] takes it apart and puts it together.
 
 pub mod chunked;
+mod field_section;
 pub mod framing;
 pub mod grammar;
 pub mod head;

@@ -1,0 +1,190 @@
+//! Owns the parsing of a field section: the field lines of a head or of trailers, up to the empty line.
+//!
+//! The one idea: the parser can stop behind any byte and go on there. What it must remember between two calls is three
+//! numbers, so a section that trickles in costs the same as one that arrives at once.
+//!
+//! ```text
+//!   Accept: text/html\r\nHo            input ends here: the line in hand is kept as numbers
+//!                        ^ ^
+//!                     line scanned     colon: not yet seen
+//! ```
+//!
+//! Spec: RFC 9112 2.2, 5.1 and 5.2; RFC 9110 5.1 and 5.5. Stricter than they demand: a bare LF is refused unless asked
+//! for, a bare CR always, and a folded line is refused where a server may also unfold it.
+//! Never: reads a byte again that it has classified, allocates other than for `lines`, knows what a field means.
+//! Invariant: the first fault in byte order is the one reported, so the verdict is the same however the bytes arrive.
+//! Limits: `field_lines_max`, `lenient_lines`.
+
+use crate::http::field::{FieldLine, Known};
+use crate::http::h1::grammar;
+use crate::http::{Fault, Limits, ProtocolError};
+
+/// What one call of a parser came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All bytes are in order and the end is not among them.
+    NeedMore,
+    /// The end was found.
+    Done {
+        /// How many bytes of the input belong to what was parsed, the empty line at its end included.
+        len: usize,
+    },
+}
+
+/// Longest field name, in bytes: what a [`FieldLine`] can say.
+const NAME_BYTES_MAX: usize = u16::MAX as usize;
+
+/// Where a field section was left when the input ran out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FieldSectionParser {
+    /// First byte of the line in hand.
+    line: usize,
+    /// Its colon, once found.
+    colon: Option<usize>,
+    /// First byte not yet looked at.
+    scanned: usize,
+}
+
+impl FieldSectionParser {
+    /// A parser of the section whose first byte is `input[start]`.
+    pub(crate) fn starting_at(start: usize) -> FieldSectionParser {
+        FieldSectionParser { line: start, colon: None, scanned: start }
+    }
+
+    /// Parses what has arrived. `input` is what it was at the last call, and more.
+    #[inline]
+    pub(crate) fn parse(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+        lines: &mut Vec<FieldLine>,
+    ) -> Result<Progress, ProtocolError> {
+        let FieldSectionParser { mut line, mut colon, mut scanned } = *self;
+        loop {
+            let name_end = match colon {
+                Some(colon) => colon,
+                None => {
+                    let end = grammar::token_end(input, scanned);
+                    let is_name = input.get(end) == Some(&b':') && end > line && end - line <= NAME_BYTES_MAX;
+                    if !is_name || lines.len() >= limits.field_lines_max {
+                        return self.stop_in_name(input, limits, lines.len(), line, end);
+                    }
+                    scanned = end + 1;
+                    end
+                }
+            };
+            let value_end = grammar::field_value_end(input, scanned);
+            let next = match line_end(input, value_end, limits) {
+                Some(next) => next,
+                None => return self.stop_in_value(input, limits, line, name_end, value_end),
+            };
+            lines.push(field_line(input, line, name_end, value_end));
+            (line, colon, scanned) = (next, None, next);
+        }
+    }
+
+    /// No colon behind the name: the empty line, a fault, or no more bytes.
+    #[cold]
+    fn stop_in_name(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+        lines_before: usize,
+        line: usize,
+        end: usize,
+    ) -> Result<Progress, ProtocolError> {
+        let first = input.get(line).copied();
+        if !matches!(first, None | Some(b'\r' | b'\n')) && lines_before >= limits.field_lines_max {
+            return Err(Fault::TooManyFieldLines.at(line));
+        }
+        if end - line > NAME_BYTES_MAX {
+            return Err(Fault::HeadTooLarge.at(line + NAME_BYTES_MAX));
+        }
+        let empty = end == line;
+        match classify(input, end, limits) {
+            Stop::InputEnd => {
+                *self = FieldSectionParser { line, colon: None, scanned: end };
+                Ok(Progress::NeedMore)
+            }
+            Stop::LineEnd { next } if empty => Ok(Progress::Done { len: next }),
+            Stop::LineEnd { .. } => Err(Fault::MissingColon.at(end)),
+            Stop::Refused(error) => Err(error),
+            Stop::Byte(b' ' | b'\t') if empty && lines_before == 0 => Err(Fault::WhitespaceBeforeFirstField.at(end)),
+            Stop::Byte(b' ' | b'\t') if empty => Err(Fault::ObsFold.at(end)),
+            Stop::Byte(b' ' | b'\t') => Err(Fault::WhitespaceBeforeColon.at(end)),
+            Stop::Byte(b':') => Err(Fault::EmptyFieldName.at(end)),
+            Stop::Byte(_) => Err(Fault::FieldNameByte.at(end)),
+        }
+    }
+
+    /// No line end behind the value: a fault, or no more bytes.
+    #[cold]
+    fn stop_in_value(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+        line: usize,
+        colon: usize,
+        end: usize,
+    ) -> Result<Progress, ProtocolError> {
+        match classify(input, end, limits) {
+            Stop::Refused(error) => Err(error),
+            Stop::Byte(_) => Err(Fault::FieldValueByte.at(end)),
+            Stop::InputEnd | Stop::LineEnd { .. } => {
+                *self = FieldSectionParser { line, colon: Some(colon), scanned: end };
+                Ok(Progress::NeedMore)
+            }
+        }
+    }
+}
+
+/// Why a scan stopped at a byte.
+pub(crate) enum Stop {
+    /// There is no such byte yet, or a CR whose next byte is not there.
+    InputEnd,
+    /// A line ends here, and the next one begins at `next`.
+    LineEnd { next: usize },
+    /// A CR or LF that ends no line.
+    Refused(ProtocolError),
+    /// Any other byte.
+    Byte(u8),
+}
+
+/// Tells what stands at `at`.
+pub(crate) fn classify(input: &[u8], at: usize, limits: &Limits) -> Stop {
+    match (input.get(at), input.get(at + 1)) {
+        (None, _) | (Some(b'\r'), None) => Stop::InputEnd,
+        (Some(b'\r'), Some(b'\n')) => Stop::LineEnd { next: at + 2 },
+        // RFC 9112 2.2: a bare CR makes the element invalid. Read as a space it would hide a line from other readers.
+        (Some(b'\r'), Some(_)) => Stop::Refused(Fault::BareCr.at(at)),
+        (Some(b'\n'), _) if limits.lenient_lines => Stop::LineEnd { next: at + 1 },
+        (Some(b'\n'), _) => Stop::Refused(Fault::BareLf.at(at)),
+        (Some(&byte), _) => Stop::Byte(byte),
+    }
+}
+
+/// Where the next line begins when one ends at `at`.
+#[inline]
+pub(crate) fn line_end(input: &[u8], at: usize, limits: &Limits) -> Option<usize> {
+    match input.get(at..)? {
+        [b'\r', b'\n', ..] => Some(at + 2),
+        [b'\n', ..] if limits.lenient_lines => Some(at + 1),
+        _ => None,
+    }
+}
+
+/// The line whose name begins at `start`, trimmed of the white space around its value (RFC 9112 5.1).
+#[inline]
+fn field_line(input: &[u8], start: usize, colon: usize, end: usize) -> FieldLine {
+    let (name, value) = (&input[start..colon], &input[colon + 1..end]);
+    let leading = value.iter().take_while(|&&byte| grammar::is_white_space(byte)).count();
+    let trimmed = &value[leading..];
+    let trailing = trimmed.iter().rev().take_while(|&&byte| grammar::is_white_space(byte)).count();
+    FieldLine {
+        name_start: start as u32,
+        value_start: (colon + 1 + leading) as u32,
+        value_len: (trimmed.len() - trailing) as u32,
+        name_len: name.len() as u16,
+        known: Known::of(name),
+    }
+}
