@@ -1,0 +1,233 @@
+//! Owns the request-target: which of the four forms it has, and where its parts lie in the head.
+//!
+//! ```text
+//!   origin-form      /where?q=now                     GET, POST, …: the usual one
+//!   absolute-form    http://host:80/where?q=now       to a proxy; a server must accept it too
+//!   authority-form   host:443                         CONNECT, and only CONNECT
+//!   asterisk-form    *                                OPTIONS, and only OPTIONS
+//! ```
+//!
+//! The one idea: a path is put into one spelling before anything looks at it, so that a rule for `/admin` cannot be
+//! walked around by `/x/../admin` or `/%61dmin`. A path that has this spelling already is used where it lies.
+//!
+//! Spec: RFC 9112 3.2, RFC 3986 2 and 3, 5.2.4 (dot segments), 6.2.2 (normal form), RFC 9110 4.2. Stricter than they
+//! demand: a path that climbs above its root is refused (5.2.4 would clip it), so is a triplet that spells NUL.
+//! More lenient in one point: a query may hold the eight bytes that browsers leave raw ([`grammar::is_query`]).
+//! Never: decodes `%2F` (it would become a separator) or any other triplet that is not `unreserved`.
+//! Invariants: a path begins with `/` (or is `*`, or, for CONNECT, empty), has no dot segment, and is ASCII.
+
+use std::borrow::Cow;
+
+use crate::http::authority::{port, validate_authority};
+use crate::http::h1::grammar::{self, TripletFault};
+use crate::http::h1::head::Span;
+use crate::http::{Fault, Method, ProtocolError};
+
+/// The form of a request-target (RFC 9112 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A path and perhaps a query (3.2.1).
+    Origin,
+    /// A whole http or https URI (3.2.2). Its authority replaces the Host field.
+    Absolute,
+    /// A host and a port, for CONNECT (3.2.3).
+    Authority,
+    /// `*`, the server as a whole, for OPTIONS (3.2.4).
+    Asterisk,
+}
+
+/// A valid request-target, as places in the head that it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    form: Form,
+    raw: Span,
+    authority: Option<Span>,
+    path: Path,
+    query: Option<Span>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Path {
+    /// It is in normal form where it lies.
+    Received(Span),
+    /// Its normal form, where it came otherwise.
+    Normal(Box<str>),
+}
+
+impl Target {
+    /// Which form it has.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// All of it, as received. `head` is the head it was parsed from, here and below.
+    pub fn raw<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        self.raw.of(head)
+    }
+
+    /// The path in normal form: dot segments removed, triplets of unreserved bytes decoded, other triplets in upper
+    /// case. `*` in asterisk-form, empty in authority-form.
+    pub fn path<'a>(&'a self, head: &'a [u8]) -> &'a str {
+        match &self.path {
+            Path::Received(span) => std::str::from_utf8(span.of(head)).unwrap_or_default(),
+            Path::Normal(path) => path,
+        }
+    }
+
+    /// What stands behind the `?`, as received.
+    pub fn query<'a>(&self, head: &'a [u8]) -> Option<&'a [u8]> {
+        self.query.map(|span| span.of(head))
+    }
+
+    /// The host and port that the target names itself: in absolute-form and authority-form.
+    pub fn authority<'a>(&self, head: &'a [u8]) -> Option<&'a [u8]> {
+        self.authority.map(|span| span.of(head))
+    }
+}
+
+/// Parses the target at `span` in `head`, as [`crate::http::h1::head::HeadParser`] found it.
+///
+/// # Errors
+/// The first fault in byte order, at its offset in `head`.
+pub fn parse_target(method: Method, head: &[u8], span: Span) -> Result<Target, ProtocolError> {
+    match span.of(head) {
+        _ if method == Method::CONNECT => authority_form(head, span),
+        [b'/', ..] => with_path(Form::Origin, head, span, None, span.start),
+        b"*" if method == Method::OPTIONS => {
+            Ok(Target { form: Form::Asterisk, raw: span, authority: None, path: Path::Received(span), query: None })
+        }
+        b"*" => Err(Fault::AsteriskWithoutOptions.at(span.start as usize)),
+        _ => absolute_form(method, head, span),
+    }
+}
+
+/// Replaces each triplet by the byte it spells (RFC 3986 2.1). What is no triplet stays as it is; a target that was
+/// parsed has none such.
+pub fn percent_decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.contains(&b'%') {
+        return Cow::Borrowed(bytes);
+    }
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, ..] = rest {
+        let value = grammar::triplet_value(rest);
+        decoded.push(value.unwrap_or(*first));
+        rest = &rest[if value.is_some() { 3 } else { 1 }..];
+    }
+    Cow::Owned(decoded)
+}
+
+/// RFC 9112 3.2.3, and RFC 9110 9.3.6: an empty or invalid port must be refused.
+fn authority_form(head: &[u8], raw: Span) -> Result<Target, ProtocolError> {
+    let authority = raw.of(head);
+    let fault = |at: usize| Fault::ConnectWithoutAuthority.at(raw.start as usize + at);
+    validate_authority(authority).map_err(fault)?;
+    match port(authority) {
+        None | Some(0) => Err(fault(authority.len())),
+        Some(_) => {
+            let path = Path::Received(Span { start: raw.end, end: raw.end });
+            Ok(Target { form: Form::Authority, raw, authority: Some(raw), path, query: None })
+        }
+    }
+}
+
+/// RFC 9112 3.2.2: a server must accept it; RFC 9110 4.2: `scheme "://" authority path-abempty [ "?" query ]`.
+fn absolute_form(method: Method, head: &[u8], raw: Span) -> Result<Target, ProtocolError> {
+    let uri = raw.of(head);
+    let scheme_len = uri.windows(3).position(|window| window == b"://");
+    let Some(scheme_len) = scheme_len else { return Err(Fault::TargetForm.at(raw.start as usize)) };
+    let scheme = &uri[..scheme_len];
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return Err(Fault::UnknownScheme.at(raw.start as usize));
+    }
+    let start = scheme_len + 3;
+    let rest = &uri[start..];
+    let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let authority = Span { start: raw.start + start as u32, end: raw.start + (start + len) as u32 };
+    validate_authority(authority.of(head))
+        .map_err(|at| Fault::InvalidTargetAuthority.at(authority.start as usize + at))?;
+    let mut target = with_path(Form::Absolute, head, raw, Some(authority), authority.end)?;
+    if matches!(target.path, Path::Received(span) if span.start == span.end) {
+        // RFC 9110 4.2.3: an empty path is "/", but RFC 9112 3.2.4: with OPTIONS and no query it asks for "*".
+        let path = if method == Method::OPTIONS && target.query.is_none() { "*" } else { "/" };
+        target.path = Path::Normal(path.into());
+    }
+    Ok(target)
+}
+
+/// The target whose path begins at `start` and runs to the query or the end.
+fn with_path(form: Form, head: &[u8], raw: Span, authority: Option<Span>, start: u32) -> Result<Target, ProtocolError> {
+    let all = Span { start, end: raw.end };
+    let path_len = all.of(head).iter().position(|&byte| byte == b'?').unwrap_or((raw.end - start) as usize);
+    let path = Span { start, end: start + path_len as u32 };
+    let query = (path.end < raw.end).then_some(Span { start: path.end + 1, end: raw.end });
+    let path = parse_path(head, path)?;
+    if let Some(query) = query {
+        check_component(head, query, grammar::is_query)?;
+    }
+    Ok(Target { form, raw, authority, path, query })
+}
+
+/// RFC 3986 3.3. One look decides whether the path can stay as it lies.
+fn parse_path(head: &[u8], span: Span) -> Result<Path, ProtocolError> {
+    check_component(head, span, grammar::is_path)?;
+    let path = span.of(head);
+    let normal = !path.contains(&b'%') && !path.windows(2).any(|pair| pair == b"/.");
+    if normal { Ok(Path::Received(span)) } else { normalise(path, span.start as usize) }
+}
+
+/// Checks every byte of a component, then its triplets.
+fn check_component(head: &[u8], span: Span, allowed: fn(u8) -> bool) -> Result<(), ProtocolError> {
+    let bytes = span.of(head);
+    let wrong = bytes.iter().position(|&byte| !allowed(byte));
+    let triplets = grammar::check_triplets(&bytes[..wrong.unwrap_or(bytes.len())]);
+    match (triplets, wrong) {
+        (Err((at, TripletFault::NoHex)), _) => Err(Fault::BadPercentEncoding.at(span.start as usize + at)),
+        (Err((at, TripletFault::Nul)), _) => Err(Fault::EncodedNul.at(span.start as usize + at)),
+        (Ok(()), Some(at)) => Err(Fault::TargetByte.at(span.start as usize + at)),
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+/// RFC 3986 6.2.2: triplets in their normal spelling, then 5.2.4: dot segments removed. In this order, since `%2e` is
+/// a dot. `offset` is where the path lies in the head.
+fn normalise(path: &[u8], offset: usize) -> Result<Path, ProtocolError> {
+    let mut normal: Vec<u8> = Vec::with_capacity(path.len());
+    let mut at = 0;
+    let mut ends_in_dots = false;
+    for segment in path.split(|&byte| byte == b'/').skip(1) {
+        at += 1;
+        let before = normal.len();
+        normal.push(b'/');
+        push_normal_triplets(segment, &mut normal);
+        let dots = match &normal[before + 1..] {
+            b"." => Some(before),
+            b".." => {
+                let parent = normal[..before].iter().rposition(|&byte| byte == b'/');
+                Some(parent.ok_or(Fault::PathAboveRoot.at(offset + at))?)
+            }
+            _ => None,
+        };
+        normal.truncate(dots.unwrap_or(normal.len()));
+        ends_in_dots = dots.is_some();
+        at += segment.len();
+    }
+    if ends_in_dots {
+        normal.push(b'/');
+    }
+    Ok(Path::Normal(String::from_utf8_lossy(&normal).into()))
+}
+
+/// Appends `segment`, each triplet of an unreserved byte decoded and each other one in upper case.
+fn push_normal_triplets(segment: &[u8], normal: &mut Vec<u8>) {
+    let mut rest = segment;
+    while let [first, ..] = rest {
+        let value = grammar::triplet_value(rest);
+        match value {
+            Some(value) if grammar::is_unreserved(value) => normal.push(value),
+            Some(_) => normal.extend(rest[..3].iter().map(u8::to_ascii_uppercase)),
+            None => normal.push(*first),
+        }
+        rest = &rest[if value.is_some() { 3 } else { 1 }..];
+    }
+}
