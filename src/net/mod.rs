@@ -8,8 +8,12 @@
 //!
 //! Never: names `crate::http`. The layering test reads the `use` lines.
 
+pub mod context;
 pub mod memory;
+pub mod shutdown;
 pub mod transport;
 
+pub use context::{Context, Reason};
 pub use memory::{MemoryStream, duplex};
+pub use shutdown::{Phase, Shutdown};
 pub use transport::{ReadHalf, Transport, WriteHalf};
