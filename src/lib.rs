@@ -1,3 +1,4 @@
 //! firstbyte: an HTTP/1.1 server from the first byte up.
 
 pub mod http;
+pub mod net;

@@ -1,0 +1,19 @@
+//! Bytes and time: sockets, buffers, deadlines, cancellation, shutdown. Knows no HTTP.
+//!
+//! ```text
+//!  listener --TcpStream + Permit--> transport --halves--> (buffers, connection) --> the protocol driver
+//!                                   memory: the same halves without a kernel, for tests
+//!  shutdown: when to stop        context: who still wants the result, and until when
+//! ```
+//!
+//! Never: names `crate::http`. The layering test reads the `use` lines.
+
+pub mod context;
+pub mod memory;
+pub mod shutdown;
+pub mod transport;
+
+pub use context::{Context, Reason};
+pub use memory::{MemoryStream, duplex};
+pub use shutdown::{Phase, Shutdown};
+pub use transport::{ReadHalf, Transport, WriteHalf};
