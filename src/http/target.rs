@@ -231,3 +231,145 @@ fn push_normal_triplets(segment: &[u8], normal: &mut Vec<u8>) {
         rest = &rest[if value.is_some() { 3 } else { 1 }..];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses `raw` as it would lie behind `PUT ` in a head.
+    fn parse(method: Method, raw: &str) -> (String, Result<Target, ProtocolError>) {
+        let head = format!("PUT {raw} HTTP/1.1\r\n");
+        let target = parse_target(method, head.as_bytes(), Span::new(4, 4 + raw.len()));
+        (head, target)
+    }
+
+    fn check(raw: &str, path: &str, query: Option<&str>) {
+        let (head, target) = parse(Method::GET, raw);
+        let target = target.expect(raw);
+        assert_eq!(target.path(head.as_bytes()), path, "{raw}");
+        assert_eq!(target.query(head.as_bytes()), query.map(str::as_bytes), "{raw}");
+    }
+
+    fn refuse(method: Method, raw: &str, fault: Fault, at: usize) {
+        assert_eq!(parse(method, raw).1, Err(fault.at(4 + at)), "{raw}");
+    }
+
+    #[test]
+    fn a_path_gets_one_spelling() {
+        for (raw, path) in [
+            ("/", "/"),
+            ("//", "//"),
+            ("/a/b.c/.d/..e/f..", "/a/b.c/.d/..e/f.."),
+            ("/a/./b", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/a/b/..", "/a/"),
+            ("/a/b/../", "/a/"),
+            ("/.", "/"),
+            ("/a/.", "/a/"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/.%2e/b", "/b"),
+            ("/%61dmin", "/admin"),
+            ("/%7Euser", "/~user"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/a%2f..%2fb", "/a%2F..%2Fb"),
+            ("/a//../b", "/a/b"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/%2541", "/%2541"),
+        ] {
+            check(raw, path, None);
+        }
+    }
+
+    #[test]
+    fn a_query_stays_as_it_came() {
+        for (raw, path, query) in [
+            ("/?", "/", ""),
+            ("/a?b=c&d", "/a", "b=c&d"),
+            ("/a?b?c/../d", "/a", "b?c/../d"),
+            ("/a/../b?%61", "/b", "%61"),
+            ("/a?f[x]={1|2}^`\\", "/a", "f[x]={1|2}^`\\"),
+        ] {
+            check(raw, path, Some(query));
+        }
+    }
+
+    #[test]
+    fn the_four_forms_are_told_apart() {
+        for (method, raw, form, authority, path) in [
+            (Method::GET, "/x", Form::Origin, None, "/x"),
+            (Method::GET, "http://a:80/x?y", Form::Absolute, Some("a:80"), "/x"),
+            (Method::GET, "HTTPS://[::1]", Form::Absolute, Some("[::1]"), "/"),
+            (Method::GET, "http://a?q", Form::Absolute, Some("a"), "/"),
+            (Method::OPTIONS, "http://a", Form::Absolute, Some("a"), "*"),
+            (Method::OPTIONS, "http://a/", Form::Absolute, Some("a"), "/"),
+            (Method::OPTIONS, "*", Form::Asterisk, None, "*"),
+            (Method::CONNECT, "a:443", Form::Authority, Some("a:443"), ""),
+            (Method::CONNECT, "[::1]:443", Form::Authority, Some("[::1]:443"), ""),
+        ] {
+            let (head, target) = parse(method, raw);
+            let target = target.expect(raw);
+            let head = head.as_bytes();
+            assert_eq!((target.form(), target.path(head)), (form, path), "{raw}");
+            assert_eq!(target.authority(head), authority.map(str::as_bytes), "{raw}");
+            assert_eq!(target.raw(head), raw.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_form_needs_its_method() {
+        refuse(Method::GET, "*", Fault::AsteriskWithoutOptions, 0);
+        refuse(Method::OPTIONS, "*a", Fault::TargetForm, 0);
+        for raw in ["a:80", "a", "?q", "a/b", ":", "mailto:a"] {
+            refuse(Method::GET, raw, Fault::TargetForm, 0);
+        }
+        for (raw, at) in [("/", 0), ("a", 1), ("a:", 2), ("a:0", 3), ("a:65536", 6), ("u@a:80", 1), ("http://a:80", 5)]
+        {
+            refuse(Method::CONNECT, raw, Fault::ConnectWithoutAuthority, at);
+        }
+    }
+
+    #[test]
+    fn what_hides_another_target_is_refused() {
+        for (raw, fault, at) in [
+            ("/..", Fault::PathAboveRoot, 1),
+            ("/a/../..", Fault::PathAboveRoot, 6),
+            ("/%2e%2e/etc", Fault::PathAboveRoot, 1),
+            ("/./../a", Fault::PathAboveRoot, 3),
+            ("/a%00b", Fault::EncodedNul, 2),
+            ("/a?b=%00", Fault::EncodedNul, 5),
+            ("/a%zz", Fault::BadPercentEncoding, 2),
+            ("/100%", Fault::BadPercentEncoding, 4),
+            ("/a?100%", Fault::BadPercentEncoding, 6),
+            ("/a%2|", Fault::BadPercentEncoding, 2),
+            ("/a|b", Fault::TargetByte, 2),
+            ("/a\\..\\b", Fault::TargetByte, 2),
+            ("/[id]", Fault::TargetByte, 1),
+            ("ftp://a/", Fault::UnknownScheme, 0),
+            ("javascript://a/", Fault::UnknownScheme, 0),
+            ("http:///a", Fault::InvalidTargetAuthority, 7),
+            ("http://user@a/", Fault::InvalidTargetAuthority, 11),
+            ("http://a:b/", Fault::InvalidTargetAuthority, 9),
+            ("http://a,b/", Fault::InvalidTargetAuthority, 8),
+            ("http://a\\@b/", Fault::InvalidTargetAuthority, 8),
+            ("http://a/../b", Fault::PathAboveRoot, 9),
+        ] {
+            refuse(Method::GET, raw, fault, at);
+        }
+    }
+
+    #[test]
+    fn a_plain_path_is_used_where_it_lies() {
+        let (head, target) = parse(Method::GET, "/users/42?x=%20");
+        let target = target.expect("valid");
+        assert!(std::ptr::eq(target.path(head.as_bytes()).as_bytes(), &head.as_bytes()[4..13]));
+    }
+
+    #[test]
+    fn triplets_are_decoded_once() {
+        for (encoded, decoded) in
+            [("plain", "plain"), ("a%20b", "a b"), ("%2541", "%41"), ("%2F", "/"), ("50%", "50%"), ("%C3%A9", "é")]
+        {
+            assert_eq!(percent_decode(encoded.as_bytes()), decoded.as_bytes(), "{encoded}");
+        }
+    }
+}

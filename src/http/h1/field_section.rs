@@ -13,7 +13,7 @@
 //! for, a bare CR always, and a folded line is refused where a server may also unfold it.
 //! Never: reads a byte again that it has classified, allocates other than for `lines`, knows what a field means.
 //! Invariant: the first fault in byte order is the one reported, so the verdict is the same however the bytes arrive.
-//! Limits: `field_lines_max`, `lenient_lines`.
+//! Limits: `field_lines_max`; in heads `lenient_lines`.
 
 use crate::http::field::{FieldLine, Known};
 use crate::http::h1::grammar;
@@ -33,6 +33,26 @@ pub enum Progress {
 
 /// Longest field name, in bytes: what a [`FieldLine`] can say.
 const NAME_BYTES_MAX: usize = u16::MAX as usize;
+
+/// The rules that differ between the section of a head and that of trailers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineRules {
+    /// Whether a bare LF ends a line.
+    lenient: bool,
+    /// Most field lines.
+    lines_max: usize,
+}
+
+impl LineRules {
+    pub(crate) fn of_head(limits: &Limits) -> LineRules {
+        LineRules { lenient: limits.lenient_lines, lines_max: limits.field_lines_max }
+    }
+
+    /// Chunked content is strict: trailers are the last place where two readers may differ about an end.
+    pub(crate) fn of_trailers(limits: &Limits) -> LineRules {
+        LineRules { lenient: false, lines_max: limits.field_lines_max }
+    }
+}
 
 /// Where a field section was left when the input ran out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +76,7 @@ impl FieldSectionParser {
     pub(crate) fn parse(
         &mut self,
         input: &[u8],
-        limits: &Limits,
+        rules: LineRules,
         lines: &mut Vec<FieldLine>,
     ) -> Result<Progress, ProtocolError> {
         let FieldSectionParser { mut line, mut colon, mut scanned } = *self;
@@ -66,17 +86,17 @@ impl FieldSectionParser {
                 None => {
                     let end = grammar::token_end(input, scanned);
                     let is_name = input.get(end) == Some(&b':') && end > line && end - line <= NAME_BYTES_MAX;
-                    if !is_name || lines.len() >= limits.field_lines_max {
-                        return self.stop_in_name(input, limits, lines.len(), line, end);
+                    if !is_name || lines.len() >= rules.lines_max {
+                        return self.stop_in_name(input, rules, lines.len(), line, end);
                     }
                     scanned = end + 1;
                     end
                 }
             };
             let value_end = grammar::field_value_end(input, scanned);
-            let next = match line_end(input, value_end, limits) {
+            let next = match line_end(input, value_end, rules) {
                 Some(next) => next,
-                None => return self.stop_in_value(input, limits, line, name_end, value_end),
+                None => return self.stop_in_value(input, rules, line, name_end, value_end),
             };
             lines.push(field_line(input, line, name_end, value_end));
             (line, colon, scanned) = (next, None, next);
@@ -88,20 +108,20 @@ impl FieldSectionParser {
     fn stop_in_name(
         &mut self,
         input: &[u8],
-        limits: &Limits,
+        rules: LineRules,
         lines_before: usize,
         line: usize,
         end: usize,
     ) -> Result<Progress, ProtocolError> {
         let first = input.get(line).copied();
-        if !matches!(first, None | Some(b'\r' | b'\n')) && lines_before >= limits.field_lines_max {
+        if !matches!(first, None | Some(b'\r' | b'\n')) && lines_before >= rules.lines_max {
             return Err(Fault::TooManyFieldLines.at(line));
         }
         if end - line > NAME_BYTES_MAX {
             return Err(Fault::HeadTooLarge.at(line + NAME_BYTES_MAX));
         }
         let empty = end == line;
-        match classify(input, end, limits) {
+        match classify(input, end, rules.lenient) {
             Stop::InputEnd => {
                 *self = FieldSectionParser { line, colon: None, scanned: end };
                 Ok(Progress::NeedMore)
@@ -122,12 +142,12 @@ impl FieldSectionParser {
     fn stop_in_value(
         &mut self,
         input: &[u8],
-        limits: &Limits,
+        rules: LineRules,
         line: usize,
         colon: usize,
         end: usize,
     ) -> Result<Progress, ProtocolError> {
-        match classify(input, end, limits) {
+        match classify(input, end, rules.lenient) {
             Stop::Refused(error) => Err(error),
             Stop::Byte(_) => Err(Fault::FieldValueByte.at(end)),
             Stop::InputEnd | Stop::LineEnd { .. } => {
@@ -151,13 +171,13 @@ pub(crate) enum Stop {
 }
 
 /// Tells what stands at `at`.
-pub(crate) fn classify(input: &[u8], at: usize, limits: &Limits) -> Stop {
+pub(crate) fn classify(input: &[u8], at: usize, lenient: bool) -> Stop {
     match (input.get(at), input.get(at + 1)) {
         (None, _) | (Some(b'\r'), None) => Stop::InputEnd,
         (Some(b'\r'), Some(b'\n')) => Stop::LineEnd { next: at + 2 },
         // RFC 9112 2.2: a bare CR makes the element invalid. Read as a space it would hide a line from other readers.
         (Some(b'\r'), Some(_)) => Stop::Refused(Fault::BareCr.at(at)),
-        (Some(b'\n'), _) if limits.lenient_lines => Stop::LineEnd { next: at + 1 },
+        (Some(b'\n'), _) if lenient => Stop::LineEnd { next: at + 1 },
         (Some(b'\n'), _) => Stop::Refused(Fault::BareLf.at(at)),
         (Some(&byte), _) => Stop::Byte(byte),
     }
@@ -165,10 +185,10 @@ pub(crate) fn classify(input: &[u8], at: usize, limits: &Limits) -> Stop {
 
 /// Where the next line begins when one ends at `at`.
 #[inline]
-pub(crate) fn line_end(input: &[u8], at: usize, limits: &Limits) -> Option<usize> {
+pub(crate) fn line_end(input: &[u8], at: usize, rules: LineRules) -> Option<usize> {
     match input.get(at..)? {
         [b'\r', b'\n', ..] => Some(at + 2),
-        [b'\n', ..] if limits.lenient_lines => Some(at + 1),
+        [b'\n', ..] if rules.lenient => Some(at + 1),
         _ => None,
     }
 }

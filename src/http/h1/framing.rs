@@ -329,3 +329,184 @@ fn sends_content(method: Method, status: Status) -> bool {
     let tunnel = method == Method::CONNECT && status.is_success();
     method != Method::HEAD && !status.forbids_content() && status != Status::RESET_CONTENT && !tunnel
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Field lines as they lie in a head, without the request-line.
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        let mut fields = Fields::new();
+        for (name, value) in lines {
+            fields.append(name, value).expect("a valid line");
+        }
+        fields
+    }
+
+    fn decide(version: Version, lines: &[(&str, &str)]) -> Result<RequestFraming, ProtocolError> {
+        decide_request(version, Method::POST, &fields(lines))
+    }
+
+    /// Refused with `fault`, at byte `at` of the value of line `index` (behind a Host line).
+    fn refuse(lines: &[(&str, &str)], fault: Fault, index: usize, at: usize) {
+        let lines = [&[("Host", "a")], lines].concat();
+        let fields = fields(&lines);
+        let expected = fault.at(fields.lines[index + 1].value_start as usize + at);
+        assert_eq!(decide_request(Version::Http11, Method::POST, &fields), Err(expected), "{lines:?}");
+    }
+
+    #[test]
+    fn content_is_framed_by_one_field_or_none() {
+        for (lines, expected) in [
+            (&[][..], Content::None),
+            (&[("Content-Length", "0")], Content::Length(0)),
+            (&[("content-length", "0042")], Content::Length(42)),
+            (&[("Content-Length", "18446744073709551615")], Content::Length(u64::MAX)),
+            (&[("TRANSFER-ENCODING", "Chunked")], Content::Chunked),
+        ] {
+            let all = [&[("Host", "a")], lines].concat();
+            assert_eq!(decide(Version::Http11, &all).map(|framing| framing.content), Ok(expected), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn smuggling_is_refused() {
+        const CL: &str = "Content-Length";
+        const TE: &str = "Transfer-Encoding";
+        for (lines, fault, index, at) in [
+            (&[(CL, "5"), (TE, "chunked")][..], Fault::LengthAndTransferEncoding, 1, 0),
+            (&[(TE, "chunked"), (CL, "5")], Fault::LengthAndTransferEncoding, 1, 0),
+            (&[(CL, "0"), (TE, "identity")], Fault::LengthAndTransferEncoding, 1, 0),
+            (&[(CL, "5"), (CL, "5")], Fault::DuplicateContentLength, 1, 0),
+            (&[(CL, "5"), (CL, "6")], Fault::DuplicateContentLength, 1, 0),
+            (&[(CL, "5, 5")], Fault::ContentLengthList, 0, 1),
+            (&[(CL, "")], Fault::InvalidContentLength, 0, 0),
+            (&[(CL, "+5")], Fault::InvalidContentLength, 0, 0),
+            (&[(CL, "-0")], Fault::InvalidContentLength, 0, 0),
+            (&[(CL, "0x5")], Fault::InvalidContentLength, 0, 1),
+            (&[(CL, "5 5")], Fault::InvalidContentLength, 0, 1),
+            (&[(CL, "5.0")], Fault::InvalidContentLength, 0, 1),
+            (&[(CL, "٥")], Fault::InvalidContentLength, 0, 0),
+            (&[(CL, "18446744073709551616")], Fault::ContentLengthOverflow, 0, 19),
+            (&[(TE, "")], Fault::MalformedTransferEncoding, 0, 0),
+            (&[(TE, ", chunked")], Fault::MalformedTransferEncoding, 0, 0),
+            (&[(TE, "chunked,")], Fault::MalformedTransferEncoding, 0, 8),
+            (&[(TE, "chunked;q=1")], Fault::MalformedTransferEncoding, 0, 0),
+            (&[(TE, "\"chunked\"")], Fault::MalformedTransferEncoding, 0, 0),
+            (&[(TE, "x chunked")], Fault::MalformedTransferEncoding, 0, 0),
+            (&[(TE, "identity")], Fault::ChunkedNotFinal, 0, 0),
+            (&[(TE, "xchunked")], Fault::ChunkedNotFinal, 0, 0),
+            (&[(TE, "chunked, gzip")], Fault::ChunkedNotFinal, 0, 9),
+            (&[(TE, "chunked"), (TE, "identity")], Fault::ChunkedNotFinal, 1, 0),
+            (&[(TE, "chunked, chunked")], Fault::ChunkedTwice, 0, 9),
+            (&[(TE, "chunked"), (TE, "chunked")], Fault::ChunkedTwice, 1, 0),
+            (&[(TE, "gzip, chunked")], Fault::UnknownTransferCoding, 0, 0),
+            (&[(TE, "gzip"), (TE, "chunked")], Fault::UnknownTransferCoding, 0, 0),
+            (&[("Host", "b")], Fault::DuplicateHost, 0, 0),
+            (&[("Expect", "200-ok")], Fault::UnknownExpectation, 0, 0),
+            (&[("Expect", "100-continue, x")], Fault::UnknownExpectation, 0, 14),
+        ] {
+            refuse(lines, fault, index, at);
+        }
+    }
+
+    #[test]
+    fn host_is_needed_once() {
+        for (version, lines, expected) in [
+            (Version::Http11, &[][..], Err(Fault::MissingHost.at(0))),
+            (Version::Http11, &[("Host", "")], Err(Fault::EmptyHost.at(4))),
+            (Version::Http10, &[("Host", "")], Err(Fault::EmptyHost.at(4))),
+            (Version::Http11, &[("Host", "a b")], Err(Fault::InvalidHost.at(5))),
+            (Version::Http11, &[("Host", "a"), ("Host", "a")], Err(Fault::DuplicateHost.at(9))),
+            (Version::Http10, &[("Host", "a"), ("Host", "a")], Err(Fault::DuplicateHost.at(9))),
+            (Version::Http10, &[], Ok(None)),
+            (Version::Http11, &[("HOST", "a:1")], Ok(Some(Span::new(4, 7)))),
+        ] {
+            assert_eq!(decide(version, lines).map(|framing| framing.host), expected, "{version} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn http10_knows_no_transfer_coding_and_no_expectation() {
+        let coded = decide(Version::Http10, &[("Transfer-Encoding", "chunked")]);
+        assert_eq!(coded, Err(Fault::TransferEncodingInHttp10.at(17)));
+        let lines = [("Expect", "100-continue"), ("Content-Length", "5"), ("Upgrade", "x"), ("Connection", "upgrade")];
+        let framing = decide(Version::Http10, &lines).expect("valid");
+        assert!(!framing.expect_continue && !framing.upgrade && !framing.keep_alive);
+    }
+
+    #[test]
+    fn connect_and_trace_have_no_content() {
+        for method in [Method::CONNECT, Method::TRACE] {
+            for (name, value, refused) in
+                [("Content-Length", "0", false), ("Content-Length", "1", true), ("Transfer-Encoding", "chunked", true)]
+            {
+                let verdict = decide_request(Version::Http11, method, &fields(&[("Host", "a"), (name, value)]));
+                let expected = refused.then_some(Fault::ContentNotAllowed.at(5 + name.len()));
+                assert_eq!(verdict.err(), expected, "{method} {name}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_connection_persists_as_rfc_9112_9_3_says() {
+        for (version, options, expected) in [
+            (Version::Http11, "", true),
+            (Version::Http11, "close", false),
+            (Version::Http11, "x, CLOSE ,y", false),
+            (Version::Http11, "keep-alive, close", false),
+            (Version::Http11, "closed", true),
+            (Version::Http10, "", false),
+            (Version::Http10, "Keep-Alive", true),
+            (Version::Http10, "keep-alive, close", false),
+        ] {
+            let framing = decide(version, &[("Host", "a"), ("Connection", options)]).expect("valid");
+            assert_eq!(framing.keep_alive, expected, "{version} {options:?}");
+        }
+    }
+
+    #[test]
+    fn expectations_and_upgrades_are_seen() {
+        for (lines, expect_continue, upgrade) in [
+            (&[("Expect", "100-Continue"), ("Content-Length", "5")][..], true, false),
+            (&[("Expect", "100-continue"), ("Content-Length", "0")], false, false),
+            (&[("Expect", "100-continue")], false, false),
+            (&[("Expect", ""), ("Content-Length", "5")], false, false),
+            (&[("Upgrade", "websocket"), ("Connection", "keep-alive, Upgrade")], false, true),
+            (&[("Upgrade", "websocket")], false, false),
+            (&[("Connection", "upgrade")], false, false),
+        ] {
+            let framing = decide(Version::Http11, &[&[("Host", "a")], lines].concat()).expect("valid");
+            assert_eq!((framing.expect_continue, framing.upgrade), (expect_continue, upgrade), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn answers_are_framed_by_method_version_and_status() {
+        use AnswerContent as A;
+        const ONE_ONE: Version = Version::Http11;
+        const ONE_O: Version = Version::Http10;
+        for (method, version, status, length, declared, sends_content, keep_alive) in [
+            (Method::GET, ONE_ONE, 200, Some(5), A::Length(5), true, true),
+            (Method::GET, ONE_ONE, 200, Some(0), A::Length(0), true, true),
+            (Method::GET, ONE_ONE, 200, None, A::Chunked, true, true),
+            (Method::GET, ONE_O, 200, None, A::UntilClose, true, false),
+            (Method::GET, ONE_O, 200, Some(5), A::Length(5), true, true),
+            (Method::HEAD, ONE_ONE, 200, Some(5), A::Length(5), false, true),
+            (Method::HEAD, ONE_O, 200, None, A::None, false, true),
+            (Method::GET, ONE_ONE, 101, Some(5), A::None, false, true),
+            (Method::GET, ONE_ONE, 204, Some(5), A::None, false, true),
+            (Method::GET, ONE_ONE, 205, Some(5), A::Length(0), false, true),
+            (Method::GET, ONE_ONE, 304, Some(5), A::Length(5), false, true),
+            (Method::GET, ONE_ONE, 304, None, A::None, false, true),
+            (Method::CONNECT, ONE_ONE, 200, Some(5), A::None, false, true),
+            (Method::CONNECT, ONE_ONE, 405, Some(5), A::Length(5), true, true),
+        ] {
+            let status = Status::new(status).expect("in range");
+            let framing = decide_response(method, version, true, status, length);
+            let expected = AnswerFraming { declared, sends_content, keep_alive };
+            assert_eq!(framing, expected, "{method} {version} {status} {length:?}");
+            assert!(!decide_response(method, version, false, status, length).keep_alive);
+        }
+    }
+}

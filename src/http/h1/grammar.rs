@@ -247,3 +247,77 @@ const fn marks_outside_target(word: u64) -> u64 {
 const fn marks_outside_value(word: u64) -> u64 {
     (word.wrapping_sub(each(b' ')) | word.wrapping_add(each(1))) & !word
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type End = fn(&[u8], usize) -> usize;
+    type Member = fn(u8) -> bool;
+
+    const SCANS: [(End, Member, u8); 3] =
+        [(token_end, is_token, b'a'), (target_end, is_target, b'/'), (field_value_end, is_field_value, b' ')];
+
+    #[test]
+    fn scans_end_where_the_table_says() {
+        for (end, member, inside) in SCANS {
+            // Every pair of bytes at every place of a word: a mark must not leak into, or hide, its neighbour's.
+            for pair in 0..=u16::MAX {
+                let place = usize::from(pair) % 17;
+                let mut bytes = [inside; 24];
+                bytes[place..place + 2].copy_from_slice(&pair.to_le_bytes());
+                let expected = bytes.iter().position(|&byte| !member(byte)).unwrap_or(bytes.len());
+                assert_eq!(end(&bytes, 0), expected, "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn scans_begin_anywhere_and_never_read_past_the_end() {
+        for (end, _, inside) in SCANS {
+            for len in 0..40 {
+                let bytes = vec![inside; len];
+                for from in 0..=len + 1 {
+                    assert_eq!(end(&bytes, from), len.max(from.min(len)), "{from} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn classes_hold_what_their_rule_names() {
+        let members = |member: Member| (0..=127u8).filter(|&byte| member(byte)).map(char::from).collect::<String>();
+        const ALNUM: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let with = |others: &str| {
+            let mut all: Vec<char> = ALNUM.chars().chain(others.chars()).collect();
+            all.sort_unstable();
+            all.into_iter().collect::<String>()
+        };
+        assert_eq!(members(is_token), with("!#$%&'*+-.^_`|~"));
+        assert_eq!(members(is_unreserved), with("-._~"));
+        assert_eq!(members(is_path), with("-._~!$&'()*+,;=:@%/"));
+        assert_eq!(members(is_query), with("-._~!$&'()*+,;=:@%/?[]{}|\\^`"));
+        assert_eq!(members(is_reg_name), with("-._~!$&'()*+;=%"));
+        assert_eq!(members(is_target), with("-._~!$&'()*+,;=:@%/?[]{}|\\^`"));
+        assert_eq!(members(is_field_value), format!("\t {}", members(|byte| byte.is_ascii_graphic())));
+        assert_eq!(members(is_quoted_text), members(is_field_value).replace(['"', '\\'], ""));
+        for byte in 128..=255 {
+            assert!(is_field_value(byte) && is_quoted_text(byte) && !is_token(byte) && !is_target(byte));
+        }
+    }
+
+    #[test]
+    fn triplets_are_two_hex_digits() {
+        for (bytes, expected) in [
+            (&b"a%20b"[..], Ok(())),
+            (b"%C3%a9", Ok(())),
+            (b"a%", Err((1, TripletFault::NoHex))),
+            (b"a%2", Err((1, TripletFault::NoHex))),
+            (b"%%20", Err((0, TripletFault::NoHex))),
+            (b"%+1", Err((0, TripletFault::NoHex))),
+            (b"%41%00", Err((3, TripletFault::Nul))),
+        ] {
+            assert_eq!(check_triplets(bytes), expected, "{bytes:?}");
+        }
+    }
+}

@@ -18,7 +18,7 @@
 //! `lenient_lines`.
 
 use crate::http::field::{FieldLine, Fields};
-use crate::http::h1::field_section::{self, FieldSectionParser, Stop};
+use crate::http::h1::field_section::{self, FieldSectionParser, LineRules, Stop};
 use crate::http::h1::grammar;
 use crate::http::{Fault, Limits, ProtocolError, Version};
 
@@ -151,7 +151,7 @@ impl HeadParser {
         if self.stage == Stage::Version && !self.version(input, limits, head)? {
             return Ok(Progress::NeedMore);
         }
-        self.fields.parse(input, limits, &mut head.lines)
+        self.fields.parse(input, LineRules::of_head(limits), &mut head.lines)
     }
 
     /// RFC 9112 2.2: empty lines before a request-line are ignored, here up to a limit.
@@ -166,7 +166,7 @@ impl HeadParser {
             if empty_lines == limits.leading_empty_lines_max {
                 return Err(Fault::TooManyEmptyLines.at(self.scanned));
             }
-            match field_section::classify(input, self.scanned, limits) {
+            match field_section::classify(input, self.scanned, limits.lenient_lines) {
                 Stop::LineEnd { next } => self.scanned = next,
                 Stop::Refused(error) => return Err(error),
                 Stop::InputEnd | Stop::Byte(_) => break,
@@ -194,7 +194,7 @@ impl HeadParser {
             head.method = Span::new(start, end);
             return Ok(self.enter(Stage::Target, end + 1));
         }
-        match field_section::classify(input, end, limits) {
+        match field_section::classify(input, end, limits.lenient_lines) {
             Stop::InputEnd => Ok(self.pause(end)),
             Stop::Refused(error) => Err(error),
             Stop::LineEnd { .. } => Err(Fault::MissingTarget.at(end)),
@@ -214,7 +214,7 @@ impl HeadParser {
             head.target = Span::new(start, end);
             return Ok(self.enter(Stage::Version, end + 1));
         }
-        match field_section::classify(input, end, limits) {
+        match field_section::classify(input, end, limits.lenient_lines) {
             Stop::InputEnd => Ok(self.pause(end)),
             Stop::Refused(error) => Err(error),
             Stop::LineEnd { .. } if end == start => Err(Fault::MissingTarget.at(end)),
@@ -265,7 +265,7 @@ impl HeadParser {
             Some(b'1'..=b'9') => Version::Http11,
             Some(_) => return self.no_version(input, limits, minor),
         };
-        match field_section::classify(input, minor + 1, limits) {
+        match field_section::classify(input, minor + 1, limits.lenient_lines) {
             Stop::InputEnd => Ok(false),
             Stop::LineEnd { next } => Ok(self.enter_fields(next)),
             Stop::Refused(error) => Err(error),
@@ -275,7 +275,7 @@ impl HeadParser {
 
     /// What to call the byte at `at`, which continues no version.
     fn no_version(&self, input: &[u8], limits: &Limits, at: usize) -> Result<bool, ProtocolError> {
-        match field_section::classify(input, at, limits) {
+        match field_section::classify(input, at, limits.lenient_lines) {
             Stop::InputEnd => Ok(false),
             Stop::Refused(error) => Err(error),
             Stop::LineEnd { .. } if at == self.start => Err(Fault::MissingVersion.at(at)),
