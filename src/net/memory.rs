@@ -17,7 +17,8 @@
 //! written to a closed end are taken once and answered by a reset.
 //!
 //! Spec: RFC 9293 3.6 (closing a connection), 3.5.2 (reset generation).
-//! Stricter than Linux: an error is reported each time it is met, not once.
+//! Stricter than TCP on Linux: an error is reported each time it is met, not once; halves that are dropped reader first,
+//! with unread bytes, send a reset alone, where tokio's TCP halves send a FIN before it.
 //! Never: holds its lock while waking. Injects faults: a [`Transport`] that wraps this one can.
 //! Invariants: `received.len() <= capacity`; `fin`, `reset` and `closed` never clear; a reset leaves received bytes
 //! readable.

@@ -8,12 +8,16 @@
 //!
 //! Never: names `crate::http`. The layering test reads the `use` lines.
 
+pub mod admission;
 pub mod context;
+pub mod listener;
 pub mod memory;
 pub mod shutdown;
 pub mod transport;
 
+pub use admission::{Caps, Counters, Counts, Permit};
 pub use context::{Context, Reason};
+pub use listener::{Arrival, Listener, ListenerConfig};
 pub use memory::{MemoryStream, duplex};
 pub use shutdown::{Phase, Shutdown};
 pub use transport::{ReadHalf, Transport, WriteHalf};
