@@ -64,7 +64,7 @@ impl fmt::Display for FieldError {
 
 impl std::error::Error for FieldError {}
 
-/// The names that decide framing and connection handling. The parser recognises them once, so that no rule compares
+/// The names that decide framing, connection handling and the wording of errors. The parser recognises them once, so that no rule compares
 /// strings again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -76,6 +76,8 @@ pub(crate) enum Known {
     Connection,
     Expect,
     Upgrade,
+    Accept,
+    Date,
 }
 
 impl Known {
@@ -83,7 +85,9 @@ impl Known {
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Known {
         let (spelling, known): (&[u8], Known) = match name.len() {
+            4 if name[0] | 0x20 == b'd' => (b"date", Known::Date),
             4 => (b"host", Known::Host),
+            6 if name[0] | 0x20 == b'a' => (b"accept", Known::Accept),
             6 => (b"expect", Known::Expect),
             7 => (b"upgrade", Known::Upgrade),
             10 => (b"connection", Known::Connection),

@@ -1,18 +1,44 @@
 //! What HTTP means (RFC 9110), and HTTP/1.1 on the wire (RFC 9112).
+//!
+//! ```text
+//!   bytes ─> h1 ─> server (driver) ─> Request ─> middleware ─> router ─> handler
+//!   bytes <─ h1 <─ server (driver) <─ Response <──────────────────────────┘
+//! ```
 
 pub mod authority;
+pub mod body;
+pub mod date;
 pub mod error;
+pub mod explain;
 pub mod field;
 pub mod h1;
+pub mod handler;
 pub mod limits;
 pub mod method;
+pub mod middleware;
+pub mod pattern;
+pub(crate) mod recycle;
+pub mod request;
+pub mod response;
+pub mod route_tree;
+pub mod router;
+pub mod server;
 pub mod status;
 pub mod target;
+pub mod upgrade;
 pub mod version;
 
+pub use body::{Body, BodyError};
 pub use error::{Fault, ProtocolError};
+pub use explain::Problem;
 pub use field::Fields;
+pub use handler::{Handler, Middleware};
 pub use limits::Limits;
 pub use method::Method;
+pub use request::Request;
+pub use response::{IntoResponse, Json, Response};
+pub use router::{BuildError, Router};
+pub use server::Server;
 pub use status::Status;
+pub use target::Target;
 pub use version::Version;

@@ -54,6 +54,14 @@ enum Path {
     Normal(Box<str>),
 }
 
+impl Default for Target {
+    /// The empty target, until one is parsed.
+    fn default() -> Target {
+        let nowhere = Span::default();
+        Target { form: Form::Origin, raw: nowhere, authority: None, path: Path::Received(nowhere), query: None }
+    }
+}
+
 impl Target {
     /// Which form it has.
     pub fn form(&self) -> Form {

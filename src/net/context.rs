@@ -90,6 +90,11 @@ impl Context {
         Context { scope: Arc::clone(&self.scope), values: Some(Arc::new(Value { above, value })) }
     }
 
+    /// A context with the values of this one that nothing above stops: for work that must outlive its request.
+    pub fn detached(&self) -> Context {
+        Context { values: self.values.clone(), ..Context::root() }
+    }
+
     /// The value of type `T` added last, here or above. Takes time in the number of values.
     pub fn value<T: 'static>(&self) -> Option<&T> {
         let mut next = self.values.as_deref();

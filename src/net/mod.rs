@@ -9,10 +9,16 @@
 //! Never: names `crate::http`. The layering test reads the `use` lines.
 
 pub mod admission;
+pub mod buffer;
+pub mod connection;
 pub mod context;
+pub mod deadline;
 pub mod listener;
 pub mod memory;
+pub mod output;
+pub mod registry;
 pub mod shutdown;
+pub mod tap;
 pub mod transport;
 
 pub use admission::{Caps, Counters, Counts, Permit};

@@ -183,6 +183,11 @@ catalogue! {
         expected "visible bytes, spaces and tabs; anything else encoded, say as base64"
         section "RFC 9110 5.5"
         remedy r#"curl -H "X-Data: $(printf 'a\0b' | base64)" http://127.0.0.1:8080/"#;
+    IncompleteHead "H1-HEAD-010" BAD_REQUEST
+        "the connection ended within the head"
+        expected "an empty line, which ends the head, before the end of the input"
+        section "RFC 9112 8"
+        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080";
 
     // The Host field (RFC 9112 3.2, RFC 9110 7.2).
     MissingHost "H1-HOST-001" BAD_REQUEST
@@ -417,7 +422,7 @@ catalogue! {
 
     // What went wrong on our side, or is refused to protect it.
     HandlerPanicked "HTTP-SERVER-001" INTERNAL_SERVER_ERROR
-        "the handler failed"
+        "the handler panicked"
         expected "nothing else from you: the fault is ours and was logged"
         section "RFC 9110 15.6.1"
         remedy "curl -i http://127.0.0.1:8080/   (X-Request-Id names the log line)";
@@ -443,6 +448,11 @@ catalogue! {
         remedy "curl --retry 3 --retry-connrefused http://127.0.0.1:8080/";
     ContentStreamFailed "HTTP-SERVER-006" INTERNAL_SERVER_ERROR
         "the content of the answer could not be produced"
+        expected "nothing else from you: the fault is ours and was logged"
+        section "RFC 9110 15.6.1"
+        remedy "curl -i http://127.0.0.1:8080/   (X-Request-Id names the log line)";
+    HandlerFailed "HTTP-SERVER-007" INTERNAL_SERVER_ERROR
+        "the handler failed"
         expected "nothing else from you: the fault is ours and was logged"
         section "RFC 9110 15.6.1"
         remedy "curl -i http://127.0.0.1:8080/   (X-Request-Id names the log line)";

@@ -128,6 +128,11 @@ impl Decoder {
         Ok(step)
     }
 
+    /// Bytes of the content stream used so far.
+    pub fn taken(&self) -> usize {
+        self.at
+    }
+
     /// The trailer fields, to be taken after [`Event::End`].
     pub fn take_trailers(&mut self) -> Fields {
         std::mem::take(&mut self.trailers)

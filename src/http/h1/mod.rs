@@ -4,7 +4,9 @@
 //! the content is, [`chunked`] takes it apart and puts it together.
 
 pub mod chunked;
+pub mod encode;
 mod field_section;
 pub mod framing;
 pub mod grammar;
 pub mod head;
+pub mod machine;

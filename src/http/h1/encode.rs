@@ -1,0 +1,175 @@
+//! Owns heads on their way out: status-line, fields, and the framing fields that nobody else may write.
+//!
+//! ```text
+//!   HTTP/1.1 200 OK\r\n                    the first nine bytes are the same for every answer: PREFIX
+//!   Content-Type: text/plain\r\n           the handler's lines, in its order
+//!   Date: …\r\n Server: firstbyte\r\n      ours, unless the handler wrote its own Date
+//!   Content-Length: 13\r\n                 what framing decided
+//!   \r\n
+//! ```
+//!
+//! Spec: RFC 9112 4 (status-line), 5 (field lines), 6.1, 6.2, 9.6; RFC 9110 6.6.1 (Date).
+//! Never: lets a handler's Content-Length, Transfer-Encoding or Connection through: two opinions on framing are one
+//! too many.
+
+use crate::http::date::DATE_BYTES;
+use crate::http::field::Known;
+use crate::http::h1::framing::AnswerContent;
+use crate::http::{Fields, Status, Version};
+
+/// The bytes with which every answer begins.
+pub const PREFIX: &[u8] = b"HTTP/1.1 ";
+
+/// The interim answer that asks for content (RFC 9110 10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What goes into a head besides the handler's own lines.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerHead<'a> {
+    /// The status.
+    pub status: Status,
+    /// The handler's lines.
+    pub fields: &'a Fields,
+    /// How the content is framed.
+    pub content: AnswerContent,
+    /// What the client is told about the connection.
+    pub connection: Connection,
+    /// Now, as an IMF-fixdate.
+    pub date: [u8; DATE_BYTES],
+}
+
+/// What the `Connection` field says (RFC 9112 9.3 and 9.6, RFC 9110 7.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// Nothing: the version's default holds.
+    Default,
+    /// `keep-alive`, to a client of HTTP/1.0 that asked for it.
+    KeepAlive,
+    /// `close`.
+    Close,
+    /// `upgrade`.
+    Upgrade,
+}
+
+impl Connection {
+    /// What must be said to a client of `version` when the connection stays open or not.
+    pub fn of(version: Version, stays_open: bool) -> Connection {
+        match (version, stays_open) {
+            (_, false) => Connection::Close,
+            (Version::Http10, true) => Connection::KeepAlive,
+            (Version::Http11, true) => Connection::Default,
+        }
+    }
+}
+
+/// Appends the head to `out`, without the first `already_sent` bytes, which must be within [`PREFIX`].
+pub fn encode_answer_head(head: &AnswerHead<'_>, already_sent: usize, out: &mut Vec<u8>) {
+    encode_status_line(head.status, &PREFIX[already_sent..], out);
+    let mut dated = false;
+    for line in &head.fields.lines {
+        match line.known {
+            Known::ContentLength | Known::TransferEncoding | Known::Connection => continue,
+            Known::Date => dated = true,
+            _ => {}
+        }
+        encode_line(line.name(&head.fields.bytes), line.value(&head.fields.bytes), out);
+    }
+    if !dated {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(&head.date);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"Server: firstbyte\r\n");
+    encode_framing(head.content, out);
+    out.extend_from_slice(match head.connection {
+        Connection::Default => b"\r\n",
+        Connection::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+        Connection::Close => b"Connection: close\r\n\r\n",
+        Connection::Upgrade => b"Connection: upgrade\r\n\r\n",
+    });
+}
+
+fn encode_status_line(status: Status, prefix: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(prefix);
+    if status == Status::OK {
+        out.extend_from_slice(b"200 OK\r\n");
+        return;
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
+    // RFC 9112 4: the space stands even when no phrase follows.
+    out.push(b' ');
+    out.extend_from_slice(status.phrase().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends one field line.
+pub(crate) fn encode_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn encode_framing(content: AnswerContent, out: &mut Vec<u8>) {
+    match content {
+        AnswerContent::None | AnswerContent::UntilClose => {}
+        AnswerContent::Length(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        AnswerContent::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: [u8; DATE_BYTES] = *b"Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn check(status: Status, lines: &[(&str, &str)], content: AnswerContent, connection: Connection, expected: &str) {
+        let mut fields = Fields::new();
+        for (name, value) in lines {
+            fields.append(name, value).expect("a valid line");
+        }
+        let head = AnswerHead { status, fields: &fields, content, connection, date: DATE };
+        for already_sent in 0..=PREFIX.len() {
+            let mut out = PREFIX[..already_sent].to_vec();
+            encode_answer_head(&head, already_sent, &mut out);
+            assert_eq!(std::str::from_utf8(&out), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn heads_are_status_lines_then_fields_then_framing() {
+        check(
+            Status::OK,
+            &[("Content-Type", "text/plain")],
+            AnswerContent::Length(13),
+            Connection::Default,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Server: firstbyte\r\nContent-Length: 13\r\n\r\n",
+        );
+        check(
+            Status::new(299).expect("a status"),
+            &[("Date", "mine")],
+            AnswerContent::Chunked,
+            Connection::Close,
+            "HTTP/1.1 299 \r\nDate: mine\r\nServer: firstbyte\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        );
+    }
+
+    #[test]
+    fn a_handler_has_no_say_in_framing() {
+        let lines = [("Content-Length", "1"), ("transfer-encoding", "gzip"), ("CONNECTION", "keep-alive"), ("A", "b")];
+        check(
+            Status::NO_CONTENT,
+            &lines,
+            AnswerContent::None,
+            Connection::KeepAlive,
+            "HTTP/1.1 204 No Content\r\nA: b\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: firstbyte\r\n\
+             Connection: keep-alive\r\n\r\n",
+        );
+    }
+}

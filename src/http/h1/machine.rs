@@ -1,0 +1,126 @@
+//! Owns one exchange as states: how much of the content is still to come, how the answer is framed, and whether the
+//! connection lives on.
+//!
+//! ```text
+//!              head                       head of the answer
+//!   Idle ─────────────> receive ─┐    ┌─> send: nothing | length | chunked | until close
+//!                                │    │
+//!     receive:  Length{left} ────┼──┐ │
+//!               Chunked(decoder) ┼──┤ │
+//!               Ended <──────────┘<─┘ │
+//!                                     └─> reuse: Idle again | Close
+//! ```
+//!
+//! Both directions run at once: content may still come in while the answer goes out.
+//!
+//! Spec: RFC 9112 6 (framing), 9.3 (persistence), 9.6 (tear-down); RFC 9110 10.1.1 (Expect).
+//! Never: does I/O; looks at a clock; decides lengths itself (that is [`framing`](crate::http::h1::framing)).
+
+use crate::http::h1::chunked::{Decoder, Event};
+use crate::http::h1::framing::Content;
+use crate::http::{Fields, Limits, ProtocolError};
+
+/// What is still to be received of a message's content.
+#[derive(Debug)]
+pub enum Receive {
+    /// So many bytes.
+    Length {
+        /// Bytes still to come.
+        left: u64,
+        /// Bytes that have come.
+        taken: u64,
+    },
+    /// Chunks until the last one.
+    Chunked(Box<Decoder>),
+    /// Nothing: all has come, with these trailers.
+    Ended(Option<Box<Fields>>),
+}
+
+/// What a step over received bytes found. The bytes it used are always counted first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// More bytes are needed.
+    NeedMore,
+    /// Framing: a chunk line, the end of a chunk, the trailer section.
+    Framing,
+    /// Content: the whole of the used bytes.
+    Content,
+    /// The content is complete.
+    End,
+}
+
+impl Receive {
+    /// The state after a head that announced `content`.
+    pub fn of(content: Content) -> Receive {
+        match content {
+            Content::Length(left) if left > 0 => Receive::Length { left, taken: 0 },
+            Content::Chunked => Receive::Chunked(Box::default()),
+            Content::None | Content::Length(_) => Receive::Ended(None),
+        }
+    }
+
+    /// Whether all content has come.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Receive::Ended(_))
+    }
+
+    /// Bytes still to come, when that is known.
+    pub fn left(&self) -> Option<u64> {
+        match self {
+            Receive::Length { left, .. } => Some(*left),
+            Receive::Chunked(_) => None,
+            Receive::Ended(_) => Some(0),
+        }
+    }
+
+    /// Looks at `input`, the bytes not yet used, and says how many of them are used and for what.
+    ///
+    /// # Errors
+    /// What RFC 9112 7 forbids; its offset counts from the first byte of the content.
+    pub fn step(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Received), ProtocolError> {
+        match self {
+            Receive::Ended(_) => Ok((0, Received::End)),
+            Receive::Length { .. } if input.is_empty() => Ok((0, Received::NeedMore)),
+            Receive::Length { left, taken } => {
+                let used = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+                *left -= used as u64;
+                *taken += used as u64;
+                if *left == 0 {
+                    *self = Receive::Ended(None);
+                }
+                Ok((used, Received::Content))
+            }
+            Receive::Chunked(decoder) => {
+                let step = decoder.step(input, limits)?;
+                let received = match step.event {
+                    Event::NeedMore => Received::NeedMore,
+                    Event::ChunkHead { .. } => Received::Framing,
+                    Event::Data { .. } => Received::Content,
+                    Event::End => {
+                        let trailers = decoder.take_trailers();
+                        *self = Receive::Ended((!trailers.is_empty()).then(|| Box::new(trailers)));
+                        Received::End
+                    }
+                };
+                Ok((step.used, received))
+            }
+        }
+    }
+
+    /// Bytes of the content stream that are used: where the next unread byte stands in it.
+    pub fn taken(&self) -> u64 {
+        match self {
+            Receive::Length { taken, .. } => *taken,
+            Receive::Chunked(decoder) => decoder.taken() as u64,
+            Receive::Ended(_) => 0,
+        }
+    }
+
+    /// The trailer section, once all has come.
+    pub fn take_trailers(&mut self) -> Option<Fields> {
+        match self {
+            Receive::Ended(trailers) => trailers.take().map(|trailers| *trailers),
+            _ => None,
+        }
+    }
+}

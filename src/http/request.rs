@@ -1,0 +1,378 @@
+//! Owns the request as handlers see it: method, target, fields, content, and where it came from.
+//!
+//! The one idea: one boxed head and a body, so that each layer of middleware moves a few words. The head holds the
+//! received bytes once; everything in it is a range of them.
+//!
+//! Spec: RFC 9110 6 (message), 7.1 (target), 9 (method).
+//! Never: decides framing; trusts a forwarding field (see
+//! [`TrustedProxies`](crate::http::middleware::TrustedProxies)).
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::thread::LocalKey;
+
+use tokio::time::Instant;
+
+use crate::http::field::Known;
+use crate::http::h1::framing;
+use crate::http::h1::head::{HeadParser, Progress, RequestHead};
+use crate::http::pattern::Pattern;
+use crate::http::recycle::{FreeList, Recycle, Recycled};
+use crate::http::route_tree::Captures;
+use crate::http::target::parse_target;
+use crate::http::{Body, Fields, Limits, Method, ProtocolError, Target, Version};
+use crate::net::context::{Context, Reason};
+
+/// A request.
+pub struct Request {
+    pub(crate) head: Recycled<Head>,
+    content: Body,
+}
+
+/// Where a request came from: one for each connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Address of the other end of the connection.
+    pub addr: SocketAddr,
+    /// Number of the connection, from 1 in the order of accepting.
+    pub connection: u64,
+    server: Context,
+    context: OnceLock<Context>,
+}
+
+impl Peer {
+    pub(crate) fn new(addr: SocketAddr, connection: u64, server: &Context) -> Arc<Peer> {
+        Arc::new(Peer { addr, connection, server: server.clone(), context: OnceLock::new() })
+    }
+
+    /// Cancelled when the connection is over; the parent of each request's context. Made when first asked for.
+    pub fn context(&self) -> &Context {
+        self.context.get_or_init(|| self.server.child())
+    }
+
+    /// The connection is over.
+    pub(crate) fn cancel(&self, reason: Reason) {
+        if let Some(context) = self.context.get() {
+            context.cancel(reason);
+        }
+    }
+
+    fn nobody() -> Arc<Peer> {
+        static NOBODY: LazyLock<Arc<Peer>> = LazyLock::new(|| {
+            let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            Peer::new(addr, 0, &Context::root())
+        });
+        Arc::clone(&NOBODY)
+    }
+}
+
+pub(crate) struct Head {
+    pub(crate) parsed: RequestHead,
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) target: Target,
+    pub(crate) fields: Fields,
+    pub(crate) route: Option<&'static Pattern>,
+    pub(crate) captures: Captures,
+    pub(crate) content_bytes_max: u64,
+    pub(crate) deadline: Option<Instant>,
+    peer: Option<Arc<Peer>>,
+    client: Option<IpAddr>,
+    context: OnceLock<Context>,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Head {
+            parsed: RequestHead::default(),
+            method: Method::GET,
+            version: Version::Http11,
+            target: Target::default(),
+            fields: Fields::new(),
+            route: None,
+            captures: Captures::default(),
+            content_bytes_max: Limits::default().content_bytes_max,
+            deadline: None,
+            peer: None,
+            client: None,
+            context: OnceLock::new(),
+        }
+    }
+}
+
+/// Bytes of a received head, and lines, that a recycled head may keep.
+const KEPT_BYTES_MAX: usize = 8 * 1024;
+
+thread_local! {
+    static FREE: FreeList<Head> = const { RefCell::new(Vec::new()) };
+}
+
+impl Recycle for Head {
+    fn free_list() -> &'static LocalKey<FreeList<Self>> {
+        &FREE
+    }
+
+    fn recycle(&mut self) -> bool {
+        self.fields.clear();
+        self.target = Target::default();
+        self.route = None;
+        self.captures.truncate(0);
+        self.deadline = None;
+        self.peer = None;
+        self.client = None;
+        self.context.take();
+        self.fields.bytes.capacity() <= KEPT_BYTES_MAX
+    }
+}
+
+impl Head {
+    /// Takes in the head that `self.parsed` describes, `received`, and understands its target. Whatever is refused
+    /// points into `self.fields.bytes`, the head's own copy.
+    pub(crate) fn accept(
+        &mut self,
+        received: &[u8],
+        peer: Arc<Peer>,
+    ) -> Result<framing::RequestFraming, ProtocolError> {
+        self.fields.bytes.extend_from_slice(received);
+        std::mem::swap(&mut self.fields.lines, &mut self.parsed.lines);
+        self.peer = Some(peer);
+        self.version = self.parsed.version;
+        let method = self.parsed.method.of(&self.fields.bytes);
+        // The parser has checked that the method is a token and not too long.
+        self.method = Method::parse(method).expect("the parser accepts what Method::parse does");
+        self.target = parse_target(self.method, &self.fields.bytes, self.parsed.target)?;
+        framing::decide_request(self.version, self.method, &self.fields)
+    }
+}
+
+/// The authority that a request is for: of an absolute target, else of `Host` (RFC 9110 7.2).
+pub(crate) fn authority<'a>(target: &'a Target, fields: &'a Fields) -> Option<&'a str> {
+    target.authority(&fields.bytes).or_else(|| fields.known(Known::Host).next()).map(text)
+}
+
+impl Request {
+    pub(crate) fn new(head: Recycled<Head>, content: Body) -> Request {
+        Request { head, content }
+    }
+
+    /// A `GET` for tests and in-process calls: `handler.handle(Request::get("/x"))`.
+    ///
+    /// # Panics
+    /// When `target` is no request-target, as in all constructors of this kind.
+    pub fn get(target: &str) -> Request {
+        Request::of(Method::GET, target)
+    }
+
+    /// A `POST` with `content`.
+    ///
+    /// # Panics
+    /// As [`Request::get`].
+    pub fn post(target: &str, content: impl Into<Body>) -> Request {
+        Request::of(Method::POST, target).with_content(content)
+    }
+
+    /// Any request without content, for `Host: localhost`.
+    ///
+    /// # Panics
+    /// As [`Request::get`].
+    pub fn of(method: Method, target: &str) -> Request {
+        let received = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut head = Recycled::<Head>::take();
+        let parsed = HeadParser::default().parse(received.as_bytes(), &Limits::default(), &mut head.parsed);
+        assert!(matches!(parsed, Ok(Progress::Done { len }) if len == received.len()), "{method} {target}: {parsed:?}");
+        if let Err(error) = head.accept(received.as_bytes(), Peer::nobody()) {
+            panic!("{method} {target}: {error}");
+        }
+        Request { head, content: Body::empty() }
+    }
+
+    /// Adds a field line. Bytes that would split the message become spaces.
+    ///
+    /// # Panics
+    /// When `name` is no token.
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Request {
+        self.head.fields.append_escaped(name, value);
+        self
+    }
+
+    /// Replaces the content.
+    pub fn with_content(mut self, content: impl Into<Body>) -> Request {
+        self.content = content.into();
+        self
+    }
+
+    /// Pretends that the connection came from `addr`.
+    pub fn with_peer(mut self, addr: SocketAddr) -> Request {
+        self.head.peer = Some(Peer::new(addr, 0, &Context::root()));
+        self
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.head.method
+    }
+
+    /// The protocol version.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The request-target as it was received.
+    pub fn target(&self) -> &str {
+        text(self.head.target.raw(&self.head.fields.bytes))
+    }
+
+    /// The target's path: dot segments removed, percent triplets left as they came. `*` for `OPTIONS *`.
+    pub fn target_path(&self) -> &str {
+        self.head.target.path(&self.head.fields.bytes)
+    }
+
+    /// The target's query, without its `?`.
+    pub fn target_query(&self) -> Option<&str> {
+        self.head.target.query(&self.head.fields.bytes).map(text)
+    }
+
+    /// The authority that the request is for: of an absolute target, else of `Host` (RFC 9110 7.2).
+    pub fn authority(&self) -> Option<&str> {
+        authority(&self.head.target, &self.head.fields)
+    }
+
+    /// The field lines.
+    pub fn fields(&self) -> &Fields {
+        &self.head.fields
+    }
+
+    /// The field lines, to change them.
+    pub fn fields_mut(&mut self) -> &mut Fields {
+        &mut self.head.fields
+    }
+
+    /// The value of the first field line called `name`, when it is UTF-8.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.fields.text(name)
+    }
+
+    /// The content.
+    pub fn content(&mut self) -> &mut Body {
+        &mut self.content
+    }
+
+    /// The content, to be used without the request.
+    pub fn into_content(self) -> Body {
+        self.content
+    }
+
+    /// Bytes of content that this request may have.
+    pub fn content_bytes_max(&self) -> u64 {
+        self.head.content_bytes_max
+    }
+
+    /// Allows `bytes_max` bytes of content. The last call counts: a route's word stands above its server's.
+    pub fn limit_content(&mut self, bytes_max: u64) {
+        self.head.content_bytes_max = bytes_max;
+        self.content.limit(bytes_max);
+    }
+
+    /// The pattern of the route that was chosen, such as `GET /users/{id}`.
+    pub fn pattern(&self) -> Option<&'static str> {
+        self.head.route.map(Pattern::text)
+    }
+
+    /// The other end of the connection.
+    pub fn peer(&self) -> &Peer {
+        self.head.peer.as_ref().expect("every request has a peer")
+    }
+
+    /// The address of the client: the peer's, unless trusted proxies say otherwise.
+    pub fn client(&self) -> IpAddr {
+        self.head.client.unwrap_or_else(|| self.peer().addr.ip())
+    }
+
+    /// States the address of the client, as learned from a trusted proxy.
+    pub fn set_client(&mut self, client: IpAddr) {
+        self.head.client = Some(client);
+    }
+
+    /// Cancellation, deadline and values of this request. Cancelled when the client leaves.
+    pub fn context(&self) -> &Context {
+        self.head.context.get_or_init(|| match self.head.deadline {
+            Some(deadline) => self.peer().context().child_with_deadline(deadline),
+            None => self.peer().context().child(),
+        })
+    }
+
+    /// Replaces the context, by a child with an earlier deadline, say.
+    pub fn set_context(&mut self, context: Context) {
+        self.head.context = OnceLock::from(context);
+    }
+
+    /// Attaches a value for the layers inside.
+    pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
+        let context = self.context().with_value(value);
+        self.set_context(context);
+    }
+
+    /// A value that a layer outside has attached.
+    pub fn value<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.head.context.get().and_then(Context::value)
+    }
+}
+
+/// Targets are ASCII: the parser has seen to it.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("target", &self.target())
+            .field("fields", &self.head.fields)
+            .field("content", &self.content)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_tells_its_parts() {
+        let request = Request::get("/users/7?full=1").with("Accept", "*/*");
+        assert_eq!(request.method(), Method::GET);
+        assert_eq!((request.target(), request.target_path()), ("/users/7?full=1", "/users/7"));
+        assert_eq!(request.target_query(), Some("full=1"));
+        assert_eq!((request.field("accept"), request.authority()), (Some("*/*"), Some("localhost")));
+        assert_eq!(request.client(), Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn values_reach_the_layers_inside() {
+        let mut request = Request::get("/");
+        assert_eq!(request.value::<u8>(), None);
+        request.insert(7u8);
+        request.insert("text");
+        assert_eq!((request.value::<u8>(), request.value::<&str>()), (Some(&7), Some(&"text")));
+    }
+
+    #[test]
+    fn nothing_of_a_request_is_left_for_the_next() {
+        let mut request = Request::get("/secret").with("Authorization", "x");
+        request.insert(7u8);
+        request.set_client(IpAddr::from([9, 9, 9, 9]));
+        drop(request);
+        let next = Request::get("/");
+        assert_eq!((next.field("authorization"), next.value::<u8>()), (None, None));
+        assert_eq!(next.client(), Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn it_is_small_to_move() {
+        assert!(size_of::<Request>() <= 64, "{} bytes", size_of::<Request>());
+    }
+}

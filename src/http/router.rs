@@ -1,0 +1,298 @@
+//! Owns the choice of a handler by method, host and path.
+//!
+//! The one idea: a route is a pattern and a plain async function over the router's state; what must be true of the table
+//! is checked once, when it is built, and all that is wrong is said at once.
+//!
+//! ```
+//! use firstbyte::http::{Request, Rejection, Router};
+//!
+//! async fn hello(_: (), request: Request) -> Result<String, Rejection> {
+//!     Ok(format!("Hello, {}!\n", request.path::<String>("name")?))
+//! }
+//!
+//! let routes = Router::new(()).route("GET /hello/{name}", hello).build()?;
+//! # Ok::<(), firstbyte::http::BuildError>(())
+//! ```
+//!
+//! Types are static up to here; each router crossed costs one boxed future.
+//!
+//! Spec: RFC 9110 9.1 (501), 9.3.2 (HEAD), 9.3.7 (OPTIONS), 15.5.5 (404), 15.5.6 (405), 10.2.1 (Allow).
+//! Never: strips a prefix: a mounted handler sees the target that the client sent.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::http::explain::Problem;
+use crate::http::field::name;
+use crate::http::pattern::{Pattern, PatternError};
+use crate::http::request::authority;
+use crate::http::route_tree::{Conflict, Lookup, MethodSet, RouteTree};
+use crate::http::{Fault, Handler, IntoResponse, Method, Request, Response, Status};
+
+/// What becomes of a handler whose client leaves before the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disconnect {
+    /// It is dropped at its next await.
+    #[default]
+    Cancel,
+    /// It runs on; its context says that the peer is gone.
+    Notify,
+    /// It runs on and is not told.
+    Detach,
+}
+
+/// What one route does differently from its server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteOptions {
+    /// Bytes of content that it accepts, when not its server's `content_bytes_max`.
+    pub content_bytes_max: Option<u64>,
+    /// What becomes of its handler when the client leaves.
+    pub disconnect: Disconnect,
+}
+
+/// A route table under construction. `S` is handed to every handler.
+#[derive(Debug)]
+pub struct Router<S> {
+    state: S,
+    prefix: String,
+    tree: RouteTree<Endpoint>,
+    faults: Vec<RouteFault>,
+}
+
+/// A finished route table: a [`Handler`].
+#[derive(Debug)]
+pub struct Routes {
+    tree: RouteTree<Endpoint>,
+}
+
+/// All that is wrong with a route table.
+#[derive(Debug)]
+pub struct BuildError(Vec<RouteFault>);
+
+#[derive(Debug)]
+enum RouteFault {
+    Pattern(PatternError),
+    Conflict(Conflict),
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+type MountedAnswer<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+
+struct Endpoint {
+    pattern: &'static Pattern,
+    options: RouteOptions,
+    call: Call,
+}
+
+enum Call {
+    Function(Box<dyn Fn(Request) -> Answer + Send + Sync>),
+    Mounted(Box<dyn Mounted>),
+}
+
+/// A handler behind a pointer.
+trait Mounted: Send + Sync {
+    fn handle(&self, request: Request) -> MountedAnswer<'_>;
+}
+
+impl<H: Handler> Mounted for H {
+    fn handle(&self, request: Request) -> MountedAnswer<'_> {
+        Box::pin(Handler::handle(self, request))
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Router<S> {
+    /// An empty table whose handlers get `state`.
+    pub fn new(state: S) -> Router<S> {
+        Router { state, prefix: String::new(), tree: RouteTree::new(), faults: Vec::new() }
+    }
+
+    /// Adds a route: `GET /users/{id}`, `/anything` for any method, `GET /files/{path...}` for all below, with a host
+    /// before the path where it matters.
+    pub fn route<F, A>(self, pattern: &str, handler: F) -> Router<S>
+    where
+        F: Fn(S, Request) -> A + Send + Sync + 'static,
+        A: Future + Send + 'static,
+        A::Output: IntoResponse,
+    {
+        self.route_with(pattern, RouteOptions::default(), handler)
+    }
+
+    /// Adds a route that does something differently.
+    pub fn route_with<F, A>(mut self, pattern: &str, options: RouteOptions, handler: F) -> Router<S>
+    where
+        F: Fn(S, Request) -> A + Send + Sync + 'static,
+        A: Future + Send + 'static,
+        A::Output: IntoResponse,
+    {
+        let state = self.state.clone();
+        let call = Call::Function(match options.disconnect {
+            Disconnect::Cancel => Box::new(move |request| {
+                let answer = handler(state.clone(), request);
+                Box::pin(async move { answer.await.into_response() })
+            }),
+            Disconnect::Notify => Box::new(move |request| Box::pin(outlive(handler(state.clone(), request)))),
+            Disconnect::Detach => Box::new(move |mut request| {
+                request.set_context(request.context().detached());
+                Box::pin(outlive(handler(state.clone(), request)))
+            }),
+        });
+        self.insert(pattern, options, call);
+        self
+    }
+
+    /// Gives everything at `prefix` and below it to `handler`, which sees the whole target.
+    pub fn mount(mut self, prefix: &str, handler: impl Handler) -> Router<S> {
+        let shared = std::sync::Arc::new(handler);
+        for pattern in [prefix.to_owned(), format!("{prefix}/{{rest...}}")] {
+            let call = Call::Mounted(Box::new(std::sync::Arc::clone(&shared)));
+            self.insert(&pattern, RouteOptions::default(), call);
+        }
+        self
+    }
+
+    /// Adds the routes that `add` adds, each with `prefix` before its path.
+    pub fn group(mut self, prefix: &str, add: impl FnOnce(Router<S>) -> Router<S>) -> Router<S> {
+        let outer = self.prefix.clone();
+        self.prefix += prefix;
+        let mut grouped = add(self);
+        grouped.prefix = outer;
+        grouped
+    }
+
+    /// The finished table.
+    ///
+    /// # Errors
+    /// Every pattern that cannot be read, and every pair that would match the same request, both named.
+    pub fn build(self) -> Result<Routes, BuildError> {
+        if self.faults.is_empty() { Ok(Routes { tree: self.tree }) } else { Err(BuildError(self.faults)) }
+    }
+
+    fn insert(&mut self, pattern: &str, options: RouteOptions, call: Call) {
+        let text = match pattern.rsplit_once(' ') {
+            Some((method, path)) => format!("{method} {}{path}", self.prefix),
+            None => format!("{}{pattern}", self.prefix),
+        };
+        let pattern = match Pattern::parse(&text) {
+            Ok(pattern) => pattern,
+            Err(error) => return self.faults.push(RouteFault::Pattern(error)),
+        };
+        // A route lives as long as its process. Leaking its pattern once lets every request name it without a count.
+        let endpoint = Endpoint { pattern: Box::leak(Box::new(pattern.clone())), options, call };
+        if let Err(conflict) = self.tree.insert(pattern, endpoint) {
+            self.faults.push(RouteFault::Conflict(conflict));
+        }
+    }
+}
+
+/// Runs `answer` in a task of its own, which goes on when the one who waits for it is dropped.
+async fn outlive<A>(answer: A) -> Response
+where
+    A: Future + Send + 'static,
+    A::Output: IntoResponse,
+{
+    let task = tokio::spawn(async move { answer.await.into_response() });
+    match task.await {
+        Ok(response) => response,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down.
+            Err(_) => Problem::new(Fault::Draining).into_response(),
+        },
+    }
+}
+
+impl Routes {
+    /// The patterns of all routes, in the order they were added.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.tree.iter().map(|route| &route.pattern)
+    }
+
+    /// The answer where no route can be chosen.
+    fn unrouted(&self, request: &Request, allow: Option<&MethodSet>) -> Response {
+        let method = request.method();
+        let allow = allow.map(MethodSet::to_string);
+        match allow {
+            // RFC 9110 9.1: a method that nobody here knows is not implemented, whatever the target.
+            _ if !self.implements(method) => Problem::new(Fault::MethodNotImplemented)
+                .with_detail(format!("no route of this server names the method {method}"))
+                .into_response(),
+            _ if method == Method::OPTIONS && request.target() == "*" => Response::new(Status::NO_CONTENT),
+            Some(allow) if method == Method::OPTIONS => Response::new(Status::NO_CONTENT).with(name::ALLOW, allow),
+            Some(allow) => Problem::new(Fault::MethodNotAllowed)
+                .with_detail(format!("{} answers {allow}", request.target_path()))
+                .into_response()
+                .with(name::ALLOW, allow),
+            None => Problem::new(Fault::NotFound)
+                .with_detail(format!("nothing is at {}", request.target_path()))
+                .into_response(),
+        }
+    }
+
+    /// A registered method is implemented; but CONNECT asks for a tunnel, which only a route can give.
+    fn implements(&self, method: Method) -> bool {
+        (method.is_registered() && method != Method::CONNECT) || self.tree.knows_method(method)
+    }
+}
+
+impl Handler for Routes {
+    async fn handle(&self, mut request: Request) -> Response {
+        let head = &mut *request.head;
+        let host = authority(&head.target, &head.fields).map(host_of);
+        let path = head.target.path(&head.fields.bytes);
+        let endpoint = match self.tree.lookup(head.method, host, path, &mut head.captures) {
+            Lookup::Found(route) => &route.value,
+            Lookup::WrongMethod(allow) => return self.unrouted(&request, Some(&allow)),
+            Lookup::NotFound => return self.unrouted(&request, None),
+        };
+        request.head.route = Some(endpoint.pattern);
+        let bytes_max = endpoint.options.content_bytes_max.unwrap_or(request.content_bytes_max());
+        let mut response = if request.content().length().is_some_and(|length| length > bytes_max) {
+            too_large(bytes_max)
+        } else {
+            request.limit_content(bytes_max);
+            match &endpoint.call {
+                Call::Function(call) => call(request).await,
+                Call::Mounted(handler) => handler.handle(request).await,
+            }
+        };
+        response.head_mut().pattern.get_or_insert(endpoint.pattern.text());
+        response
+    }
+}
+
+/// The refusal of content that its head says is too long: before a byte of it is read.
+pub(crate) fn too_large(bytes_max: u64) -> Response {
+    Problem::new(Fault::ContentTooLarge)
+        .with_detail(format!("at most {bytes_max} bytes of content are accepted here"))
+        .into_response()
+}
+
+/// An authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("pattern", &self.pattern.text()).field("options", &self.options).finish()
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            let line_break = if index > 0 { "\n" } else { "" };
+            match fault {
+                RouteFault::Pattern(error) => write!(f, "{line_break}{error}")?,
+                RouteFault::Conflict(conflict) => write!(f, "{line_break}{conflict}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildError {}

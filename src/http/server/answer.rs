@@ -1,0 +1,436 @@
+//! Owns the way of an answer to the wire, and what becomes of content that nobody read.
+//!
+//! ```text
+//!   Response ─> first piece ─> is the content settled? ─> framing ─> head ─> pieces ─> drain ─> next request
+//!                   │ failed          │ refused
+//!                   └────> the failure is the answer, as long as no byte of another was sent
+//! ```
+//!
+//! While a handler streams an answer out of content that is still coming, the head waits for the first piece: content that
+//! turns out to be malformed is then still answered with 400.
+//!
+//! Spec: RFC 9112 6.3 (length), 7.1 (chunks), 8 (incomplete messages), 9.3 (unread content and reuse); RFC 9110 10.1.1.
+//! Never: produces while more than `output_bytes_max` wait to be sent.
+//! Limits: `output_bytes_max`, `drain_bytes_max`, `write_rate`.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use crate::http::body::BodyError;
+use crate::http::date;
+use crate::http::explain::{Problem, Style};
+use crate::http::field::name;
+use crate::http::h1::chunked;
+use crate::http::h1::encode::{AnswerHead, Connection, encode_answer_head};
+use crate::http::h1::framing::{AnswerContent, AnswerFraming, decide_response};
+use crate::http::h1::machine::{Receive, Received};
+use crate::http::server::content::Loan;
+use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
+use crate::http::server::{Shared, trace};
+use crate::http::{Body, Fault, IntoResponse, Limits, Response, Status};
+use crate::net::buffer::PIECE_BYTES;
+use crate::net::connection::Lost;
+use crate::net::deadline::{Phase, within};
+use crate::net::transport::Transport;
+
+/// Bytes that are queued before a write, as long as the answer has more ready.
+const BATCH_BYTES: usize = 16 * 1024;
+
+/// What is left of a request's content when its answer begins.
+enum Rest<T: Transport> {
+    /// Nothing.
+    Done,
+    /// Somebody still reads it.
+    Lent(Arc<Loan<T::Reader>>),
+    /// Nobody read it.
+    Unread {
+        receive: Receive,
+        /// The client waits for a 100 that it will not get.
+        unasked: bool,
+    },
+}
+
+/// One piece of an answer's content, or its end.
+type Piece = Option<Result<Bytes, BodyError>>;
+
+impl<T: Transport> Driver<T> {
+    /// Sends `response`, as far as sending needs no later wait, and settles the request's content.
+    pub(super) async fn answer<H>(
+        &mut self,
+        shared: &Shared<H>,
+        asked: Asked,
+        mut response: Response,
+        loan: MaybeLoan<T>,
+    ) -> Result<(), End> {
+        let first = self.first_piece(shared, &mut response, loan.as_ref()).await?;
+        let rest = self.settle(&mut response, loan, &shared.config.limits);
+        word(&mut response, asked.style);
+        let (mut head, body) = response.into_parts();
+        let stays_open = asked.keep_alive
+            && !head.close
+            && !shared.watch.shutdown.is_draining()
+            && rest.allows_reuse(&shared.config.limits);
+        let framing =
+            decide_response(asked.method, asked.version, stays_open, head.status, length(head.status, &body, &first));
+        let connection = match &head.upgrade {
+            Some(_) => Connection::Upgrade,
+            None => Connection::of(asked.version, framing.keep_alive),
+        };
+        self.encode_head(head.status, &head.fields, framing.declared, connection);
+        if framing.sends_content {
+            self.send_content(shared, framing, body, first, &rest).await?;
+        }
+        self.card.served();
+        if let Some(upgrade) = head.upgrade.take() {
+            return Err(End::Upgraded(upgrade));
+        }
+        if !framing.keep_alive {
+            return Err(End::Finished("the answer was the last"));
+        }
+        self.drain(shared, rest).await
+    }
+
+    /// Queues a refusal as an answer that closes.
+    pub(super) fn answer_refusal(&mut self, style: Style, problem: Problem) {
+        let mut response = problem.into_response();
+        word(&mut response, style);
+        let (head, mut body) = response.into_parts();
+        let content = body.take_ready().unwrap_or_default();
+        let declared = AnswerContent::Length(content.len() as u64);
+        self.encode_head(head.status, &head.fields, declared, Connection::Close);
+        self.queue(content);
+    }
+
+    /// Asks a streamed answer for its first piece, so that a failure can still become the answer. An answer that is
+    /// not ready sends its head now, unless it may depend on content that is still coming.
+    async fn first_piece<H>(
+        &mut self,
+        shared: &Shared<H>,
+        response: &mut Response,
+        loan: Option<&Arc<Loan<T::Reader>>>,
+    ) -> Result<Option<Piece>, End> {
+        if response.body().is_ready() {
+            return Ok(None);
+        }
+        let body = response.body_mut();
+        let first = std::future::poll_fn(|cx| {
+            if let Poll::Ready(piece) = body.poll_next(cx) {
+                return Poll::Ready(Ok(Some(piece)));
+            }
+            if !loan.is_some_and(|loan| loan.is_out()) {
+                return Poll::Ready(Ok(None));
+            }
+            match ready!(self.poll_while_handling(shared, loan, cx)) {
+                Ok(timed_out) => Poll::Ready(Err(Ok(timed_out))),
+                Err(end) => Poll::Ready(Err(Err(end))),
+            }
+        });
+        match first.await {
+            Ok(Some(Some(Err(error)))) => {
+                *response = Problem::of_body(error).into_response();
+                Ok(None)
+            }
+            Ok(first) => Ok(first),
+            Err(Ok(timed_out)) => {
+                *response = timed_out;
+                Ok(None)
+            }
+            Err(Err(end)) => Err(end),
+        }
+    }
+
+    /// Finds out what is left of the content. Content that was refused while a handler read it, or that is found to be
+    /// malformed in what has already come, takes the place of an answer that says nothing is wrong.
+    fn settle(&mut self, response: &mut Response, loan: MaybeLoan<T>, limits: &Limits) -> Rest<T> {
+        let Some(loan) = loan else { return Rest::Done };
+        let Some(returned) = loan.take_back() else { return Rest::Lent(loan) };
+        self.inbound = Some(returned.inbound);
+        let mut receive = returned.receive;
+        let refused = match returned.refused {
+            None => self.skip_buffered(&mut receive, limits).err(),
+            refused => refused,
+        };
+        if let Some(problem) = refused {
+            if !response.status().is_error() {
+                *response = problem.into_response();
+            }
+            response.head_mut().close = true;
+        }
+        if receive.is_ended() { Rest::Done } else { Rest::Unread { receive, unasked: returned.unasked } }
+    }
+
+    /// Drops what has come of content that nobody will read.
+    fn skip_buffered(&mut self, receive: &mut Receive, limits: &Limits) -> Result<u64, Problem> {
+        let inbound = self.inbound.as_mut().expect("the half is back");
+        let chunked = matches!(receive, Receive::Chunked(_));
+        let mut skipped = 0;
+        loop {
+            let unread = inbound.buffer.unread();
+            let (used, received) =
+                receive.step(unread, limits).map_err(|error| Problem::of_window(error, unread, receive.taken()))?;
+            if self.tap.is_watched() {
+                trace::content_received(&mut self.tap, received, chunked, &unread[..used]);
+            }
+            inbound.buffer.consume(used);
+            skipped += used as u64;
+            if receive.is_ended() || received == Received::NeedMore {
+                return Ok(skipped);
+            }
+        }
+    }
+
+    fn encode_head(
+        &mut self,
+        status: Status,
+        fields: &crate::http::Fields,
+        content: AnswerContent,
+        connection: Connection,
+    ) {
+        let already_sent = std::mem::take(&mut self.answer_begun);
+        let head = AnswerHead { status, fields, content, connection, date: date::current(self.now) };
+        let out = self.outbound.output.tail();
+        let start = out.len();
+        encode_answer_head(&head, already_sent, out);
+        if self.tap.is_watched() {
+            let sent = trace::masked(&self.outbound.output.tail()[start..]);
+            trace::head_sent(&mut self.tap, already_sent, &sent);
+        }
+    }
+
+    async fn send_content<H>(
+        &mut self,
+        shared: &Shared<H>,
+        framing: AnswerFraming,
+        mut body: Body,
+        first: Option<Piece>,
+        rest: &Rest<T>,
+    ) -> Result<(), End> {
+        if let Some(content) = body.take_ready() {
+            if self.tap.is_watched() {
+                self.tap.sent(trace::CONTENT, &content);
+            }
+            self.queue(content);
+            return Ok(());
+        }
+        self.stream(shared, framing.declared, body, first, rest).await
+    }
+
+    /// Sends a streamed answer, piece after piece, as fast as it is produced and read.
+    async fn stream<H>(
+        &mut self,
+        shared: &Shared<H>,
+        declared: AnswerContent,
+        mut body: Body,
+        mut first: Option<Piece>,
+        rest: &Rest<T>,
+    ) -> Result<(), End> {
+        self.enter(Phase::Write, None);
+        let mut left = if let AnswerContent::Length(length) = declared { length } else { u64::MAX };
+        loop {
+            let piece = match first.take() {
+                Some(piece) => piece,
+                None => std::future::poll_fn(|cx| self.poll_piece(shared, &mut body, rest, cx)).await?,
+            };
+            match piece {
+                Some(Ok(bytes)) if bytes.len() as u64 <= left => {
+                    left -= if declared == AnswerContent::Chunked { 0 } else { bytes.len() as u64 };
+                    self.queue_piece(declared, bytes);
+                }
+                Some(Ok(_)) => return Err(End::Broken("the answer is longer than it said".to_owned())),
+                Some(Err(error)) => return Err(End::Broken(format!("the answer broke off: {error}"))),
+                None if matches!(declared, AnswerContent::Length(_)) && left > 0 => {
+                    return Err(End::Broken("the answer is shorter than it said".to_owned()));
+                }
+                None => {
+                    self.queue_end(declared, &mut body);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The next piece, when there is room for it. Flushes while it waits, or when enough is queued.
+    fn poll_piece<H>(
+        &mut self,
+        shared: &Shared<H>,
+        body: &mut Body,
+        rest: &Rest<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Piece, End>> {
+        let loan = if let Rest::Lent(loan) = rest { Some(loan) } else { None };
+        let queued = self.outbound.output.len();
+        if queued < BATCH_BYTES
+            && let Poll::Ready(piece) = body.poll_next(cx)
+        {
+            return Poll::Ready(Ok(piece));
+        }
+        self.watch_peer(shared, loan, cx)?;
+        // Room that flushing has made is used; otherwise the write or the body will wake us.
+        if queued >= BATCH_BYTES
+            && self.outbound.output.len() < shared.config.limits.output_bytes_max
+            && let Poll::Ready(piece) = body.poll_next(cx)
+        {
+            return Poll::Ready(Ok(piece));
+        }
+        match ready!(self.poll_expired(cx)) {
+            Ok(()) => Poll::Ready(Err(End::Lost(Lost::TooSlow))),
+            Err(end) => Poll::Ready(Err(end)),
+        }
+    }
+
+    fn queue(&mut self, content: Bytes) {
+        if !content.is_empty() {
+            self.outbound.output.push(content);
+        }
+    }
+
+    fn queue_piece(&mut self, declared: AnswerContent, piece: Bytes) {
+        if declared != AnswerContent::Chunked {
+            if self.tap.is_watched() {
+                self.tap.sent(trace::CONTENT, &piece);
+            }
+            return self.queue(piece);
+        }
+        let out = self.outbound.output.tail();
+        let start = out.len();
+        chunked::encode_chunk_head(piece.len(), out);
+        if self.tap.is_watched() {
+            let line = self.outbound.output.tail()[start..].to_vec();
+            self.tap.sent(trace::CHUNK_LINE, &line);
+            self.tap.sent(trace::CHUNK_DATA, &piece);
+        }
+        self.queue(piece);
+        self.outbound.output.tail().extend_from_slice(b"\r\n");
+    }
+
+    fn queue_end(&mut self, declared: AnswerContent, body: &mut Body) {
+        if declared != AnswerContent::Chunked {
+            return;
+        }
+        let trailers = body.trailers();
+        let out = self.outbound.output.tail();
+        let start = out.len();
+        chunked::encode_end(out, trailers.as_ref());
+        if self.tap.is_watched() {
+            let end = trace::masked(&self.outbound.output.tail()[start..]);
+            self.tap.sent(trace::LAST_CHUNK, &end);
+        }
+    }
+
+    /// Reads and drops what is left of the content, so that the connection can be used again.
+    async fn drain<H>(&mut self, shared: &Shared<H>, rest: Rest<T>) -> Result<(), End> {
+        let mut receive = match rest {
+            Rest::Done => return Ok(()),
+            Rest::Unread { receive, .. } => receive,
+            Rest::Lent(loan) => match self.await_return(shared, &loan).await? {
+                Receive::Ended(_) => return Ok(()),
+                receive => receive,
+            },
+        };
+        let limits = &shared.config.limits;
+        let mut left = limits.drain_bytes_max;
+        self.enter(Phase::Content, within(self.now, shared.config.deadlines.content_rate.over));
+        loop {
+            let skipped = self.skip_buffered(&mut receive, limits);
+            left = match skipped.map(|skipped| left.checked_sub(skipped)) {
+                Ok(Some(left)) => left,
+                Ok(None) => return Err(End::Finished("more content was left unread than is drained")),
+                Err(_) => return Err(End::Finished("unread content was malformed")),
+            };
+            if receive.is_ended() {
+                return Ok(());
+            }
+            std::future::poll_fn(|cx| self.poll_unread(shared, cx)).await?;
+        }
+    }
+
+    fn poll_unread<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let _ = self.poll_flush(cx)?;
+        let inbound = self.inbound.as_mut().expect("the half is back");
+        match inbound.poll_fill(cx, PIECE_BYTES) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(End::Finished("the peer has finished"))),
+            Poll::Ready(Ok(count)) => {
+                self.card.received(count);
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Lost(Lost::Gone))),
+            Poll::Pending => {}
+        }
+        if shared.watch.shutdown.is_draining() {
+            return Poll::Ready(Err(End::Finished("the server is shutting down")));
+        }
+        ready!(self.poll_expired(cx))?;
+        Poll::Ready(Err(End::Finished("unread content came too slowly")))
+    }
+
+    /// Waits for a task that kept the content beyond its answer.
+    async fn await_return<H>(&mut self, shared: &Shared<H>, loan: &Arc<Loan<T::Reader>>) -> Result<Receive, End> {
+        self.enter(Phase::Content, within(self.now, shared.config.deadlines.handler));
+        let returned = std::future::poll_fn(|cx| {
+            if let Some(returned) = loan.take_back() {
+                return Poll::Ready(Ok(returned));
+            }
+            self.watch_peer(shared, Some(loan), cx)?;
+            ready!(self.poll_expired(cx))?;
+            Poll::Ready(Err(End::Finished("a task keeps the content")))
+        })
+        .await?;
+        self.inbound = Some(returned.inbound);
+        match returned.refused {
+            Some(_) => Err(End::Finished("the content was refused")),
+            None => Ok(returned.receive),
+        }
+    }
+}
+
+impl<T: Transport> Rest<T> {
+    /// Whether another request may follow. Known before the head is sent, so that a close is announced.
+    fn allows_reuse(&self, limits: &Limits) -> bool {
+        match self {
+            Rest::Done | Rest::Lent(_) => true,
+            // RFC 9110 10.1.1: a client that got its answer instead of a 100 may or may not send the content.
+            Rest::Unread { unasked: true, .. } => false,
+            Rest::Unread { receive, .. } => receive.left().is_some_and(|left| left <= limits.drain_bytes_max),
+        }
+    }
+}
+
+/// The length that the answer's head may declare, `first` piece included. RFC 9110 8.6: a 304 declares that of the 200 or
+/// none, and we do not know it.
+fn length(status: Status, body: &Body, first: &Option<Piece>) -> Option<u64> {
+    let taken = if let Some(Some(Ok(piece))) = first { piece.len() as u64 } else { 0 };
+    if status == Status::NOT_MODIFIED { None } else { body.length().map(|left| left + taken) }
+}
+
+/// Words a problem as this client wants it.
+fn word(response: &mut Response, style: Style) {
+    if style == Style::Text {
+        return;
+    }
+    let Some(problem) = response.head_mut().problem.take() else { return };
+    let (content_type, words) = problem.render(style);
+    response.fields_mut().remove(name::CONTENT_TYPE);
+    response.fields_mut().append_escaped(name::CONTENT_TYPE, content_type);
+    *response.body_mut() = Body::from(words);
+    response.head_mut().problem = Some(problem);
+}
+
+impl Problem {
+    /// Why content could not be used.
+    pub fn of_body(error: BodyError) -> Problem {
+        match error {
+            BodyError::Malformed(problem) => *problem,
+            BodyError::TooLarge { limit } => {
+                Problem::new(Fault::ContentTooLarge).with_detail(format!("at most {limit} bytes are accepted here"))
+            }
+            BodyError::TooSlow => Problem::new(Fault::ContentTimeout),
+            BodyError::Incomplete => Problem::new(Fault::ContentIncomplete),
+            BodyError::Source(error) => {
+                tracing::error!(%error, "content could not be produced");
+                Problem::new(Fault::ContentStreamFailed)
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Owns content on loan: while a handler reads a request's content, it holds the connection's receiving half.
+//!
+//! The one idea: whoever reads the content reads the socket. Nothing runs beside it, nothing is queued, and a handler
+//! that does not read is a client that is not read from.
+//!
+//! ```text
+//!   driver ── lends Inbound ──> Lent (in the request's Body) ── pieces ──> handler
+//!      ^                          │ end, error or drop
+//!      └───── Loan: Returned <────┘
+//! ```
+//!
+//! Spec: RFC 9112 6.3 (length), 7.1 (chunks), 8 (incomplete); RFC 9110 10.1.1: `100 Continue` is asked for when the
+//! handler first reads, and only when nothing has come yet.
+//! Never: keeps the half longer than the body lives; writes: the driver sends the 100.
+//! Limits: `content_rate` of the deadlines, chunk and trailer limits.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::http::body::{BodyError, Source};
+use crate::http::explain::Problem;
+use crate::http::h1::machine::{Receive, Received};
+use crate::http::server::trace;
+use crate::http::{Fault, Fields, Limits};
+use crate::net::buffer::PIECE_BYTES;
+use crate::net::connection::Inbound;
+use crate::net::deadline::{Deadlines, RateWatch, Timer, within};
+use crate::net::registry::Card;
+use crate::net::tap::Tap;
+use crate::net::transport::ReadHalf;
+
+/// The driver's end of a loan.
+pub(super) struct Loan<R> {
+    card: Arc<Card>,
+    wants_continue: AtomicBool,
+    returned: Mutex<Option<Returned<R>>>,
+}
+
+/// What comes back.
+pub(super) struct Returned<R> {
+    pub(super) inbound: Box<Inbound<R>>,
+    pub(super) receive: Receive,
+    /// Why the peer's content was refused, when it was.
+    pub(super) refused: Option<Problem>,
+    /// Whether the client still waits for `100 Continue`.
+    pub(super) unasked: bool,
+}
+
+impl<R> Loan<R> {
+    /// The half and the state it came back in, once.
+    pub(super) fn take_back(&self) -> Option<Returned<R>> {
+        self.returned().take()
+    }
+
+    /// Whether the half is still out.
+    pub(super) fn is_out(&self) -> bool {
+        self.returned().is_none()
+    }
+
+    /// Whether `100 Continue` is to be sent now. True once.
+    pub(super) fn take_continue(&self) -> bool {
+        self.wants_continue.load(Relaxed) && self.wants_continue.swap(false, Relaxed)
+    }
+
+    /// A poisoned lock guards a plain slot.
+    fn returned(&self) -> MutexGuard<'_, Option<Returned<R>>> {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handler's end of a loan: the source behind a request's body.
+pub(super) struct Lent<R: ReadHalf> {
+    inbound: Option<Box<Inbound<R>>>,
+    receive: Receive,
+    limits: Limits,
+    rate: RateWatch,
+    timer: Timer,
+    chunked: bool,
+    expects_continue: bool,
+    loan: Arc<Loan<R>>,
+    tap: Tap,
+    trailers: Option<Fields>,
+}
+
+/// Lends `inbound` for the content that `receive` still expects.
+pub(super) fn lend<R: ReadHalf>(
+    inbound: Box<Inbound<R>>,
+    receive: Receive,
+    expects_continue: bool,
+    (limits, deadlines): (&Limits, &Deadlines),
+    (card, tap): (Arc<Card>, Tap),
+) -> (Arc<Loan<R>>, Lent<R>) {
+    let loan = Arc::new(Loan { card, wants_continue: AtomicBool::new(false), returned: Mutex::new(None) });
+    let lent = Lent {
+        inbound: Some(inbound),
+        chunked: matches!(receive, Receive::Chunked(_)),
+        receive,
+        limits: limits.clone(),
+        rate: RateWatch::new(deadlines.content_rate),
+        timer: Timer::default(),
+        expects_continue,
+        loan: Arc::clone(&loan),
+        tap,
+        trailers: None,
+    };
+    (loan, lent)
+}
+
+impl<R: ReadHalf> Source for Lent<R> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            match self.step() {
+                Ok(Some(Step::Piece(bytes))) => return Poll::Ready(Some(Ok(bytes))),
+                Ok(Some(Step::End)) => return Poll::Ready(None),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            if let Err(error) = ready!(self.poll_fill(cx)) {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.receive.left()
+    }
+
+    fn trailers(mut self: Pin<&mut Self>) -> Option<Fields> {
+        self.trailers.take()
+    }
+}
+
+enum Step {
+    Piece(Bytes),
+    End,
+}
+
+impl<R: ReadHalf> Lent<R> {
+    /// What the bytes at hand yield; `None` when more are needed.
+    fn step(&mut self) -> Result<Option<Step>, BodyError> {
+        loop {
+            let Some(inbound) = &mut self.inbound else { return Ok(Some(Step::End)) };
+            let unread = inbound.buffer.unread();
+            let stepped = self.receive.step(unread, &self.limits);
+            let (used, received) = match stepped {
+                Ok(step) => step,
+                Err(error) => {
+                    let problem = Problem::of_window(error, unread, self.receive.taken());
+                    self.give_back(Some(problem.clone()));
+                    return Err(BodyError::Malformed(Box::new(problem)));
+                }
+            };
+            if self.tap.is_watched() {
+                trace::content_received(&mut self.tap, received, self.chunked, &unread[..used]);
+            }
+            let piece = matches!(received, Received::Content).then(|| Bytes::copy_from_slice(&unread[..used]));
+            inbound.buffer.consume(used);
+            if self.receive.is_ended() {
+                self.trailers = self.receive.take_trailers();
+                self.give_back(None);
+            }
+            match (piece, received) {
+                (Some(piece), _) => return Ok(Some(Step::Piece(piece))),
+                (None, Received::NeedMore) => return Ok(None),
+                (None, Received::End) => return Ok(Some(Step::End)),
+                (None, Received::Framing | Received::Content) => {}
+            }
+        }
+    }
+
+    /// Waits for more bytes, not longer than the rate allows.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(inbound) = &mut self.inbound else { return Poll::Ready(Ok(())) };
+        let filled = inbound.poll_fill(cx, PIECE_BYTES);
+        match filled {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                self.rate.moved(Instant::now(), count);
+                self.expects_continue = false;
+                self.loan.card.received(count);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(_) => {
+                self.give_back(Some(Problem::new(Fault::ContentIncomplete)));
+                Poll::Ready(Err(BodyError::Incomplete))
+            }
+            Poll::Pending => self.poll_patience(cx),
+        }
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        if std::mem::take(&mut self.expects_continue) {
+            self.loan.wants_continue.store(true, Relaxed);
+            self.loan.card.wake();
+        }
+        let now = Instant::now();
+        let deadline = self.rate.wait(now).and_then(|patience| within(now, patience));
+        ready!(self.timer.poll_expired(deadline, cx));
+        self.give_back(Some(Problem::new(Fault::ContentTimeout)));
+        Poll::Ready(Err(BodyError::TooSlow))
+    }
+
+    fn give_back(&mut self, refused: Option<Problem>) {
+        let Some(inbound) = self.inbound.take() else { return };
+        let receive = std::mem::replace(&mut self.receive, Receive::Ended(None));
+        let returned = Returned { inbound, receive, refused, unasked: self.expects_continue };
+        *self.loan.returned() = Some(returned);
+        self.loan.card.wake();
+    }
+}
+
+impl<R: ReadHalf> Drop for Lent<R> {
+    fn drop(&mut self) {
+        self.give_back(None);
+    }
+}

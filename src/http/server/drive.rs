@@ -1,0 +1,331 @@
+//! Owns the life of a connection: read a head, lend the content, call the handler, send the answer, again.
+//!
+//! ```text
+//!            ┌───────────────────────── kept alive ────────────────────────────┐
+//!            v                                                                 │
+//!   read_head ──head──> open_content ──Request──> call ──Response──> answer ───┤
+//!       │ refused            │ refused             │ gone                      │ not kept alive
+//!       v                    v                     v                           v
+//!     close: answer the refusal, flush, FIN, linger until the peer has read it
+//! ```
+//!
+//! This is the only place where bytes, time and handlers meet; what it decides is decided by the cores in
+//! [`h1`](crate::http::h1). It keeps no protocol state across an await but in `self`, so the task may be dropped at any
+//! point.
+//!
+//! Spec: RFC 9112 9 (connections), 9.6 (tear-down); RFC 9110 10.1.1 (100 Continue), 15.5.9 (408).
+//! Never: closes without a word while a request has begun.
+//! Invariant: `inbound` is `None` exactly while it is lent.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::http::explain::{Problem, Style, wants_json};
+use crate::http::field::Known;
+use crate::http::h1::framing::{Content, RequestFraming};
+use crate::http::h1::head::{HeadParser, Progress};
+use crate::http::h1::machine::Receive;
+use crate::http::h1::{chunked, encode};
+use crate::http::middleware::recover::catch_panic;
+use crate::http::recycle::Recycled;
+use crate::http::request::{Head, Peer};
+use crate::http::server::content::{self, Loan};
+use crate::http::server::{Shared, begin, trace};
+use crate::http::upgrade::OnUpgrade;
+use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
+use crate::net::connection::{Inbound, Lost, Outbound};
+use crate::net::deadline::{Phase, Timer, within};
+use crate::net::registry::Registered;
+use crate::net::tap::{Tap, What};
+use crate::net::transport::Transport;
+
+/// One connection and what drives it.
+pub(super) struct Driver<T: Transport> {
+    pub(super) inbound: Option<Box<Inbound<T::Reader>>>,
+    pub(super) outbound: Outbound<T::Writer>,
+    pub(super) card: Registered,
+    pub(super) tap: Tap,
+    pub(super) timer: Timer,
+    /// When the phase must be over.
+    pub(super) deadline: Option<Instant>,
+    /// The last time the clock was read: at most one wake-up old.
+    pub(super) now: Instant,
+    /// Bytes of the next answer that are already queued: see [`Driver::probe`].
+    pub(super) answer_begun: usize,
+    pub(super) lingered: u64,
+    pub(super) peer: Arc<Peer>,
+    parser: HeadParser,
+}
+
+/// What must be remembered of a request while its handler has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) method: Method,
+    pub(super) version: Version,
+    pub(super) keep_alive: bool,
+    pub(super) style: Style,
+}
+
+/// Why a connection is over.
+pub(super) enum End {
+    /// All was said: flush, FIN, and let the peer read.
+    Finished(&'static str),
+    /// The peer erred, or we cannot serve it: say so, then as `Finished`.
+    Refused(Style, Box<Problem>),
+    /// Nothing can be said any more.
+    Lost(Lost),
+    /// An answer broke off, and a close is the only way to tell (RFC 9112 8).
+    Broken(String),
+    /// The server will wait no longer.
+    Forced,
+    /// Another protocol takes over.
+    Upgraded(OnUpgrade),
+}
+
+/// The loan of a request's content, when it was not all there.
+pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
+
+impl<T: Transport> Driver<T> {
+    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr) -> Driver<T> {
+        let now = begin();
+        let (reader, writer) = transport.split();
+        let card = shared.watch.registry.register(addr, now);
+        let peer = Peer::new(addr, card.id(), &shared.context);
+        Driver {
+            inbound: Some(Box::new(Inbound::new(reader))),
+            outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
+            tap: shared.watch.hub.tap(card.id(), addr, now),
+            card,
+            timer: Timer::default(),
+            deadline: within(now, shared.config.deadlines.first_byte),
+            now,
+            answer_begun: 0,
+            lingered: 0,
+            parser: HeadParser::default(),
+            peer,
+        }
+    }
+
+    /// Serves request after request until the connection is over.
+    pub(super) async fn run<H: Handler>(mut self, shared: &Shared<H>) {
+        self.begin(Phase::Idle).await;
+        let end = loop {
+            if let Err(end) = self.exchange(shared).await {
+                break end;
+            }
+        };
+        self.end(shared, end).await;
+    }
+
+    /// Answers `problem` before anything was asked.
+    pub(super) async fn refuse<H: Handler>(mut self, shared: &Shared<H>, problem: Problem) {
+        self.begin(Phase::Write).await;
+        let style = if shared.config.terse_errors { Style::Terse } else { Style::Text };
+        self.end(shared, End::Refused(style, Box::new(problem))).await;
+    }
+
+    async fn begin(&mut self, phase: Phase) {
+        std::future::poll_fn(|cx| Poll::Ready(self.card.driven_by(cx.waker()))).await;
+        self.card.enter(phase, self.now);
+        self.card.deadline(self.deadline);
+        if self.tap.is_watched() {
+            self.tap.tell(What::Accepted { peer: self.card.peer() });
+        }
+    }
+
+    /// One request and its answer.
+    async fn exchange<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(), End> {
+        let (mut head, framing) = self.read_head(shared).await?;
+        let asked = Asked {
+            method: head.method,
+            version: head.version,
+            keep_alive: framing.keep_alive,
+            style: style(shared, head.fields.known(Known::Accept)),
+        };
+        head.content_bytes_max = shared.config.limits.content_bytes_max;
+        head.deadline = within(self.now, shared.config.deadlines.handler);
+        let (content, loan) =
+            self.open_content(shared, &framing).map_err(|problem| End::Refused(asked.style, Box::new(problem)))?;
+        let response = self.call(shared, Request::new(head, content), loan.as_ref()).await?;
+        self.answer(shared, asked, response, loan).await
+    }
+
+    /// Reads until a head is complete and understood.
+    async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(Recycled<Head>, RequestFraming), End> {
+        let mut head = Recycled::<Head>::take();
+        loop {
+            let inbound = self.inbound.as_mut().expect("content is back before the next head");
+            let unread = inbound.buffer.unread();
+            if !unread.is_empty() {
+                match self.parser.parse(unread, &shared.config.limits, &mut head.parsed) {
+                    Ok(Progress::Done { len }) => {
+                        let framing = head.accept(&unread[..len], Arc::clone(&self.peer));
+                        inbound.buffer.consume(len);
+                        return self.understood(shared, head, framing);
+                    }
+                    Ok(Progress::NeedMore) => {}
+                    Err(error) => {
+                        let style = style(shared, accept_lines(unread));
+                        let problem = Problem::of_bytes(error, unread);
+                        return Err(self.refused_head(style, problem));
+                    }
+                }
+            }
+            self.await_bytes(shared).await?;
+        }
+    }
+
+    fn understood<H>(
+        &mut self,
+        shared: &Shared<H>,
+        head: Recycled<Head>,
+        framing: Result<RequestFraming, crate::http::ProtocolError>,
+    ) -> Result<(Recycled<Head>, RequestFraming), End> {
+        if self.tap.is_watched() {
+            trace::head_received(&mut self.tap, &head.fields.bytes);
+        }
+        match framing {
+            Ok(framing) => {
+                if self.tap.is_watched() {
+                    trace::framing_decided(&mut self.tap, &framing);
+                }
+                Ok((head, framing))
+            }
+            Err(error) => {
+                let style = style(shared, head.fields.known(Known::Accept));
+                Err(End::Refused(style, Box::new(Problem::of_bytes(error, &head.fields.bytes))))
+            }
+        }
+    }
+
+    fn refused_head(&mut self, style: Style, problem: Problem) -> End {
+        if self.tap.is_watched() {
+            let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
+            self.tap.received(trace::REFUSED_HEAD, &trace::masked(unread));
+        }
+        End::Refused(style, Box::new(problem))
+    }
+
+    /// The request's content: all of it when it has arrived with the head, else a loan of the receiving half.
+    fn open_content<H>(
+        &mut self,
+        shared: &Shared<H>,
+        framing: &RequestFraming,
+    ) -> Result<(Body, MaybeLoan<T>), Problem> {
+        let config = &shared.config;
+        let inbound = self.inbound.as_mut().expect("content is back before the next head");
+        let unread = inbound.buffer.unread();
+        match framing.content {
+            Content::None | Content::Length(0) => return Ok((Body::empty(), None)),
+            Content::Length(length) if length <= unread.len() as u64 => {
+                let content = Bytes::copy_from_slice(&unread[..length as usize]);
+                if self.tap.is_watched() {
+                    self.tap.received(trace::CONTENT, &content);
+                }
+                inbound.buffer.consume(content.len());
+                return Ok((Body::from(content), None));
+            }
+            Content::Length(_) => {}
+            Content::Chunked => {
+                let whole = chunked::decode_whole(unread, &config.limits);
+                if let Some(whole) = whole.map_err(|error| Problem::of_bytes(error, unread))? {
+                    if self.tap.is_watched() {
+                        trace::chunks_received(&mut self.tap, &unread[..whole.used], &config.limits);
+                    }
+                    inbound.buffer.consume(whole.used);
+                    return Ok((Body::whole(whole.content, whole.trailers), None));
+                }
+            }
+        }
+        let inbound = self.inbound.take().expect("it was there a moment ago");
+        let (loan, lent) = content::lend(
+            inbound,
+            Receive::of(framing.content),
+            framing.expect_continue,
+            (&config.limits, &config.deadlines),
+            (Arc::clone(&self.card), self.tap.clone()),
+        );
+        let mut content = Body::source(lent);
+        content.limit(config.limits.content_bytes_max);
+        Ok((content, Some(loan)))
+    }
+
+    /// Runs the handler, and watches the peer while it is at work.
+    async fn call<H: Handler>(
+        &mut self,
+        shared: &Shared<H>,
+        request: Request,
+        loan: Option<&Arc<Loan<T::Reader>>>,
+    ) -> Result<Response, End> {
+        let mut handling = pin!(catch_panic(shared.handler.handle(request)));
+        let mut pending = false;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(response) = handling.as_mut().poll(cx) {
+                return Poll::Ready(Ok(response));
+            }
+            if !std::mem::replace(&mut pending, true) {
+                self.enter(Phase::Handler, within(self.now, shared.config.deadlines.handler));
+            }
+            self.poll_while_handling(shared, loan, cx)
+        })
+        .await
+    }
+
+    /// Ready when the handler's answer is not awaited any longer.
+    pub(super) fn poll_while_handling<H>(
+        &mut self,
+        shared: &Shared<H>,
+        loan: Option<&Arc<Loan<T::Reader>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response, End>> {
+        if let Err(end) = self.watch_peer(shared, loan, cx) {
+            return Poll::Ready(Err(end));
+        }
+        match self.poll_expired(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(Problem::new(Fault::HandlerTimedOut).into_response())),
+            Poll::Ready(Err(end)) => Poll::Ready(Err(end)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The first bytes of every answer are the same. Sending them to a peer that has said its last word tells a client
+    /// that only closed its sending half, which reads on, from one that is gone, whose kernel answers with a reset.
+    pub(super) fn probe(&mut self) {
+        if self.answer_begun == 0 {
+            self.outbound.output.tail().extend_from_slice(encode::PREFIX);
+            self.answer_begun = encode::PREFIX.len();
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase, deadline: Option<Instant>) {
+        let from = self.card.phase();
+        self.deadline = deadline;
+        self.card.enter(phase, self.now);
+        self.card.deadline(deadline);
+        if self.tap.is_watched() && from != phase {
+            trace::entered(&mut self.tap, from, phase, deadline);
+        }
+    }
+}
+
+/// How the answers to this request word what went wrong.
+fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = &'a [u8]>) -> Style {
+    match (shared.config.terse_errors, accept.any(wants_json)) {
+        (true, _) => Style::Terse,
+        (false, true) => Style::Json,
+        (false, false) => Style::Text,
+    }
+}
+
+/// The `Accept` values of a head that was refused: a guess, made only to word the refusal.
+fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|&byte| byte == b'\n').filter_map(|line| {
+        let (name, value) = line.split_at_checked(b"accept:".len())?;
+        name.eq_ignore_ascii_case(b"accept:").then_some(value)
+    })
+}

@@ -1,0 +1,244 @@
+//! Owns the server: accepts connections, drives each in its own task, and ends when told to.
+//!
+//! ```text
+//!   Listener ──accept──> Accepted{stream, permit} ──spawn──> Driver ──> handler
+//!      │                                                       │
+//!      └── shutdown begins: take what waits, stop listening    └── idle: close; at work: answer with `close`
+//!          … then wait until no permit is out, at most `deadlines.drain`, then cancel
+//! ```
+//!
+//! Spec: RFC 9112 9 (connection management).
+//! Never: parses; knows a route.
+
+mod answer;
+mod content;
+mod drive;
+mod trace;
+mod wait;
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::http::explain::Problem;
+use crate::http::{Fault, Handler, Limits};
+use crate::net::context::{Context, Reason};
+use crate::net::deadline::Deadlines;
+use crate::net::listener::{Arrival, Listener, ListenerConfig};
+use crate::net::registry::Registry;
+use crate::net::shutdown::Shutdown;
+use crate::net::tap::Hub;
+use crate::net::transport::Transport;
+
+/// How long a closing listener takes what waits in the kernel.
+const PENDING_TIME: Duration = Duration::from_millis(100);
+
+/// A server for one handler. Limits and deadlines are on; everything has a default.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// use firstbyte::http::{Request, Server};
+///
+/// Server::new(|_: Request| async { "Hello, World!" }).listen("127.0.0.1:8080").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Server<H> {
+    handler: H,
+    config: Config,
+    listener: ListenerConfig,
+    watch: Watched,
+}
+
+/// What every connection of a server obeys.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) terse_errors: bool,
+}
+
+/// Where a server can be watched and stopped: the handles that an application may share with it.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Begins and forces the shutdown.
+    pub shutdown: Shutdown,
+    /// The table of open connections.
+    pub registry: Arc<Registry>,
+    /// The events of connections.
+    pub hub: Arc<Hub>,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Watched { shutdown: Shutdown::new(), registry: Registry::new(), hub: Hub::new() }
+    }
+}
+
+/// How a server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every connection was served to its end.
+    Drained,
+    /// The drain deadline passed, or a second signal came: so many connections were cut.
+    Cut {
+        /// Connections that were open.
+        connections: usize,
+    },
+}
+
+/// What the connections of one server share.
+pub(crate) struct Shared<H> {
+    pub(crate) handler: H,
+    pub(crate) config: Config,
+    pub(crate) watch: Watched,
+    context: Context,
+}
+
+impl<H: Handler> Server<H> {
+    /// A server with default limits and deadlines.
+    pub fn new(handler: H) -> Server<H> {
+        Server { handler, config: Config::default(), listener: ListenerConfig::default(), watch: Watched::default() }
+    }
+
+    /// Replaces the limits.
+    pub fn limits(mut self, limits: Limits) -> Server<H> {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Replaces the deadlines.
+    pub fn deadlines(mut self, deadlines: Deadlines) -> Server<H> {
+        self.config.deadlines = deadlines;
+        self
+    }
+
+    /// Replaces the rules for accepting.
+    pub fn listener(mut self, listener: ListenerConfig) -> Server<H> {
+        self.listener = listener;
+        self
+    }
+
+    /// Words refusals in one line: status and code.
+    pub fn terse_errors(mut self, terse: bool) -> Server<H> {
+        self.config.terse_errors = terse;
+        self
+    }
+
+    /// Shares the handles by which it is watched and stopped.
+    pub fn watched_by(mut self, watch: &Watched) -> Server<H> {
+        self.watch = watch.clone();
+        self
+    }
+
+    /// Listens at `addr` and serves until the shutdown.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    pub async fn listen(self, addr: &str) -> io::Result<Ended> {
+        let addr = resolve(addr).await?;
+        let listener = Listener::bind(addr, self.listener.clone())?;
+        Ok(self.serve(listener).await)
+    }
+
+    /// Serves the connections of `listener` until the shutdown.
+    pub async fn serve(self, listener: Listener) -> Ended {
+        let shared = self.share();
+        accept_until_draining(&shared, &listener).await;
+        accept_pending(&shared, &listener).await;
+        let drained = listener.drained();
+        drop(listener);
+        let mut drained = pin!(drained);
+        shared.watch.registry.wake_all();
+        let in_time = tokio::select! {
+            in_time = timeout(shared.config.deadlines.drain, &mut drained) => in_time.is_ok(),
+            () = shared.watch.shutdown.forced() => false,
+        };
+        if in_time {
+            return Ended::Drained;
+        }
+        shared.cut(drained).await
+    }
+
+    /// A server without a listener: whoever has a transport drives it.
+    pub fn share(self) -> Arc<Shared<H>> {
+        let Server { handler, config, watch, .. } = self;
+        Arc::new(Shared { handler, config, watch, context: Context::root() })
+    }
+}
+
+impl<H: Handler> Shared<H> {
+    /// Serves one connection to its end.
+    pub(crate) async fn drive(self: Arc<Self>, transport: impl Transport, peer: SocketAddr) {
+        drive::Driver::new(&self, transport, peer).run(&self).await;
+    }
+
+    async fn refuse(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, fault: Fault) {
+        drive::Driver::new(&self, transport, peer).refuse(&self, Problem::new(fault)).await;
+    }
+
+    /// Cancels what is still at work, and waits until it has noticed.
+    async fn cut(&self, drained: impl Future<Output = ()>) -> Ended {
+        let connections = self.watch.registry.len();
+        self.watch.shutdown.force();
+        self.context.cancel(Reason::Shutdown);
+        self.watch.registry.wake_all();
+        drained.await;
+        Ended::Cut { connections }
+    }
+}
+
+async fn accept_until_draining<H: Handler>(shared: &Arc<Shared<H>>, listener: &Listener) {
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.watch.shutdown.draining() => return,
+            arrival = listener.accept() => match arrival {
+                Ok(arrival) => admit(shared, arrival),
+                Err(error) => {
+                    tracing::error!(%error, "the listening socket has failed: shutting down");
+                    return shared.watch.shutdown.begin();
+                }
+            },
+        }
+    }
+}
+
+/// Takes the connections that wait in the kernel: closing the listener would reset them.
+async fn accept_pending<H: Handler>(shared: &Arc<Shared<H>>, listener: &Listener) {
+    let taken = timeout(PENDING_TIME, async {
+        while let Ok(Some(arrival)) = listener.accept_pending().await {
+            admit(shared, arrival);
+        }
+    });
+    // Peers may go on coming; those that find the socket closed are refused by the kernel.
+    let _ = taken.await;
+}
+
+fn admit<H: Handler>(shared: &Arc<Shared<H>>, arrival: Arrival) {
+    let shared = Arc::clone(shared);
+    match arrival {
+        Arrival::Accepted { stream, peer, permit } => tokio::spawn(async move {
+            shared.drive(stream, peer).await;
+            drop(permit);
+        }),
+        Arrival::OverLimit { stream, peer, permit } => tokio::spawn(async move {
+            shared.refuse(stream, peer, Fault::TooManyConnections).await;
+            drop(permit);
+        }),
+    };
+}
+
+async fn resolve(addr: &str) -> io::Result<SocketAddr> {
+    let unknown = || io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{addr} names no address"));
+    tokio::net::lookup_host(addr).await?.next().ok_or_else(unknown)
+}
+
+/// The time at which a connection begins: a place for the first read of the clock.
+fn begin() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,279 @@
+//! Owns what a connection does while it waits: for bytes, for its handler, for the peer to read and go.
+//!
+//! The one idea: every wait does the same four things: it sends what is queued, it looks whether the peer is still there,
+//! it obeys its deadline, and it listens for the end of the server.
+//!
+//! Spec: RFC 9112 9.5 (time-outs), 9.6 (lingering close).
+//! Never: reads more than [`AHEAD_BYTES_MAX`] while a handler is at work, or anything while the peer does not read.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::Instant;
+
+use crate::http::explain::{Problem, Style};
+use crate::http::h1::encode;
+use crate::http::server::content::Loan;
+use crate::http::server::drive::{Driver, End};
+use crate::http::server::{Shared, trace};
+use crate::http::upgrade::{OnUpgrade, Upgraded};
+use crate::http::{Fault, Handler};
+use crate::net::buffer::PIECE_BYTES;
+use crate::net::connection::Lost;
+use crate::net::context::Reason;
+use crate::net::deadline::{Phase, earlier, within};
+use crate::net::shutdown;
+use crate::net::tap::What;
+use crate::net::transport::Transport;
+
+/// Bytes of later requests that are read while a handler is at work: enough to notice that the peer is gone.
+const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
+
+/// Bytes that are read and dropped while a closing connection lingers.
+const LINGER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+impl<T: Transport> Driver<T> {
+    /// Waits for bytes of the next head.
+    pub(super) async fn await_bytes<H>(&mut self, shared: &Shared<H>) -> Result<(), End> {
+        self.enter_head_phase(shared);
+        std::future::poll_fn(|cx| self.poll_bytes(shared, cx)).await
+    }
+
+    /// Idle or within a head: that decides how long we wait. Empty lines begin no head (RFC 9112 2.2).
+    fn enter_head_phase<H>(&mut self, shared: &Shared<H>) {
+        let deadlines = &shared.config.deadlines;
+        let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
+        let begun = unread.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+        match (begun, self.card.phase()) {
+            (true, Phase::Head) | (false, Phase::Idle) => {}
+            (true, _) => self.enter(Phase::Head, within(self.now, deadlines.head)),
+            (false, _) => self.enter(Phase::Idle, within(self.now, deadlines.idle)),
+        }
+    }
+
+    fn poll_bytes<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let flushed = self.poll_flush(cx)?;
+        // A client that does not read is not read from.
+        if self.outbound.output.len() < shared.config.limits.output_bytes_max {
+            let inbound = self.inbound.as_mut().expect("content is back before the next head");
+            if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
+                let unread = inbound.buffer.len();
+                self.now = Instant::now();
+                return Poll::Ready(match filled {
+                    Err(_) => Err(End::Lost(Lost::Gone)),
+                    Ok(0) if unread == 0 => Err(End::Finished("the peer has finished")),
+                    Ok(0) => Err(self.head_refused(shared, Fault::IncompleteHead)),
+                    Ok(count) => {
+                        self.filled(count, unread);
+                        Ok(())
+                    }
+                });
+            }
+        }
+        match (shared.watch.shutdown.phase(), self.card.phase()) {
+            (shutdown::Phase::Running, _) => {}
+            (shutdown::Phase::Forced, _) => return Poll::Ready(Err(End::Forced)),
+            (shutdown::Phase::Draining, Phase::Idle) if flushed.is_pending() => {}
+            (shutdown::Phase::Draining, Phase::Idle) => {
+                return Poll::Ready(Err(End::Finished("the server is shutting down")));
+            }
+            (shutdown::Phase::Draining, _) => return Poll::Ready(Err(self.head_refused(shared, Fault::Draining))),
+        }
+        ready!(self.poll_expired(cx))?;
+        Poll::Ready(Err(match self.card.phase() {
+            Phase::Head => self.head_refused(shared, Fault::HeadTimeout),
+            _ => End::Finished("nothing came in time"),
+        }))
+    }
+
+    /// Refuses a head that has begun and will not be waited for.
+    fn head_refused<H>(&mut self, shared: &Shared<H>, fault: Fault) -> End {
+        let style = if shared.config.terse_errors { Style::Terse } else { Style::Text };
+        let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
+        let problem = Problem::of_bytes(fault.at(unread.len()), unread);
+        if self.tap.is_watched() {
+            let unread = trace::masked(unread);
+            self.tap.received(trace::REFUSED_HEAD, &unread);
+        }
+        End::Refused(style, Box::new(problem))
+    }
+
+    fn filled(&mut self, count: usize, unread: usize) {
+        self.card.received(count);
+        self.card.buffers(unread, self.outbound.output.len());
+        if self.tap.is_watched() {
+            self.tap.tell(What::Buffers { unread, queued: self.outbound.output.len() });
+        }
+    }
+
+    /// Sends what is queued, asks for content where the handler wants it, and looks whether the peer is still there.
+    ///
+    /// # Errors
+    /// Why nobody waits for the answer any more.
+    pub(super) fn watch_peer<H>(
+        &mut self,
+        shared: &Shared<H>,
+        loan: Option<&Arc<Loan<T::Reader>>>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), End> {
+        if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+            return Err(End::Forced);
+        }
+        if loan.is_some_and(|loan| loan.take_continue()) {
+            self.outbound.output.tail().extend_from_slice(encode::CONTINUE);
+            if self.tap.is_watched() {
+                self.tap.sent(trace::INTERIM_HEAD, encode::CONTINUE);
+            }
+        }
+        let _ = self.poll_flush(cx)?;
+        if self.is_peer_gone(cx) {
+            self.cancel_peer();
+            return Err(End::Lost(Lost::Gone));
+        }
+        Ok(())
+    }
+
+    fn is_peer_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(inbound) = &mut self.inbound {
+            while !inbound.is_ended() && inbound.buffer.len() < AHEAD_BYTES_MAX {
+                match inbound.poll_fill(cx, AHEAD_BYTES_MAX) {
+                    Poll::Pending => return false,
+                    Poll::Ready(Err(_)) => return true,
+                    Poll::Ready(Ok(count)) => self.card.received(count),
+                }
+            }
+            if inbound.is_ended() && self.card.phase() == Phase::Handler {
+                self.probe();
+                if matches!(self.outbound.poll_flush(cx), Poll::Ready(Err(_))) {
+                    return true;
+                }
+            }
+        }
+        self.outbound.poll_gone(cx).is_ready()
+    }
+
+    /// Everything that works for this peer may stop.
+    fn cancel_peer(&self) {
+        self.peer.cancel(Reason::PeerGone);
+    }
+
+    /// Sends what is queued. An error is the end.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+        let before = self.outbound.output.len();
+        if before == 0 {
+            return Ok(Poll::Ready(()));
+        }
+        let flushed = self.outbound.poll_flush(cx);
+        self.card.sent(before - self.outbound.output.len());
+        match flushed {
+            Poll::Ready(Ok(())) => {
+                self.outbound.output.release();
+                Ok(Poll::Ready(()))
+            }
+            Poll::Ready(Err(lost)) => {
+                self.cancel_peer();
+                Err(End::Lost(lost))
+            }
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// Ready when the phase has lasted long enough, with an error when it is the peer that does not read.
+    pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let stalled = self.outbound.stalled_until();
+        ready!(self.timer.poll_expired(earlier(self.deadline, stalled), cx));
+        self.now = Instant::now();
+        if stalled.is_some_and(|until| until <= self.now) {
+            if self.tap.is_watched() {
+                self.tap.tell(What::Fired { phase: Phase::Write });
+            }
+            self.cancel_peer();
+            return Poll::Ready(Err(End::Lost(Lost::TooSlow)));
+        }
+        if self.tap.is_watched() {
+            self.tap.tell(What::Fired { phase: self.card.phase() });
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says the last word and lets the peer read it.
+    pub(super) async fn end<H: Handler>(mut self, shared: &Shared<H>, end: End) {
+        let why = match end {
+            End::Finished(why) => why.to_owned(),
+            End::Refused(style, problem) => {
+                let why = format!("refused: {}", problem.fault().code());
+                self.answer_refusal(style, *problem);
+                why
+            }
+            End::Upgraded(task) => return self.upgrade(shared, task).await,
+            End::Lost(Lost::Gone) => return self.closed("the peer is gone"),
+            End::Lost(Lost::TooSlow) => return self.closed("the peer does not read"),
+            End::Forced => return self.closed("the shutdown would not wait"),
+            End::Broken(why) => return self.closed(&why),
+        };
+        self.now = Instant::now();
+        self.enter(Phase::Linger, within(self.now, shared.config.deadlines.linger));
+        let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, cx)).await;
+        match lingered {
+            Ok(()) => self.closed(&why),
+            Err(cut) => self.closed(&format!("{why}; {cut}")),
+        }
+    }
+
+    /// Flushes, sends a FIN, and reads until the peer closes too: a close with unread bytes would reset the connection
+    /// and may take the answer with it (RFC 9112 9.6).
+    fn poll_linger<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+            return Poll::Ready(Err("the shutdown would not wait"));
+        }
+        let finished = match self.outbound.poll_finish(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer is gone")),
+            finished => finished.is_ready(),
+        };
+        let Some(inbound) = &mut self.inbound else { return Poll::Ready(Err("a task holds the content")) };
+        loop {
+            if inbound.is_ended() && finished {
+                return Poll::Ready(Ok(()));
+            }
+            inbound.buffer.consume(inbound.buffer.len());
+            match inbound.poll_fill(cx, PIECE_BYTES) {
+                Poll::Ready(Ok(0)) if !finished => break,
+                Poll::Ready(Ok(count)) => self.lingered += count as u64,
+                Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer has reset the connection")),
+                Poll::Pending => break,
+            }
+            if self.lingered > LINGER_BYTES_MAX {
+                return Poll::Ready(Err("the peer goes on sending"));
+            }
+        }
+        match ready!(self.poll_expired(cx)) {
+            Ok(()) => Poll::Ready(Err("the peer has not closed in time")),
+            Err(_) => Poll::Ready(Err("the peer does not read")),
+        }
+    }
+
+    /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
+    async fn upgrade<H>(mut self, shared: &Shared<H>, task: OnUpgrade) {
+        if std::future::poll_fn(|cx| self.outbound.poll_flush(cx)).await.is_err() {
+            return self.closed("the peer is gone");
+        }
+        let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };
+        self.enter(Phase::Upgraded, None);
+        let (reader, buffer) = inbound.into_parts();
+        let upgraded = Upgraded::new(reader, buffer, self.outbound.into_writer());
+        tokio::select! {
+            () = (task.0)(upgraded) => {}
+            () = shared.watch.shutdown.forced() => {}
+        }
+        self.peer.cancel(Reason::PeerGone);
+    }
+
+    fn closed(mut self, why: &str) {
+        self.now = Instant::now();
+        self.enter(Phase::Closed, None);
+        if self.tap.is_watched() {
+            self.tap.tell(What::Closed { why: why.to_owned() });
+        }
+        self.peer.cancel(Reason::PeerGone);
+    }
+}

@@ -1,0 +1,189 @@
+//! Owns the bytes that have arrived and are not yet used: one bounded read buffer a connection.
+//!
+//! The one idea: memory is held only while there is something in it. A buffer comes from the thread's free list when
+//! bytes are about to arrive and goes back when the last one was consumed, so that an idle connection holds none.
+//!
+//! ```text
+//!   [ consumed | unread | room ]
+//!              start    end    capacity: PIECE_BYTES, doubling up to the bound its user gives
+//! ```
+//!
+//! Never: grows past the bound that [`Buffer::room`] was given; zeroes memory for each read.
+//! Invariants: `start <= end <= bytes.len()`; an empty buffer that was [released](Buffer::release) owns no memory.
+
+use std::cell::RefCell;
+
+/// Bytes of a pooled buffer: enough for most heads and a good read of content.
+pub const PIECE_BYTES: usize = 16 * 1024;
+
+/// Free buffers kept a thread: 1 MiB at most.
+const KEPT_MAX: usize = 64;
+
+thread_local! {
+    static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A bounded read buffer.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// A buffer that owns no memory yet.
+    pub fn new() -> Buffer {
+        Buffer::default()
+    }
+
+    /// The bytes not yet consumed.
+    #[inline]
+    pub fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// How many bytes are not yet consumed.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether all bytes are consumed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Marks `count` bytes as used.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "{count} bytes consumed of {}", self.len());
+        self.start += count;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Room for new bytes, or an empty slice when `bytes_max` unread ones are there. Moves or grows what is there at
+    /// most once for each doubling, so filling stays linear.
+    pub fn room(&mut self, bytes_max: usize) -> &mut [u8] {
+        if self.len() >= bytes_max {
+            return &mut [];
+        }
+        if self.bytes.is_empty() {
+            self.bytes = take_free();
+        } else if self.end == self.bytes.len() {
+            self.make_room();
+        }
+        let limit = self.bytes.len().min(self.start + bytes_max);
+        &mut self.bytes[self.end..limit]
+    }
+
+    /// Counts `count` bytes of [`Buffer::room`] as arrived.
+    ///
+    /// # Panics
+    /// When there was less room.
+    #[inline]
+    pub fn filled(&mut self, count: usize) {
+        assert!(count <= self.bytes.len() - self.end, "{count} bytes filled of {}", self.bytes.len() - self.end);
+        self.end += count;
+    }
+
+    /// Gives the memory back when no byte is unread.
+    #[inline]
+    pub fn release(&mut self) {
+        if self.is_empty() && !self.bytes.is_empty() {
+            give_back(std::mem::take(&mut self.bytes));
+        }
+    }
+
+    /// The end of the memory is reached: move the unread bytes to the front, or double when they fill more than half.
+    fn make_room(&mut self) {
+        let unread = self.len();
+        if unread * 2 <= self.bytes.len() {
+            self.bytes.copy_within(self.start..self.end, 0);
+        } else {
+            let mut larger = vec![0; self.bytes.len() * 2].into_boxed_slice();
+            larger[..unread].copy_from_slice(self.unread());
+            give_back(std::mem::replace(&mut self.bytes, larger));
+        }
+        (self.start, self.end) = (0, unread);
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if !self.bytes.is_empty() {
+            give_back(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+fn take_free() -> Box<[u8]> {
+    // The list is gone while its thread ends: then new memory serves.
+    let free = FREE.try_with(|list| list.borrow_mut().pop()).ok().flatten();
+    free.unwrap_or_else(|| vec![0; PIECE_BYTES].into_boxed_slice())
+}
+
+fn give_back(bytes: Box<[u8]>) {
+    if bytes.len() != PIECE_BYTES {
+        return;
+    }
+    let _ = FREE.try_with(|list| {
+        let mut list = list.borrow_mut();
+        if list.len() < KEPT_MAX {
+            list.push(bytes);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(buffer: &mut Buffer, bytes: &[u8], bytes_max: usize) -> usize {
+        let room = buffer.room(bytes_max);
+        let count = room.len().min(bytes.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        buffer.filled(count);
+        count
+    }
+
+    #[test]
+    fn bytes_come_out_in_order_across_moves_and_growth() {
+        let mut buffer = Buffer::new();
+        let sent: Vec<u8> = (0..200_000u32).map(|i| i as u8).collect();
+        let (mut given, mut taken) = (0, 0);
+        while taken < sent.len() {
+            given += fill(&mut buffer, &sent[given..sent.len().min(given + 7_001)], 64 * 1024);
+            let step = buffer.len().min(5_003);
+            assert_eq!(&buffer.unread()[..step], &sent[taken..taken + step]);
+            buffer.consume(step);
+            taken += step;
+        }
+    }
+
+    #[test]
+    fn it_never_holds_more_than_its_bound() {
+        let mut buffer = Buffer::new();
+        while fill(&mut buffer, &[0; 5_000], 40_000) > 0 {}
+        assert_eq!(buffer.len(), 40_000);
+        assert!(buffer.room(40_000).is_empty());
+    }
+
+    #[test]
+    fn an_empty_buffer_gives_its_memory_back() {
+        let mut buffer = Buffer::new();
+        fill(&mut buffer, b"abc", 100);
+        buffer.release();
+        assert_eq!(buffer.unread(), b"abc", "unread bytes stay");
+        buffer.consume(3);
+        buffer.release();
+        assert!(buffer.bytes.is_empty());
+        assert!(FREE.with(|list| !list.borrow().is_empty()));
+    }
+}

@@ -1,0 +1,166 @@
+//! Owns a connection as two halves with their buffers, and the two things done with them: fill and flush.
+//!
+//! The one idea: bytes that arrived are in the [`Buffer`] and bytes to be sent are in the [`Output`]; no future holds any.
+//! So whatever is awaited may be dropped at any point and nothing is lost.
+//!
+//! ```text
+//!   peer ──> reader ──fill──> Buffer ──> protocol ──> Output ──flush──> writer ──> peer
+//!            └────── Inbound ──────┘                  └────── Outbound ──────┘
+//! ```
+//!
+//! The halves are apart because content is read by a handler while the driver keeps the right to write.
+//!
+//! Never: knows what the bytes mean.
+//! Invariant: after an end or an error, a half yields only that.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::net::buffer::Buffer;
+use crate::net::deadline::{Rate, RateWatch};
+use crate::net::output::Output;
+use crate::net::transport::{ReadHalf, WriteHalf};
+
+/// The receiving half: reader and read buffer.
+#[derive(Debug)]
+pub struct Inbound<R> {
+    /// Bytes that have arrived and are not yet used.
+    pub buffer: Buffer,
+    reader: R,
+    ended: bool,
+}
+
+impl<R: ReadHalf> Inbound<R> {
+    /// A half that has received nothing.
+    pub fn new(reader: R) -> Inbound<R> {
+        Inbound { buffer: Buffer::new(), reader, ended: false }
+    }
+
+    /// Whether the peer has sent its last byte (a FIN).
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads once, up to `bytes_max` unread bytes. Ready with their number, 0 at the end of the stream. A full buffer
+    /// is read into no more: the caller must have room.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    ///
+    /// # Cancel safety
+    /// What was read is in the buffer.
+    ///
+    /// # Panics
+    /// When the buffer holds `bytes_max` bytes.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        let room = self.buffer.room(bytes_max);
+        assert!(!room.is_empty(), "filled a full buffer");
+        let read = match self.reader.poll_read(cx, room) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                self.buffer.release();
+                return Poll::Pending;
+            }
+        };
+        self.buffer.filled(read);
+        self.ended = read == 0;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Takes the half apart: the reader, and the bytes not yet used.
+    pub fn into_parts(self) -> (R, Buffer) {
+        (self.reader, self.buffer)
+    }
+}
+
+/// The sending half: writer and write queue.
+#[derive(Debug)]
+pub struct Outbound<W> {
+    /// Bytes that are to be sent.
+    pub output: Output,
+    writer: W,
+    rate: RateWatch,
+    stalled: Option<Instant>,
+}
+
+/// Why nothing can be sent any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The peer has reset the connection, or the network has failed.
+    Gone,
+    /// The peer takes bytes more slowly than it must.
+    TooSlow,
+}
+
+impl<W: WriteHalf> Outbound<W> {
+    /// A half that has sent nothing.
+    pub fn new(writer: W, rate: Rate) -> Outbound<W> {
+        Outbound { output: Output::new(), writer, rate: RateWatch::new(rate), stalled: None }
+    }
+
+    /// Sends what is queued. While it is pending, [`Outbound::stalled_until`] says how long the peer's patience lasts.
+    ///
+    /// # Errors
+    /// [`Lost`]; the connection is of no use then.
+    ///
+    /// # Cancel safety
+    /// What was sent is no longer queued; nothing is sent twice.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        if self.output.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let before = self.output.len();
+        let flushed = self.output.poll_flush(&mut self.writer, cx);
+        if let Poll::Ready(result) = flushed {
+            if self.stalled.take().is_some() {
+                self.rate.moved(Instant::now(), before);
+            }
+            return Poll::Ready(result.map_err(|_| Lost::Gone));
+        }
+        let now = Instant::now();
+        let moved = before - self.output.len();
+        if moved > 0 {
+            self.rate.moved(now, moved);
+        }
+        let patience = self.rate.wait(now);
+        if patience == Some(Duration::ZERO) {
+            return Poll::Ready(Err(Lost::TooSlow));
+        }
+        self.stalled = patience.and_then(|patience| now.checked_add(patience));
+        Poll::Pending
+    }
+
+    /// Until when the peer must take more of what is queued; `None` while nothing waits for it.
+    pub fn stalled_until(&self) -> Option<Instant> {
+        self.stalled
+    }
+
+    /// Sends all that is queued, then a FIN.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    ///
+    /// # Cancel safety
+    /// As [`Outbound::poll_flush`].
+    pub fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        ready!(self.poll_flush(cx))?;
+        self.writer.poll_shutdown(cx).map_err(|_| Lost::Gone)
+    }
+
+    /// Ready when the peer has reset the connection.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.writer.poll_gone(cx)
+    }
+
+    /// Takes the half apart; nothing may be queued.
+    pub fn into_writer(self) -> W {
+        debug_assert!(self.output.is_empty(), "bytes are lost");
+        self.writer
+    }
+}

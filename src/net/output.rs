@@ -1,0 +1,254 @@
+//! Owns the bytes that are to be sent and are not yet: one write queue a connection.
+//!
+//! The one idea: small pieces are copied side by side into one pooled buffer, large ones are kept as they are, and one
+//! vectored write takes them all. All answers of one read batch leave in one system call.
+//!
+//! ```text
+//!   copied:  head1 content1 head2 | head3 content3
+//!   shared:                       ^ 64 KiB of content2, sent from where it lies
+//! ```
+//!
+//! Never: bounds itself: the driver asks [`Output::len`] and stops producing; that is the backpressure.
+//! Invariants: positions in `shared` ascend and lie in `sent..=copied.len()`; an empty queue owns no memory after
+//! [`Output::release`].
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use crate::net::transport::WriteHalf;
+
+/// A piece up to this many bytes is copied beside its neighbours; a larger one is sent from where it lies.
+pub const COPY_BYTES_MAX: usize = 4 * 1024;
+
+/// Slices given to one vectored write.
+const SLICES_MAX: usize = 16;
+
+/// Free buffers kept a thread, and the capacity above which one is not kept.
+const KEPT_MAX: usize = 64;
+const KEPT_BYTES_MAX: usize = 32 * 1024;
+
+thread_local! {
+    static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A write queue.
+#[derive(Debug, Default)]
+pub struct Output {
+    copied: Vec<u8>,
+    sent: usize,
+    shared: VecDeque<(usize, Bytes)>,
+    shared_bytes: usize,
+}
+
+impl Output {
+    /// A queue that owns no memory yet.
+    pub fn new() -> Output {
+        Output::default()
+    }
+
+    /// Bytes queued.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.copied.len() - self.sent + self.shared_bytes
+    }
+
+    /// Whether nothing is queued.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The end of the queue, for an encoder to write to. Nothing but appending is allowed.
+    #[inline]
+    pub fn tail(&mut self) -> &mut Vec<u8> {
+        if self.copied.capacity() == 0 {
+            self.copied = FREE.try_with(|list| list.borrow_mut().pop()).ok().flatten().unwrap_or_default();
+        }
+        &mut self.copied
+    }
+
+    /// Queues `piece`.
+    pub fn push(&mut self, piece: Bytes) {
+        if piece.len() <= COPY_BYTES_MAX {
+            self.tail().extend_from_slice(&piece);
+        } else {
+            self.shared_bytes += piece.len();
+            self.shared.push_back((self.copied.len(), piece));
+        }
+    }
+
+    /// Writes until nothing is queued.
+    ///
+    /// # Errors
+    /// Those of the transport, and [`io::ErrorKind::WriteZero`].
+    ///
+    /// # Cancel safety
+    /// What was written is no longer queued; nothing is written twice.
+    pub fn poll_flush(&mut self, writer: &mut impl WriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let written = if self.shared.is_empty() {
+                ready!(writer.poll_write(cx, &[IoSlice::new(&self.copied[self.sent..])]))?
+            } else {
+                ready!(self.poll_write_vectored(writer, cx))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gives the memory back when nothing is queued.
+    #[inline]
+    pub fn release(&mut self) {
+        if self.is_empty() && self.copied.capacity() > 0 {
+            let mut copied = std::mem::take(&mut self.copied);
+            self.sent = 0;
+            copied.clear();
+            give_back(copied);
+        }
+    }
+
+    fn poll_write_vectored(&self, writer: &mut impl WriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        let mut from = self.sent;
+        for (position, piece) in self.shared.iter().take(SLICES_MAX / 2) {
+            if *position > from {
+                slices[count] = IoSlice::new(&self.copied[from..*position]);
+                count += 1;
+                from = *position;
+            }
+            slices[count] = IoSlice::new(piece);
+            count += 1;
+        }
+        if count < SLICES_MAX && self.shared.len() <= SLICES_MAX / 2 && from < self.copied.len() {
+            slices[count] = IoSlice::new(&self.copied[from..]);
+            count += 1;
+        }
+        writer.poll_write(cx, &slices[..count])
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some((position, piece)) = self.shared.front_mut() {
+            let copied_before = (*position - self.sent).min(written);
+            self.sent += copied_before;
+            written -= copied_before;
+            let from_piece = piece.len().min(written);
+            let _ = piece.split_to(from_piece);
+            self.shared_bytes -= from_piece;
+            written -= from_piece;
+            if !piece.is_empty() {
+                return;
+            }
+            self.shared.pop_front();
+        }
+        self.sent += written;
+        if self.sent == self.copied.len() {
+            self.sent = 0;
+            self.copied.clear();
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let mut copied = std::mem::take(&mut self.copied);
+        copied.clear();
+        give_back(copied);
+    }
+}
+
+fn give_back(copied: Vec<u8>) {
+    if copied.capacity() == 0 || copied.capacity() > KEPT_BYTES_MAX {
+        return;
+    }
+    let _ = FREE.try_with(|list| {
+        let mut list = list.borrow_mut();
+        if list.len() < KEPT_MAX {
+            list.push(copied);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    /// Takes at most `each` bytes a write.
+    struct Sink {
+        each: usize,
+        taken: Vec<u8>,
+        writes: usize,
+    }
+
+    impl WriteHalf for Sink {
+        fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+            let all = slices.iter().flat_map(|slice| slice.iter().copied());
+            let before = self.taken.len();
+            self.taken.extend(all.take(self.each));
+            self.writes += 1;
+            Poll::Ready(Ok(self.taken.len() - before))
+        }
+
+        fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+    }
+
+    fn check(pieces: &[&[u8]], each: usize) -> usize {
+        let mut output = Output::new();
+        for piece in pieces {
+            output.push(Bytes::copy_from_slice(piece));
+        }
+        let expected = pieces.concat();
+        assert_eq!(output.len(), expected.len());
+        let mut sink = Sink { each, taken: Vec::new(), writes: 0 };
+        let flushed = output.poll_flush(&mut sink, &mut Context::from_waker(Waker::noop()));
+        assert!(matches!(flushed, Poll::Ready(Ok(()))));
+        assert!(sink.taken == expected, "the order is kept");
+        assert!(output.is_empty());
+        sink.writes
+    }
+
+    #[test]
+    fn everything_leaves_in_order_however_little_is_taken() {
+        let large = vec![b'L'; COPY_BYTES_MAX + 1];
+        let other = vec![b'O'; COPY_BYTES_MAX * 2];
+        for each in [1, 7, 4_096, 4_097, 10_000, usize::MAX] {
+            check(&[b"small", &large, b"after", &other, &large, b"end"], each);
+            check(&[&large, &other], each);
+            check(&[b"a", b"b"], each);
+        }
+        let many: Vec<&[u8]> = std::iter::repeat_n([&large[..], b"x"], 40).flatten().collect();
+        check(&many, 5_000);
+    }
+
+    #[test]
+    fn small_answers_leave_in_one_write() {
+        assert_eq!(check(&[&b"one"[..]; 100], usize::MAX), 1);
+        let large = vec![b'L'; COPY_BYTES_MAX + 1];
+        assert_eq!(check(&[b"head", &large, b"head"], usize::MAX), 1);
+    }
+
+    #[test]
+    fn memory_is_given_back_when_all_is_sent() {
+        let mut output = Output::new();
+        output.push(Bytes::from_static(b"abc"));
+        output.release();
+        assert_eq!(output.len(), 3, "queued bytes stay");
+        output.advance(3);
+        output.release();
+        assert_eq!(output.copied.capacity(), 0);
+    }
+}

@@ -1,0 +1,331 @@
+//! Owns the table of open connections: a small card for each, which its connection keeps up to date and anyone may read.
+//!
+//! The one idea: one writer and many readers. A connection writes its own card with plain stores, so that keeping the
+//! table costs a request almost nothing; `/inspect`, metrics and the shutdown read it.
+//!
+//! Never: holds bytes of a message (that is [`crate::net::tap`]); keeps a card after its [`Registered`] is dropped.
+//! Invariant: a card's waker is the waker of the task that drives its connection.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use crate::net::deadline::Phase;
+
+/// Parts of the table, each with its own lock, so that accepting on one core does not wait for another.
+const SHARDS: usize = 16;
+
+/// No deadline is armed.
+const NEVER: u64 = u64::MAX;
+
+/// The table of open connections.
+#[derive(Debug)]
+pub struct Registry {
+    epoch: Instant,
+    next: AtomicU64,
+    shards: [Mutex<HashMap<u64, Arc<Card>>>; SHARDS],
+}
+
+/// What one connection says about itself.
+#[derive(Debug)]
+pub struct Card {
+    id: u64,
+    peer: SocketAddr,
+    epoch: Instant,
+    accepted_ms: u64,
+    since_ms: AtomicU64,
+    deadline_ms: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    served: AtomicU64,
+    unread: AtomicU32,
+    queued: AtomicU32,
+    phase: AtomicU8,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// A card as it stood at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Number of the connection, from 1 in the order of accepting.
+    pub id: u64,
+    /// Address of the peer.
+    pub peer: SocketAddr,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Milliseconds since it was accepted.
+    pub age_ms: u64,
+    /// Milliseconds in this phase.
+    pub in_phase_ms: u64,
+    /// Milliseconds until the deadline of this phase, when one is armed.
+    pub deadline_left_ms: Option<u64>,
+    /// Bytes received and not yet used.
+    pub unread_bytes: u32,
+    /// Bytes queued to be sent.
+    pub queued_bytes: u32,
+    /// Bytes received in all.
+    pub received_bytes: u64,
+    /// Bytes sent in all.
+    pub sent_bytes: u64,
+    /// Requests answered.
+    pub served: u64,
+}
+
+/// An open connection's place in the table. Dropping it takes the card out.
+#[derive(Debug)]
+pub struct Registered {
+    registry: Arc<Registry>,
+    card: Arc<Card>,
+}
+
+impl Registry {
+    /// An empty table.
+    pub fn new() -> Arc<Registry> {
+        Arc::new(Registry {
+            epoch: Instant::now(),
+            next: AtomicU64::new(1),
+            shards: std::array::from_fn(|_| Mutex::default()),
+        })
+    }
+
+    /// Enters a connection.
+    pub fn register(self: &Arc<Self>, peer: SocketAddr, now: Instant) -> Registered {
+        let id = self.next.fetch_add(1, Relaxed);
+        let accepted_ms = millis(self.epoch, now);
+        let card = Arc::new(Card {
+            id,
+            peer,
+            epoch: self.epoch,
+            accepted_ms,
+            since_ms: AtomicU64::new(accepted_ms),
+            deadline_ms: AtomicU64::new(NEVER),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            unread: AtomicU32::new(0),
+            queued: AtomicU32::new(0),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            waker: Mutex::new(None),
+        });
+        self.shard(id).insert(id, Arc::clone(&card));
+        Registered { registry: Arc::clone(self), card }
+    }
+
+    /// All open connections, oldest first.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        let now = Instant::now();
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(lock(shard).values().map(|card| card.snapshot(now)));
+        }
+        all.sort_unstable_by_key(|snapshot| snapshot.id);
+        all
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether no connection is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets every connection look up: something that concerns all has changed, a shutdown say.
+    pub fn wake_all(&self) {
+        for shard in &self.shards {
+            let wakers: Vec<Waker> = lock(shard).values().filter_map(|card| lock(&card.waker).clone()).collect();
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn shard(&self, id: u64) -> MutexGuard<'_, HashMap<u64, Arc<Card>>> {
+        lock(&self.shards[id as usize % SHARDS])
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.registry.shard(self.card.id).remove(&self.card.id);
+    }
+}
+
+impl std::ops::Deref for Registered {
+    type Target = Arc<Card>;
+
+    fn deref(&self) -> &Arc<Card> {
+        &self.card
+    }
+}
+
+impl Card {
+    /// Number of the connection.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Address of the peer.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Where the connection is.
+    #[inline]
+    pub fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Relaxed))]
+    }
+
+    /// Says who is to be woken by [`Registry::wake_all`]: the task that drives the connection.
+    pub fn driven_by(&self, waker: &Waker) {
+        *lock(&self.waker) = Some(waker.clone());
+    }
+
+    /// Wakes the task that drives the connection.
+    pub fn wake(&self) {
+        if let Some(waker) = lock(&self.waker).clone() {
+            waker.wake();
+        }
+    }
+
+    /// Enters a phase.
+    #[inline]
+    pub fn enter(&self, phase: Phase, now: Instant) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since_ms.store(millis(self.epoch, now), Relaxed);
+    }
+
+    /// Says which deadline is armed.
+    #[inline]
+    pub fn deadline(&self, deadline: Option<Instant>) {
+        self.deadline_ms.store(deadline.map_or(NEVER, |deadline| millis(self.epoch, deadline)), Relaxed);
+    }
+
+    /// Counts received bytes.
+    #[inline]
+    pub fn received(&self, bytes: usize) {
+        add(&self.received, bytes as u64);
+    }
+
+    /// Counts sent bytes.
+    #[inline]
+    pub fn sent(&self, bytes: usize) {
+        add(&self.sent, bytes as u64);
+    }
+
+    /// Counts an answered request.
+    #[inline]
+    pub fn served(&self) {
+        add(&self.served, 1);
+    }
+
+    /// Says how full the buffers are, in bytes.
+    #[inline]
+    pub fn buffers(&self, unread: usize, queued: usize) {
+        self.unread.store(unread as u32, Relaxed);
+        self.queued.store(queued as u32, Relaxed);
+    }
+
+    /// The card as it stands at `now`.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let now_ms = millis(self.epoch, now);
+        let deadline = self.deadline_ms.load(Relaxed);
+        Snapshot {
+            id: self.id,
+            peer: self.peer,
+            phase: self.phase(),
+            age_ms: now_ms.saturating_sub(self.accepted_ms),
+            in_phase_ms: now_ms.saturating_sub(self.since_ms.load(Relaxed)),
+            deadline_left_ms: (deadline != NEVER).then(|| deadline.saturating_sub(now_ms)),
+            unread_bytes: self.unread.load(Relaxed),
+            queued_bytes: self.queued.load(Relaxed),
+            received_bytes: self.received.load(Relaxed),
+            sent_bytes: self.sent.load(Relaxed),
+            served: self.served.load(Relaxed),
+        }
+    }
+}
+
+/// Adds to a counter that has one writer: a load and a store, no locked instruction.
+#[inline]
+fn add(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Relaxed) + count, Relaxed);
+}
+
+fn millis(epoch: Instant, at: Instant) -> u64 {
+    at.saturating_duration_since(epoch).as_millis() as u64
+}
+
+/// A poisoned lock guards plain data that no panic leaves half-written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn peer() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_card_tells_phase_time_and_deadline() {
+        let registry = Registry::new();
+        let registered = registry.register(peer(), Instant::now());
+        tokio::time::advance(Duration::from_millis(70)).await;
+        let now = Instant::now();
+        registered.enter(Phase::Head, now);
+        registered.deadline(Some(now + Duration::from_secs(5)));
+        registered.buffers(10, 20);
+        registered.received(10);
+        registered.served();
+        tokio::time::advance(Duration::from_millis(30)).await;
+        let expected = Snapshot {
+            id: 1,
+            peer: peer(),
+            phase: Phase::Head,
+            age_ms: 100,
+            in_phase_ms: 30,
+            deadline_left_ms: Some(4_970),
+            unread_bytes: 10,
+            queued_bytes: 20,
+            received_bytes: 10,
+            sent_bytes: 0,
+            served: 1,
+        };
+        assert_eq!(registry.snapshots(), [expected]);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_connection_leaves_the_table() {
+        let registry = Registry::new();
+        let many: Vec<_> = (0..100).map(|_| registry.register(peer(), Instant::now())).collect();
+        assert_eq!(registry.len(), 100);
+        drop(many);
+        assert!(registry.is_empty());
+    }
+
+    #[tokio::test]
+    async fn all_are_woken() {
+        let registry = Registry::new();
+        let registered = registry.register(peer(), Instant::now());
+        let mut polls = 0;
+        std::future::poll_fn(|cx| {
+            polls += 1;
+            registered.driven_by(cx.waker());
+            if polls == 1 {
+                registry.wake_all();
+                return std::task::Poll::Pending;
+            }
+            std::task::Poll::Ready(())
+        })
+        .await;
+        assert_eq!(polls, 2);
+    }
+}

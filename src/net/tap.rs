@@ -1,0 +1,398 @@
+//! Owns the events of connections: who watches sees every byte and every decision, and nobody watching costs one load.
+//!
+//! The one idea: the driver asks once a step whether somebody watches. Only then is anything built, copied or sent.
+//!
+//! ```text
+//!   connection ── Tap ── watched? ──no──> nothing
+//!                           │yes
+//!                           ├──> ring of this connection   (EVENTS_MAX events, RING_BYTES_MAX bytes)
+//!                           └──> broadcast to all watchers (LIVE_EVENTS_MAX; a slow one is told what it missed)
+//! ```
+//!
+//! Never: knows what the bytes mean: a [`Part`] is a name and a section that the protocol gives. Never holds secrets: the
+//! protocol masks them before it tells.
+//! Limits: the constants below; memory is given back when the last watcher leaves.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use crate::net::deadline::Phase;
+
+/// Events kept for one connection.
+pub const EVENTS_MAX: usize = 256;
+/// Bytes of messages kept for one connection.
+pub const RING_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one event; what is longer is cut and says so.
+pub const EVENT_BYTES_MAX: usize = 8 * 1024;
+/// Connections whose events are kept, open or closed, the latest first.
+pub const HISTORIES_MAX: usize = 128;
+/// Events that a watcher may lag behind before it loses some.
+pub const LIVE_EVENTS_MAX: usize = 1024;
+
+/// What a stretch of bytes is, in the words of its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name, such as `field line`.
+    pub name: &'static str,
+    /// The section that defines it, such as `RFC 9112 5`.
+    pub section: &'static str,
+}
+
+/// One thing that happened to a connection.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Number of the connection.
+    pub connection: u64,
+    /// Time since the connection was accepted.
+    pub at: Duration,
+    /// What happened.
+    pub what: What,
+}
+
+/// What may happen to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// It was accepted.
+    Accepted {
+        /// Address of the peer.
+        peer: SocketAddr,
+    },
+    /// Bytes came in and were understood as `part`.
+    Received {
+        /// What they are.
+        part: Part,
+        /// The bytes, cut at [`EVENT_BYTES_MAX`].
+        bytes: Bytes,
+        /// How many there were.
+        length: usize,
+    },
+    /// Bytes went out.
+    Sent {
+        /// What they are.
+        part: Part,
+        /// The bytes, cut at [`EVENT_BYTES_MAX`].
+        bytes: Bytes,
+        /// How many there were.
+        length: usize,
+    },
+    /// It entered a phase.
+    Entered {
+        /// The phase it left.
+        from: Phase,
+        /// The phase it is in now.
+        to: Phase,
+    },
+    /// A deadline was armed.
+    Armed {
+        /// What it bounds.
+        phase: Phase,
+        /// Time until it fires.
+        left: Duration,
+    },
+    /// A deadline has fired.
+    Fired {
+        /// What it bounded.
+        phase: Phase,
+    },
+    /// How full the buffers are.
+    Buffers {
+        /// Bytes received and not yet used.
+        unread: usize,
+        /// Bytes queued to be sent.
+        queued: usize,
+    },
+    /// The protocol decided something worth knowing.
+    Decided {
+        /// What was decided.
+        decision: String,
+        /// The section it obeys.
+        section: &'static str,
+    },
+    /// It is over.
+    Closed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// The place where events meet their watchers. One for a server.
+#[derive(Debug)]
+pub struct Hub {
+    watchers: AtomicUsize,
+    /// Counts up when the last watcher leaves, so that a tap knows that its history was given back.
+    generation: AtomicUsize,
+    live: broadcast::Sender<Arc<Event>>,
+    histories: Mutex<VecDeque<Arc<History>>>,
+}
+
+#[derive(Debug)]
+struct History {
+    connection: u64,
+    generation: usize,
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+}
+
+/// A connection's end of the tap. Clones tell of the same connection.
+#[derive(Clone, Debug)]
+pub struct Tap {
+    hub: Arc<Hub>,
+    connection: u64,
+    peer: SocketAddr,
+    accepted: Instant,
+    history: Option<Arc<History>>,
+}
+
+/// A watcher. While one is there, events are recorded.
+#[derive(Debug)]
+pub struct Watch {
+    hub: Arc<Hub>,
+    live: broadcast::Receiver<Arc<Event>>,
+}
+
+impl Hub {
+    /// A hub without watchers.
+    pub fn new() -> Arc<Hub> {
+        Arc::new(Hub {
+            watchers: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
+            live: broadcast::Sender::new(LIVE_EVENTS_MAX),
+            histories: Mutex::default(),
+        })
+    }
+
+    /// A tap for a new connection.
+    pub fn tap(self: &Arc<Self>, connection: u64, peer: SocketAddr, accepted: Instant) -> Tap {
+        Tap { hub: Arc::clone(self), connection, peer, accepted, history: None }
+    }
+
+    /// Starts to watch.
+    pub fn watch(self: &Arc<Self>) -> Watch {
+        let live = self.live.subscribe();
+        self.watchers.fetch_add(1, Relaxed);
+        Watch { hub: Arc::clone(self), live }
+    }
+
+    /// The events kept of one connection, oldest first.
+    pub fn history(&self, connection: u64) -> Option<Vec<Arc<Event>>> {
+        let history = lock(&self.histories).iter().find(|history| history.connection == connection).cloned()?;
+        let events = lock(&history.ring).events.iter().cloned().collect();
+        Some(events)
+    }
+
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.watchers.load(Relaxed) > 0
+    }
+
+    fn open_history(&self, connection: u64) -> Arc<History> {
+        let history =
+            Arc::new(History { connection, generation: self.generation.load(Relaxed), ring: Mutex::default() });
+        let mut histories = lock(&self.histories);
+        if let Some(open) = histories.iter().find(|open| open.connection == connection) {
+            return Arc::clone(open);
+        }
+        if histories.len() == HISTORIES_MAX {
+            histories.pop_back();
+        }
+        histories.push_front(Arc::clone(&history));
+        history
+    }
+}
+
+impl Watch {
+    /// The next event, or how many were missed because this watcher was too slow.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Arc<Event>, Missed> {
+        match self.live.recv().await {
+            Ok(event) => Ok(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Err(Missed(count)),
+            // The hub holds the sender and this watcher holds the hub.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// So many events were missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed(pub u64);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.hub.watchers.fetch_sub(1, Relaxed) == 1 {
+            self.hub.generation.fetch_add(1, Relaxed);
+            lock(&self.hub.histories).clear();
+        }
+    }
+}
+
+impl Tap {
+    /// Whether anybody watches: ask once a step, before building anything to tell.
+    #[inline]
+    pub fn is_watched(&self) -> bool {
+        self.hub.is_watched()
+    }
+
+    /// Tells that bytes came in.
+    #[cold]
+    pub fn received(&mut self, part: Part, bytes: &[u8]) {
+        self.tell(What::Received { part, bytes: cut(bytes), length: bytes.len() });
+    }
+
+    /// Tells that bytes went out.
+    #[cold]
+    pub fn sent(&mut self, part: Part, bytes: &[u8]) {
+        self.tell(What::Sent { part, bytes: cut(bytes), length: bytes.len() });
+    }
+
+    /// Tells a decision and the section it obeys.
+    #[cold]
+    pub fn decided(&mut self, decision: impl Into<String>, section: &'static str) {
+        self.tell(What::Decided { decision: decision.into(), section });
+    }
+
+    /// Tells anything.
+    #[cold]
+    pub fn tell(&mut self, what: What) {
+        if !self.is_watched() {
+            return;
+        }
+        let generation = self.hub.generation.load(Relaxed);
+        if self.history.as_ref().is_none_or(|history| history.generation != generation) {
+            self.history = Some(self.hub.open_history(self.connection));
+            if !matches!(what, What::Accepted { .. }) {
+                self.record(What::Accepted { peer: self.peer }, Duration::ZERO);
+            }
+        }
+        self.record(what, self.accepted.elapsed());
+    }
+
+    fn record(&self, what: What, at: Duration) {
+        let event = Arc::new(Event { connection: self.connection, at, what });
+        if let Some(history) = &self.history {
+            lock(&history.ring).push(Arc::clone(&event));
+        }
+        // Without receivers the watchers have just left.
+        let _ = self.hub.live.send(event);
+    }
+}
+
+impl Ring {
+    fn push(&mut self, event: Arc<Event>) {
+        self.bytes += event.kept_bytes();
+        self.events.push_back(event);
+        while self.events.len() > EVENTS_MAX || self.bytes > RING_BYTES_MAX {
+            let Some(oldest) = self.events.pop_front() else { return };
+            self.bytes -= oldest.kept_bytes();
+        }
+    }
+}
+
+impl Event {
+    fn kept_bytes(&self) -> usize {
+        match &self.what {
+            What::Received { bytes, .. } | What::Sent { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+fn cut(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&bytes[..bytes.len().min(EVENT_BYTES_MAX)])
+}
+
+/// A poisoned lock guards plain data that no panic leaves half-written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PART: Part = Part { name: "content", section: "RFC 9112 6" };
+
+    fn tap(hub: &Arc<Hub>, connection: u64) -> Tap {
+        hub.tap(connection, SocketAddr::from(([127, 0, 0, 1], 9)), Instant::now())
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_while_nobody_watches() {
+        let hub = Hub::new();
+        let mut tap = tap(&hub, 1);
+        tap.received(PART, b"abc");
+        assert!(hub.history(1).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_watcher_sees_events_from_the_accept_on() {
+        let hub = Hub::new();
+        let mut watch = hub.watch();
+        let mut tap = tap(&hub, 1);
+        tap.received(PART, b"abc");
+        assert!(matches!(watch.next().await.expect("no lag").what, What::Accepted { .. }));
+        let expected = What::Received { part: PART, bytes: Bytes::from_static(b"abc"), length: 3 };
+        assert_eq!(watch.next().await.expect("no lag").what, expected);
+        assert_eq!(hub.history(1).expect("kept").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_in_events_bytes_and_connections() {
+        let hub = Hub::new();
+        let mut watch = hub.watch();
+        let mut first = tap(&hub, 1);
+        for _ in 0..EVENTS_MAX * 8 {
+            first.sent(PART, &[b'x'; EVENT_BYTES_MAX * 2]);
+        }
+        let kept = hub.history(1).expect("kept");
+        assert_eq!(kept.iter().map(|event| event.kept_bytes()).sum::<usize>(), RING_BYTES_MAX);
+        for connection in 2..HISTORIES_MAX as u64 + 2 {
+            tap(&hub, connection).decided("x", "");
+        }
+        assert!(hub.history(1).is_none(), "the oldest goes first");
+        assert!(hub.history(2).is_some());
+        assert!(watch.next().await.is_err(), "a slow watcher is told what it missed");
+    }
+
+    #[tokio::test]
+    async fn the_last_watcher_takes_the_memory_with_it() {
+        let hub = Hub::new();
+        let (one, two) = (hub.watch(), hub.watch());
+        tap(&hub, 1).decided("x", "");
+        drop(one);
+        assert!(hub.history(1).is_some());
+        drop(two);
+        assert!(hub.history(1).is_none());
+        assert!(!hub.is_watched());
+    }
+
+    #[tokio::test]
+    async fn an_open_connection_is_seen_by_the_next_watcher_too() {
+        let hub = Hub::new();
+        let mut tap = tap(&hub, 1);
+        drop({
+            let watch = hub.watch();
+            tap.decided("seen", "");
+            watch
+        });
+        tap.decided("unseen", "");
+        let _watch = hub.watch();
+        tap.decided("seen again", "");
+        assert_eq!(hub.history(1).expect("kept").len(), 2, "accepted and decided");
+    }
+}
