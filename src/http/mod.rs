@@ -5,6 +5,7 @@ pub mod field;
 pub mod h1;
 pub mod limits;
 pub mod method;
+pub mod pattern;
 pub mod status;
 
 pub use error::{Fault, ProtocolError};
