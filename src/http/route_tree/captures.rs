@@ -60,7 +60,7 @@ impl Captures {
 
     /// Forgets all spans but the first `len`, and keeps the memory.
     #[inline]
-    pub(super) fn truncate(&mut self, len: usize) {
+    pub(crate) fn truncate(&mut self, len: usize) {
         self.len = len;
         self.spilled.truncate(len.saturating_sub(CAPTURES_INLINE));
     }
