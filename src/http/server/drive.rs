@@ -130,7 +130,7 @@ impl<T: Transport> Driver<T> {
     }
 
     async fn begin(&mut self, phase: Phase) {
-        std::future::poll_fn(|cx| Poll::Ready(self.card.driven_by(cx.waker()))).await;
+        self.card.driven_by(&std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
         self.card.enter(phase, self.now);
         self.card.deadline(self.deadline);
         if self.tap.is_watched() {
