@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use firstbyte_benches::heads::{self, HEADS, Ours, Peer};
-use firstbyte_benches::wire::{self, Traffic, traffic};
+use firstbyte_benches::wire::{Tape, Traffic, traffic};
 
 /// How often a case is run; twice that in the second run.
 const TIMES: u64 = 4_000;
@@ -49,7 +49,7 @@ fn run(case: &str, times: usize) {
         }
     }
     let traffic = traffic().into_iter().find(|traffic| traffic.name == case).expect("a case");
-    wire::serve_tape(&wire::runtime(), &traffic, times);
+    Tape::new(traffic).serve(times);
 }
 
 fn print_all() {
@@ -97,7 +97,11 @@ fn top(file: &str, requests: u64) -> String {
     }
     let mut functions: Vec<_> = by_function.into_iter().collect();
     functions.sort_unstable_by_key(|&(function, count)| (std::cmp::Reverse(count), function));
-    functions.iter().take(TOP).map(|(name, count)| format!("{:>9.1}  {name}\n", *count as f64 / requests as f64)).collect()
+    functions
+        .iter()
+        .take(TOP)
+        .map(|(name, count)| format!("{:>9.1}  {name}\n", *count as f64 / requests as f64))
+        .collect()
 }
 
 /// Reads `1,234,567 (12.3%)  file:function [object]`.

@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use firstbyte::http::h1::head::{HeadParser, Progress, RequestHead};
-use firstbyte::http::{Limits, Version};
+use firstbyte::http::{Fields, Limits, Version};
 
 /// Field lines that either parser has room for: the default of `field_lines_max`.
 pub const SLOTS: usize = 100;
@@ -82,13 +82,20 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(told_by_ours(bytes), told_by_peer(bytes));
 }
 
+/// The field section of the head in `bytes`, as a request has it.
+pub fn fields(bytes: &[u8]) -> Fields {
+    let mut ours = Ours::default();
+    ours.parse(bytes);
+    ours.head.take_fields(bytes.to_vec())
+}
+
 fn told_by_ours(bytes: &[u8]) -> Told {
     let mut ours = Ours::default();
     ours.parse(bytes);
-    let head = &mut ours.head;
+    let head = &ours.head;
     let (method, target) = (head.method().of(bytes).to_vec(), head.target().of(bytes).to_vec());
     let minor = u8::from(head.version() == Version::Http11);
-    let fields = head.take_fields(bytes.to_vec());
+    let fields = fields(bytes);
     Told { method, target, minor, lines: fields.iter().map(|(name, value)| (name.into(), value.into())).collect() }
 }
 

@@ -11,5 +11,6 @@
 
 pub mod chunks;
 pub mod heads;
+pub mod hyper_peer;
 pub mod routes;
 pub mod wire;

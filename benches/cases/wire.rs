@@ -83,16 +83,25 @@ fn replaced(request: &[u8], from: &str, to: &str) -> Vec<u8> {
     String::from_utf8_lossy(request).replacen(from, to, 1).into_bytes()
 }
 
-#[derive(Serialize)]
-struct Message {
+/// What `/json` answers.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Message {
     message: &'static str,
+}
+
+pub(crate) const JSON_MESSAGE: Message = Message { message: "Hello, World!" };
+
+impl Message {
+    pub(crate) fn to_json(self) -> Vec<u8> {
+        serde_json::to_vec(&self).expect("a value that JSON can say")
+    }
 }
 
 /// The routes that the traffic asks for.
 pub fn routes() -> Arc<Routes> {
     let routes = Router::new(())
         .route("GET /plaintext", |(), _| async { "Hello, World!" })
-        .route("GET /json", |(), _| async { Json(Message { message: "Hello, World!" }) })
+        .route("GET /json", |(), _| async { Json(JSON_MESSAGE) })
         .route("GET /users/{id}", |(), request: Request| async move { request.target_path()[7..].to_owned() })
         .route("POST /echo", |(), request: Request| async move { request.into_content() })
         .build();
@@ -104,42 +113,90 @@ pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
 }
 
-/// Serves `batches` batches of `traffic` from a tape on `runtime`, to the end of the connection.
-///
-/// # Panics
-/// When an answer is missing, or the first ones are not right.
-pub fn serve_tape(runtime: &Runtime, traffic: &Traffic, batches: usize) {
-    let sent = Arc::new(Sent::default());
+/// A server that is fed from a tape.
+pub struct Tape {
+    runtime: Runtime,
+    routes: Arc<Routes>,
+    traffic: Traffic,
+}
+
+impl Tape {
+    /// A server for `traffic`, whose answers to one batch are checked.
+    ///
+    /// # Panics
+    /// When they are wrong.
+    pub fn new(traffic: Traffic) -> Tape {
+        let tape = Tape { runtime: runtime(), routes: routes(), traffic };
+        tape.serve(1);
+        tape
+    }
+
+    /// Serves one connection on which the traffic's batch comes `batches` times. Returns the bytes of all answers.
+    ///
+    /// # Panics
+    /// When an answer is missing, or the first ones are not right.
+    pub fn serve(&self, batches: usize) -> usize {
+        let (reader, writer) = tape(&self.traffic, batches);
+        let sent = Arc::clone(&writer.sent);
+        let server = Server::new(Arc::clone(&self.routes));
+        self.runtime.block_on(server.serve_connection((reader, writer), PEER));
+        sent.check(&self.traffic, batches)
+    }
+}
+
+/// Both ends of a tape.
+pub(crate) fn tape(traffic: &Traffic, batches: usize) -> (TapeReader, TapeWriter) {
     let reader = TapeReader { batch: traffic.batch.clone(), at: 0, left: batches };
-    let tape = (reader, TapeWriter { sent: Arc::clone(&sent) });
-    runtime.block_on(Server::new(routes()).serve_connection(tape, PEER));
-    let first = sent.first.get().expect("an answer");
-    traffic.check(first);
-    assert_eq!(sent.bytes.load(Relaxed), first.len() * batches);
+    (reader, TapeWriter { sent: Arc::default() })
 }
 
 /// What a server has written to a tape.
 #[derive(Default)]
-struct Sent {
+pub(crate) struct Sent {
     bytes: AtomicUsize,
     /// The first write: all answers of the first batch, since a server sends them at once.
     first: OnceLock<Vec<u8>>,
 }
 
-struct TapeReader {
+impl Sent {
+    /// Checks the answers to the first batch, and that as many bytes were sent for each of the others.
+    pub(crate) fn check(&self, traffic: &Traffic, batches: usize) -> usize {
+        let (first, bytes) = (self.first.get().expect("an answer"), self.bytes.load(Relaxed));
+        traffic.check(first);
+        assert_eq!(bytes, first.len() * batches, "{}", traffic.name);
+        bytes
+    }
+
+    /// Takes what a server writes at once.
+    pub(crate) fn take(&self, slices: &[IoSlice<'_>]) -> usize {
+        let count = slices.iter().map(|slice| slice.len()).sum();
+        self.first.get_or_init(|| slices.iter().flat_map(|slice| slice.iter().copied()).collect());
+        self.bytes.fetch_add(count, Relaxed);
+        count
+    }
+}
+
+pub(crate) struct TapeReader {
     batch: Vec<u8>,
     at: usize,
     left: usize,
 }
 
-struct TapeWriter {
-    sent: Arc<Sent>,
+pub(crate) struct TapeWriter {
+    pub(crate) sent: Arc<Sent>,
 }
 
 impl ReadHalf for TapeReader {
     fn poll_read(&mut self, _: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(self.read(into)))
+    }
+}
+
+impl TapeReader {
+    /// Copies what is left of the batch in hand into `into`; 0 at the end of the tape.
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> usize {
         if self.left == 0 {
-            return Poll::Ready(Ok(0));
+            return 0;
         }
         let rest = &self.batch[self.at..];
         let count = rest.len().min(into.len());
@@ -149,16 +206,13 @@ impl ReadHalf for TapeReader {
             self.at = 0;
             self.left -= 1;
         }
-        Poll::Ready(Ok(count))
+        count
     }
 }
 
 impl WriteHalf for TapeWriter {
     fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let count = slices.iter().map(|slice| slice.len()).sum();
-        self.sent.first.get_or_init(|| slices.iter().flat_map(|slice| slice.iter().copied()).collect());
-        self.sent.bytes.fetch_add(count, Relaxed);
-        Poll::Ready(Ok(count))
+        Poll::Ready(Ok(self.sent.take(slices)))
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -184,10 +238,12 @@ impl<'r> Client<'r> {
     /// # Panics
     /// When they are wrong.
     pub fn connect(runtime: &'r Runtime, traffic: Traffic) -> Client<'r> {
+        let answers = vec![0; Tape::new(traffic.clone()).serve(1)];
         let (stream, served) = duplex(DUPLEX_BYTES);
         runtime.spawn(Server::new(routes()).serve_connection(served, PEER));
-        let mut client = Client { runtime, stream, traffic, answers: Vec::new() };
-        client.learn();
+        let mut client = Client { runtime, stream, traffic, answers };
+        client.exchange();
+        client.traffic.check(&client.answers);
         client
     }
 
@@ -201,16 +257,5 @@ impl<'r> Client<'r> {
             stream.write_all(&traffic.batch).await.expect("a server that reads");
             stream.read_exact(answers).await.expect("a server that answers");
         });
-    }
-
-    /// Finds out how long the answers are.
-    fn learn(&mut self) {
-        let sent = Arc::new(Sent::default());
-        let reader = TapeReader { batch: self.traffic.batch.clone(), at: 0, left: 1 };
-        let tape = (reader, TapeWriter { sent: Arc::clone(&sent) });
-        self.runtime.block_on(Server::new(routes()).serve_connection(tape, PEER));
-        self.answers = vec![0; sent.bytes.load(Relaxed)];
-        self.exchange();
-        self.traffic.check(&self.answers);
     }
 }
