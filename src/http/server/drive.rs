@@ -31,7 +31,7 @@ use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
 use crate::http::h1::machine::Receive;
 use crate::http::h1::{chunked, encode};
-use crate::http::middleware::recover::catch_panic;
+use crate::http::middleware::recover::poll_caught;
 use crate::http::recycle::Recycled;
 use crate::http::request::{Head, Peer};
 use crate::http::server::content::{self, Loan};
@@ -91,12 +91,13 @@ pub(super) enum End {
 pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 
 impl<T: Transport> Driver<T> {
-    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr) -> Driver<T> {
+    /// Boxed, so that the futures which drive it hold one pointer each: that is most of what an idle connection costs.
+    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr) -> Box<Driver<T>> {
         let now = begin();
         let (reader, writer) = transport.split();
         let card = shared.watch.registry.register(addr, now);
         let peer = Peer::new(addr, card.id(), &shared.context);
-        Driver {
+        Box::new(Driver {
             inbound: Some(Box::new(Inbound::new(reader))),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
             tap: shared.watch.hub.tap(card.id(), addr, now),
@@ -108,22 +109,22 @@ impl<T: Transport> Driver<T> {
             lingered: 0,
             parser: HeadParser::default(),
             peer,
-        }
+        })
     }
 
     /// Serves request after request until the connection is over.
-    pub(super) async fn run<H: Handler>(mut self, shared: &Shared<H>) {
+    pub(super) async fn run<H: Handler>(mut self: Box<Self>, shared: &Shared<H>) {
         self.begin(Phase::Idle).await;
         let end = loop {
             if let Err(end) = self.exchange(shared).await {
                 break end;
             }
         };
-        self.end(shared, end).await;
+        Box::pin(self.end(shared, end)).await;
     }
 
     /// Answers `problem` before anything was asked.
-    pub(super) async fn refuse<H: Handler>(mut self, shared: &Shared<H>, problem: Problem) {
+    pub(super) async fn refuse<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, problem: Problem) {
         self.begin(Phase::Write).await;
         let style = if shared.config.terse_errors { Style::Terse } else { Style::Text };
         self.end(shared, End::Refused(style, Box::new(problem))).await;
@@ -152,7 +153,12 @@ impl<T: Transport> Driver<T> {
         let (content, loan) =
             self.open_content(shared, &framing).map_err(|problem| End::Refused(asked.style, Box::new(problem)))?;
         let response = self.call(shared, Request::new(head, content), loan.as_ref()).await?;
-        self.answer(shared, asked, response, loan).await
+        // The common answer is all there and waits for nothing. The other path is boxed: its state is large, and would
+        // otherwise be part of every idle connection.
+        match loan {
+            None if response.body().is_ready() => self.answer_ready(shared, asked, response),
+            loan => Box::pin(self.answer(shared, asked, response, loan)).await,
+        }
     }
 
     /// Reads until a head is complete and understood.
@@ -262,10 +268,10 @@ impl<T: Transport> Driver<T> {
         request: Request,
         loan: Option<&Arc<Loan<T::Reader>>>,
     ) -> Result<Response, End> {
-        let mut handling = pin!(catch_panic(shared.handler.handle(request)));
+        let mut handling = pin!(shared.handler.handle(request));
         let mut pending = false;
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(response) = handling.as_mut().poll(cx) {
+            if let Poll::Ready(response) = poll_caught(handling.as_mut(), cx) {
                 return Poll::Ready(Ok(response));
             }
             if !std::mem::replace(&mut pending, true) {
