@@ -87,6 +87,9 @@ pub(super) enum End {
     Upgraded(OnUpgrade),
 }
 
+/// A head and what it says about its content and connection.
+type Understood = (Recycled<Head>, RequestFraming);
+
 /// The loan of a request's content, when it was not all there.
 pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 
@@ -162,46 +165,48 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Reads until a head is complete and understood.
-    async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(Recycled<Head>, RequestFraming), End> {
-        let mut head = Recycled::<Head>::take();
+    async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<Understood, End> {
+        // Taken when the first byte is here: an idle connection holds no head.
+        let mut head = None;
         loop {
-            let inbound = self.inbound.as_mut().expect("content is back before the next head");
-            let unread = inbound.buffer.unread();
-            if !unread.is_empty() {
-                match self.parser.parse(unread, &shared.config.limits, &mut head.parsed) {
-                    Ok(Progress::Done { len }) => {
-                        let framing = head.accept(&unread[..len], Arc::clone(&self.peer));
-                        inbound.buffer.consume(len);
-                        return self.understood(shared, head, framing);
-                    }
-                    Ok(Progress::NeedMore) => {}
-                    Err(error) => {
-                        let style = style(shared, accept_lines(unread));
-                        let problem = Problem::of_bytes(error, unread);
-                        return Err(self.refused_head(style, problem));
-                    }
-                }
+            if let Some(understood) = self.parse_head(shared, &mut head)? {
+                return Ok(understood);
             }
             self.await_bytes(shared).await?;
         }
     }
 
-    fn understood<H>(
+    /// Goes on parsing in what has arrived; `None` when the head is not complete.
+    fn parse_head<H>(
         &mut self,
         shared: &Shared<H>,
-        head: Recycled<Head>,
-        framing: Result<RequestFraming, crate::http::ProtocolError>,
-    ) -> Result<(Recycled<Head>, RequestFraming), End> {
+        slot: &mut Option<Recycled<Head>>,
+    ) -> Result<Option<Understood>, End> {
+        let inbound = self.inbound.as_mut().expect("content is back before the next head");
+        let unread = inbound.buffer.unread();
+        if unread.is_empty() {
+            return Ok(None);
+        }
+        let mut head = slot.take().unwrap_or_else(Recycled::take);
+        let len = match self.parser.parse(unread, &shared.config.limits, &mut head.parsed) {
+            Ok(Progress::Done { len }) => len,
+            Ok(Progress::NeedMore) => {
+                *slot = Some(head);
+                return Ok(None);
+            }
+            Err(error) => {
+                let style = style(shared, accept_lines(unread));
+                let problem = Problem::of_bytes(error, unread);
+                return Err(self.refused_head(style, problem));
+            }
+        };
+        let framing = head.accept(&unread[..len], Arc::clone(&self.peer));
+        inbound.buffer.consume(len);
         if self.tap.is_watched() {
-            trace::head_received(&mut self.tap, &head.fields.bytes);
+            trace::head_received(&mut self.tap, &head.fields.bytes, &framing);
         }
         match framing {
-            Ok(framing) => {
-                if self.tap.is_watched() {
-                    trace::framing_decided(&mut self.tap, &framing);
-                }
-                Ok((head, framing))
-            }
+            Ok(framing) => Ok(Some((head, framing))),
             Err(error) => {
                 let style = style(shared, head.fields.known(Known::Accept));
                 Err(End::Refused(style, Box::new(Problem::of_bytes(error, &head.fields.bytes))))
