@@ -24,6 +24,7 @@ pub mod response;
 pub mod route_tree;
 pub mod router;
 pub mod server;
+pub mod sse;
 pub mod status;
 pub mod target;
 pub mod upgrade;
