@@ -25,6 +25,7 @@ pub mod router;
 pub mod server;
 pub mod status;
 pub mod target;
+pub mod test;
 pub mod upgrade;
 pub mod version;
 
