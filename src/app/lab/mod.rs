@@ -19,10 +19,7 @@ mod produce;
 mod reflect;
 mod timing;
 
-use std::fmt::Display;
 use std::future::Future;
-
-use serde::Deserialize;
 
 use crate::http::router::RouteOptions;
 use crate::http::{Fault, Problem, Rejection, Request, Router};
@@ -92,29 +89,15 @@ where
 
 /// A number of the path that is at most `max`.
 fn path_number(request: &Request, name: &str, max: u64) -> Result<u64, Rejection> {
-    within(request.path(name)?, max).map_err(|detail| refused(Fault::InvalidPathParameter, name, detail))
+    within(Fault::InvalidPathParameter, name, request.path(name)?, max)
 }
 
-/// A number of the query that is at most `max`.
-fn query_number(name: &str, value: u64, max: u64) -> Result<u64, Rejection> {
-    within(value, max).map_err(|detail| refused(Fault::InvalidQueryField, name, detail))
+fn within(fault: Fault, field: &str, value: u64, max: u64) -> Result<u64, Rejection> {
+    if value <= max { Ok(value) } else { Err(refused(fault, field, format!("{value} is more than {max}"))) }
 }
 
-fn within(value: u64, max: u64) -> Result<u64, String> {
-    if value <= max { Ok(value) } else { Err(format!("{value} is more than {max}")) }
-}
-
-fn refused(fault: Fault, field: &str, detail: impl Display) -> Rejection {
-    Problem::new(fault).with_field(field).with_detail(detail.to_string()).into()
-}
-
-/// What a query of the lab may say; each route reads its own part.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Pace {
-    ms: Option<u64>,
-    bytes: Option<u64>,
-    count: Option<u64>,
+fn refused(fault: Fault, field: &str, detail: impl Into<String>) -> Rejection {
+    Problem::new(fault).with_field(field).with_detail(detail).into()
 }
 
 #[cfg(test)]

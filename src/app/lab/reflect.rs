@@ -17,7 +17,7 @@ use super::{SHOWN_BYTES_MAX, refused};
 /// Name and value, as they came.
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// `POST /echo`: the content, piece by piece as it comes, with its type. Trailers come back too.
+/// `POST /echo`: the content, piece by piece as it comes, with its type.
 pub(super) async fn echo(request: Request) -> Response {
     let content_type = request.fields().get(name::CONTENT_TYPE).unwrap_or(b"application/octet-stream");
     let mut response = Response::new(Status::OK).with(name::CONTENT_TYPE, content_type);

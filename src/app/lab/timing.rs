@@ -9,21 +9,44 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
+use serde::Deserialize;
 use tokio::time::{Instant, Interval, interval_at, sleep};
 
 use crate::http::body::Source;
 use crate::http::sse::Event;
-use crate::http::{Body, BodyError, Rejection, Request, Response, Status};
+use crate::http::{Body, BodyError, Fault, Rejection, Request, Response, Status};
 
-use super::{DRIP_BYTES_MAX, LINES_MAX, Pace, WAIT_MS_MAX, query_number};
+use super::{DRIP_BYTES_MAX, LINES_MAX, WAIT_MS_MAX, within};
 
 /// Milliseconds between two pieces of a drip, at the least.
 const DRIP_STEP_MS: u64 = 10;
 
+/// How long, how much, how often: the query of all routes here.
+#[derive(Deserialize)]
+struct Pace {
+    ms: Option<u64>,
+    bytes: Option<u64>,
+    count: Option<u64>,
+}
+
+impl Pace {
+    fn ms(&self, default: u64) -> Result<u64, Rejection> {
+        within(Fault::InvalidQueryField, "ms", self.ms.unwrap_or(default), WAIT_MS_MAX)
+    }
+
+    fn bytes(&self, default: u64) -> Result<u64, Rejection> {
+        within(Fault::InvalidQueryField, "bytes", self.bytes.unwrap_or(default), DRIP_BYTES_MAX)
+    }
+
+    fn count(&self, default: u64) -> Result<u64, Rejection> {
+        within(Fault::InvalidQueryField, "count", self.count.unwrap_or(default), LINES_MAX)
+    }
+}
+
 /// `GET /slow?ms=2000`
 pub(super) async fn slow(request: Request) -> Result<String, Rejection> {
     let pace: Pace = request.query()?;
-    let ms = query_number("ms", pace.ms.unwrap_or(2000), WAIT_MS_MAX)?;
+    let ms = pace.ms(2000)?;
     sleep(Duration::from_millis(ms)).await;
     Ok(format!("waited {ms} ms\n"))
 }
@@ -31,8 +54,8 @@ pub(super) async fn slow(request: Request) -> Result<String, Rejection> {
 /// `GET /drip?bytes=10&ms=1000`: the head at once, then so many bytes spread over so much time.
 pub(super) async fn drip(request: Request) -> Result<Response, Rejection> {
     let pace: Pace = request.query()?;
-    let bytes = query_number("bytes", pace.bytes.unwrap_or(10), DRIP_BYTES_MAX)?;
-    let ms = query_number("ms", pace.ms.unwrap_or(1000), WAIT_MS_MAX)?;
+    let bytes = pace.bytes(10)?;
+    let ms = pace.ms(1000)?;
     let steps = bytes.min((ms / DRIP_STEP_MS).max(1));
     let every = Duration::from_millis(ms).checked_div(steps as u32).unwrap_or_default();
     Ok(Response::text(Body::source(Drip { paced: Paced::new(0..steps, every, every), steps, bytes, sent: 0 })))
@@ -63,8 +86,8 @@ impl Source for Drip {
 /// last, which tells it to stay away.
 pub(super) async fn sse(request: Request) -> Result<Response, Rejection> {
     let pace: Pace = request.query()?;
-    let count = query_number("count", pace.count.unwrap_or(10), LINES_MAX)?;
-    let ms = query_number("ms", pace.ms.unwrap_or(1000), WAIT_MS_MAX)?;
+    let count = pace.count(10)?;
+    let ms = pace.ms(1000)?;
     let seen = request.field("Last-Event-ID").and_then(|id| id.parse().ok()).unwrap_or(0);
     if seen >= count {
         return Ok(Response::new(Status::NO_CONTENT));
