@@ -7,9 +7,9 @@
 
 use tokio::time::Instant;
 
-use crate::http::Limits;
 use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::machine::{Receive, Received};
+use crate::http::{Limits, ProtocolError};
 use crate::net::deadline::Phase;
 use crate::net::tap::{Part, Tap, What};
 
@@ -41,8 +41,12 @@ pub(super) fn masked(head: &[u8]) -> Vec<u8> {
     masked
 }
 
-pub(super) fn head_received(tap: &mut Tap, head: &[u8]) {
+pub(super) fn head_received(tap: &mut Tap, head: &[u8], framing: &Result<RequestFraming, ProtocolError>) {
     tap.received(REQUEST_HEAD, &masked(head));
+    // A refusal is told when it is answered.
+    if let Ok(framing) = framing {
+        framing_decided(tap, framing);
+    }
 }
 
 pub(super) fn head_sent(tap: &mut Tap, already_sent: usize, head: &[u8]) {
@@ -52,7 +56,7 @@ pub(super) fn head_sent(tap: &mut Tap, already_sent: usize, head: &[u8]) {
     tap.sent(ANSWER_HEAD, head);
 }
 
-pub(super) fn framing_decided(tap: &mut Tap, framing: &RequestFraming) {
+fn framing_decided(tap: &mut Tap, framing: &RequestFraming) {
     let content = match framing.content {
         Content::None => "no content".to_owned(),
         Content::Length(length) => format!("{length} bytes of content"),

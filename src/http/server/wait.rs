@@ -197,7 +197,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Says the last word and lets the peer read it.
-    pub(super) async fn end<H: Handler>(mut self, shared: &Shared<H>, end: End) {
+    pub(super) async fn end<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, end: End) {
         let why = match end {
             End::Finished(why) => why.to_owned(),
             End::Refused(style, problem) => {
@@ -253,22 +253,24 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
-    async fn upgrade<H>(mut self, shared: &Shared<H>, task: OnUpgrade) {
+    async fn upgrade<H>(mut self: Box<Self>, shared: &Shared<H>, task: OnUpgrade) {
         if std::future::poll_fn(|cx| self.outbound.poll_flush(cx)).await.is_err() {
             return self.closed("the peer is gone");
         }
         let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };
         self.enter(Phase::Upgraded, None);
         let (reader, buffer) = inbound.into_parts();
-        let upgraded = Upgraded::new(reader, buffer, self.outbound.into_writer());
+        // The card stays in the table as long as the other protocol lasts.
+        let Driver { outbound, card: _card, peer, .. } = *self;
+        let upgraded = Upgraded::new(reader, buffer, outbound.into_writer());
         tokio::select! {
             () = (task.0)(upgraded) => {}
             () = shared.watch.shutdown.forced() => {}
         }
-        self.peer.cancel(Reason::PeerGone);
+        peer.cancel(Reason::PeerGone);
     }
 
-    fn closed(mut self, why: &str) {
+    fn closed(&mut self, why: &str) {
         self.now = Instant::now();
         self.enter(Phase::Closed, None);
         if self.tap.is_watched() {
