@@ -215,9 +215,11 @@ impl Routes {
         match allow {
             // RFC 9110 9.1: a method that nobody here knows is not implemented, whatever the target. CONNECT asks for a
             // tunnel, and its target names no resource of ours (9.3.6).
-            _ if method == Method::CONNECT || !self.tree.knows_method(method) => Problem::new(Fault::MethodNotImplemented)
-                .with_detail(format!("no route of this server names the method {method}"))
-                .into_response(),
+            _ if method == Method::CONNECT || !self.tree.knows_method(method) => {
+                Problem::new(Fault::MethodNotImplemented)
+                    .with_detail(format!("no route of this server names the method {method}"))
+                    .into_response()
+            }
             _ if method == Method::OPTIONS && request.target() == "*" => Response::new(Status::NO_CONTENT),
             Some(allow) if method == Method::OPTIONS => Response::new(Status::NO_CONTENT).with(name::ALLOW, allow),
             Some(allow) => Problem::new(Fault::MethodNotAllowed)

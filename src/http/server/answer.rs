@@ -74,6 +74,13 @@ impl<T: Transport> Driver<T> {
             && rest.allows_reuse(&shared.config.limits);
         let framing =
             decide_response(asked.method, asked.version, stays_open, head.status, length(head.status, &body, &first));
+        if self.tap.is_watched() {
+            if let Some(problem) = &head.problem {
+                trace::refused(&mut self.tap, problem);
+            }
+            trace::answer_decided(&mut self.tap, head.status, head.pattern, &framing);
+            self.enter(Phase::Write, None);
+        }
         let connection = match &head.upgrade {
             Some(_) => Connection::Upgrade,
             None => Connection::of(asked.version, framing.keep_alive),
@@ -100,6 +107,9 @@ impl<T: Transport> Driver<T> {
         let content = body.take_ready().unwrap_or_default();
         let declared = AnswerContent::Length(content.len() as u64);
         self.encode_head(head.status, &head.fields, declared, Connection::Close);
+        if self.tap.is_watched() {
+            self.tap.sent(trace::CONTENT, &content);
+        }
         self.queue(content);
     }
 
@@ -195,7 +205,7 @@ impl<T: Transport> Driver<T> {
         encode_answer_head(&head, already_sent, out);
         if self.tap.is_watched() {
             let sent = trace::masked(&self.outbound.output.tail()[start..]);
-            trace::head_sent(&mut self.tap, already_sent, &sent);
+            self.tap.sent(trace::ANSWER_HEAD, &sent);
         }
     }
 
@@ -300,6 +310,7 @@ impl<T: Transport> Driver<T> {
             let line = self.outbound.output.tail()[start..].to_vec();
             self.tap.sent(trace::CHUNK_LINE, &line);
             self.tap.sent(trace::CHUNK_DATA, &piece);
+            self.tap.sent(trace::CHUNK_LINE, b"\r\n");
         }
         self.queue(piece);
         self.outbound.output.tail().extend_from_slice(b"\r\n");

@@ -135,6 +135,7 @@ impl<T: Transport> Driver<T> {
         self.card.deadline(self.deadline);
         if self.tap.is_watched() {
             self.tap.tell(What::Accepted { peer: self.card.peer() });
+            trace::entered(&mut self.tap, phase, phase, self.deadline);
         }
     }
 
@@ -149,6 +150,8 @@ impl<T: Transport> Driver<T> {
         };
         head.content_bytes_max = shared.config.limits.content_bytes_max;
         head.deadline = within(self.now, shared.config.deadlines.handler);
+        // Also for a handler that answers at once: the next wait is then a new one, with a deadline of its own.
+        self.enter(Phase::Handler, head.deadline);
         let (content, loan) =
             self.open_content(shared, &framing).map_err(|problem| End::Refused(asked.style, Box::new(problem)))?;
         let response = self.call(shared, Request::new(head, content), loan.as_ref()).await?;
@@ -171,8 +174,10 @@ impl<T: Transport> Driver<T> {
                     Ok(Progress::NeedMore) => {}
                     Err(error) => {
                         let style = style(shared, accept_lines(unread));
-                        let problem = Problem::of_bytes(error, unread);
-                        return Err(self.refused_head(style, problem));
+                        if self.tap.is_watched() {
+                            trace::head_refused(&mut self.tap, unread, error.at);
+                        }
+                        return Err(End::Refused(style, Box::new(Problem::of_bytes(error, unread))));
                     }
                 }
             }
@@ -186,29 +191,22 @@ impl<T: Transport> Driver<T> {
         head: Recycled<Head>,
         framing: Result<RequestFraming, crate::http::ProtocolError>,
     ) -> Result<(Recycled<Head>, RequestFraming), End> {
-        if self.tap.is_watched() {
-            trace::head_received(&mut self.tap, &head.fields.bytes);
-        }
         match framing {
             Ok(framing) => {
                 if self.tap.is_watched() {
+                    trace::head_received(&mut self.tap, &head.fields.bytes);
                     trace::framing_decided(&mut self.tap, &framing);
                 }
                 Ok((head, framing))
             }
             Err(error) => {
+                if self.tap.is_watched() {
+                    trace::head_refused(&mut self.tap, &head.fields.bytes, error.at);
+                }
                 let style = style(shared, head.fields.known(Known::Accept));
                 Err(End::Refused(style, Box::new(Problem::of_bytes(error, &head.fields.bytes))))
             }
         }
-    }
-
-    fn refused_head(&mut self, style: Style, problem: Problem) -> End {
-        if self.tap.is_watched() {
-            let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
-            self.tap.received(trace::REFUSED_HEAD, &trace::masked(unread));
-        }
-        End::Refused(style, Box::new(problem))
     }
 
     /// The request's content: all of it when it has arrived with the head, else a loan of the receiving half.
@@ -263,13 +261,9 @@ impl<T: Transport> Driver<T> {
         loan: Option<&Arc<Loan<T::Reader>>>,
     ) -> Result<Response, End> {
         let mut handling = pin!(catch_panic(shared.handler.handle(request)));
-        let mut pending = false;
         std::future::poll_fn(|cx| {
             if let Poll::Ready(response) = handling.as_mut().poll(cx) {
                 return Poll::Ready(Ok(response));
-            }
-            if !std::mem::replace(&mut pending, true) {
-                self.enter(Phase::Handler, within(self.now, shared.config.deadlines.handler));
             }
             self.poll_while_handling(shared, loan, cx)
         })
@@ -299,6 +293,10 @@ impl<T: Transport> Driver<T> {
         if self.answer_begun == 0 {
             self.outbound.output.tail().extend_from_slice(encode::PREFIX);
             self.answer_begun = encode::PREFIX.len();
+            if self.tap.is_watched() {
+                self.tap.decided("the peer has finished: is it gone, or does it still read?", "RFC 9112 9.6");
+                self.tap.sent(trace::ANSWER_BEGIN, encode::PREFIX);
+            }
         }
     }
 
@@ -307,7 +305,7 @@ impl<T: Transport> Driver<T> {
         self.deadline = deadline;
         self.card.enter(phase, self.now);
         self.card.deadline(deadline);
-        if self.tap.is_watched() && from != phase {
+        if self.tap.is_watched() {
             trace::entered(&mut self.tap, from, phase, deadline);
         }
     }

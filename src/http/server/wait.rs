@@ -70,6 +70,7 @@ impl<T: Transport> Driver<T> {
                 });
             }
         }
+        self.tell_buffers();
         match (shared.watch.shutdown.phase(), self.card.phase()) {
             (shutdown::Phase::Running, _) => {}
             (shutdown::Phase::Forced, _) => return Poll::Ready(Err(End::Forced)),
@@ -92,18 +93,25 @@ impl<T: Transport> Driver<T> {
         let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
         let problem = Problem::of_bytes(fault.at(unread.len()), unread);
         if self.tap.is_watched() {
-            let unread = trace::masked(unread);
-            self.tap.received(trace::REFUSED_HEAD, &unread);
+            trace::head_refused(&mut self.tap, unread, unread.len());
         }
         End::Refused(style, Box::new(problem))
     }
 
     fn filled(&mut self, count: usize, unread: usize) {
         self.card.received(count);
-        self.card.buffers(unread, self.outbound.output.len());
         if self.tap.is_watched() {
             self.tap.tell(What::Buffers { unread, queued: self.outbound.output.len() });
         }
+    }
+
+    /// Puts on the card what is still in the buffers when there is nothing to do but wait. The half that is lent tells
+    /// for itself.
+    fn tell_buffers(&self) {
+        if let Some(inbound) = &self.inbound {
+            self.card.unread(inbound.buffer.len());
+        }
+        self.card.queued(self.outbound.output.len());
     }
 
     /// Sends what is queued, asks for content where the handler wants it, and looks whether the peer is still there.
@@ -126,6 +134,7 @@ impl<T: Transport> Driver<T> {
             }
         }
         let _ = self.poll_flush(cx)?;
+        self.tell_buffers();
         if self.is_peer_gone(cx) {
             self.cancel_peer();
             return Err(End::Lost(Lost::Gone));
@@ -174,7 +183,13 @@ impl<T: Transport> Driver<T> {
                 self.cancel_peer();
                 Err(End::Lost(lost))
             }
-            Poll::Pending => Ok(Poll::Pending),
+            Poll::Pending => {
+                if self.tap.is_watched() && self.outbound.output.len() != before {
+                    let unread = self.inbound.as_ref().map_or(0, |inbound| inbound.buffer.len());
+                    self.tap.tell(What::Buffers { unread, queued: self.outbound.output.len() });
+                }
+                Ok(Poll::Pending)
+            }
         }
     }
 
@@ -202,6 +217,9 @@ impl<T: Transport> Driver<T> {
             End::Finished(why) => why.to_owned(),
             End::Refused(style, problem) => {
                 let why = format!("refused: {}", problem.fault().code());
+                if self.tap.is_watched() {
+                    trace::refused(&mut self.tap, &problem);
+                }
                 self.answer_refusal(style, *problem);
                 why
             }
@@ -265,6 +283,10 @@ impl<T: Transport> Driver<T> {
             () = (task.0)(upgraded) => {}
             () = shared.watch.shutdown.forced() => {}
         }
+        self.card.enter(Phase::Closed, Instant::now());
+        if self.tap.is_watched() {
+            trace::closed(&mut self.tap, &self.card, "the protocol that took over has ended");
+        }
         self.peer.cancel(Reason::PeerGone);
     }
 
@@ -272,7 +294,7 @@ impl<T: Transport> Driver<T> {
         self.now = Instant::now();
         self.enter(Phase::Closed, None);
         if self.tap.is_watched() {
-            self.tap.tell(What::Closed { why: why.to_owned() });
+            trace::closed(&mut self.tap, &self.card, why);
         }
         self.peer.cancel(Reason::PeerGone);
     }
