@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::http::body::BodyError;
 use crate::http::date;
@@ -29,6 +30,7 @@ use crate::http::h1::machine::{Receive, Received};
 use crate::http::server::content::Loan;
 use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
 use crate::http::server::{Shared, trace};
+use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, IntoResponse, Limits, Response, Status};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Lost;
@@ -52,11 +54,27 @@ enum Rest<T: Transport> {
     },
 }
 
+/// An answer whose head is queued.
+struct Begun {
+    framing: AnswerFraming,
+    body: Body,
+    upgrade: Option<OnUpgrade>,
+}
+
 /// One piece of an answer's content, or its end.
 type Piece = Option<Result<Bytes, BodyError>>;
 
 impl<T: Transport> Driver<T> {
-    /// Sends `response`, as far as sending needs no later wait, and settles the request's content.
+    /// Queues an answer that is all there, to a request of which nothing is left. Waits for nothing.
+    pub(super) fn answer_ready<H>(&mut self, shared: &Shared<H>, asked: Asked, response: Response) -> Result<(), End> {
+        let mut begun = self.begin_answer(shared, asked, response, 0, true);
+        if begun.framing.sends_content {
+            self.queue_ready(&mut begun.body);
+        }
+        self.finish_answer(begun)
+    }
+
+    /// Sends any other answer, as far as sending needs no later wait, and settles the request's content.
     pub(super) async fn answer<H>(
         &mut self,
         shared: &Shared<H>,
@@ -65,15 +83,32 @@ impl<T: Transport> Driver<T> {
         loan: MaybeLoan<T>,
     ) -> Result<(), End> {
         let first = self.first_piece(shared, &mut response, loan.as_ref()).await?;
-        let rest = self.settle(&mut response, loan, &shared.config.limits);
+        let limits = &shared.config.limits;
+        let rest = self.settle(&mut response, loan, limits);
+        let taken = if let Some(Some(Ok(piece))) = &first { piece.len() as u64 } else { 0 };
+        let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
+        if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
+            self.stream(shared, begun.framing.declared, &mut begun.body, first, &rest).await?;
+        }
+        self.now = Instant::now();
+        self.finish_answer(begun)?;
+        self.drain(shared, rest).await
+    }
+
+    /// Decides framing and persistence and queues the head. `taken` bytes of the content were taken from its body.
+    fn begin_answer<H>(
+        &mut self,
+        shared: &Shared<H>,
+        asked: Asked,
+        mut response: Response,
+        taken: u64,
+        reusable: bool,
+    ) -> Begun {
         word(&mut response, asked.style);
         let (mut head, body) = response.into_parts();
-        let stays_open = asked.keep_alive
-            && !head.close
-            && !shared.watch.shutdown.is_draining()
-            && rest.allows_reuse(&shared.config.limits);
-        let framing =
-            decide_response(asked.method, asked.version, stays_open, head.status, length(head.status, &body, &first));
+        let stays_open = reusable && asked.keep_alive && !head.close && !shared.watch.shutdown.is_draining();
+        let length = length(head.status, &body).map(|left| left + taken);
+        let framing = decide_response(asked.method, asked.version, stays_open, head.status, length);
         if self.tap.is_watched() {
             if let Some(problem) = &head.problem {
                 trace::refused(&mut self.tap, problem);
@@ -86,17 +121,17 @@ impl<T: Transport> Driver<T> {
             None => Connection::of(asked.version, framing.keep_alive),
         };
         self.encode_head(head.status, &head.fields, framing.declared, connection);
-        if framing.sends_content {
-            self.send_content(shared, framing, body, first, &rest).await?;
-        }
+        Begun { framing, body, upgrade: head.upgrade.take() }
+    }
+
+    fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
         self.card.served();
-        if let Some(upgrade) = head.upgrade.take() {
-            return Err(End::Upgraded(upgrade));
+        self.deadline = None;
+        match begun.upgrade {
+            Some(upgrade) => Err(End::Upgraded(upgrade)),
+            None if begun.framing.keep_alive => Ok(()),
+            None => Err(End::Finished("the answer was the last")),
         }
-        if !framing.keep_alive {
-            return Err(End::Finished("the answer was the last"));
-        }
-        self.drain(shared, rest).await
     }
 
     /// Queues a refusal as an answer that closes.
@@ -209,22 +244,14 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    async fn send_content<H>(
-        &mut self,
-        shared: &Shared<H>,
-        framing: AnswerFraming,
-        mut body: Body,
-        first: Option<Piece>,
-        rest: &Rest<T>,
-    ) -> Result<(), End> {
-        if let Some(content) = body.take_ready() {
-            if self.tap.is_watched() {
-                self.tap.sent(trace::CONTENT, &content);
-            }
-            self.queue(content);
-            return Ok(());
+    /// Queues content that is all there; false when it is not.
+    fn queue_ready(&mut self, body: &mut Body) -> bool {
+        let Some(content) = body.take_ready() else { return false };
+        if self.tap.is_watched() && !content.is_empty() {
+            self.tap.sent(trace::CONTENT, &content);
         }
-        self.stream(shared, framing.declared, body, first, rest).await
+        self.queue(content);
+        true
     }
 
     /// Sends a streamed answer, piece after piece, as fast as it is produced and read.
@@ -232,7 +259,7 @@ impl<T: Transport> Driver<T> {
         &mut self,
         shared: &Shared<H>,
         declared: AnswerContent,
-        mut body: Body,
+        body: &mut Body,
         mut first: Option<Piece>,
         rest: &Rest<T>,
     ) -> Result<(), End> {
@@ -241,7 +268,7 @@ impl<T: Transport> Driver<T> {
         loop {
             let piece = match first.take() {
                 Some(piece) => piece,
-                None => std::future::poll_fn(|cx| self.poll_piece(shared, &mut body, rest, cx)).await?,
+                None => std::future::poll_fn(|cx| self.poll_piece(shared, body, rest, cx)).await?,
             };
             match piece {
                 Some(Ok(bytes)) if bytes.len() as u64 <= left => {
@@ -254,7 +281,7 @@ impl<T: Transport> Driver<T> {
                     return Err(End::Broken("the answer is shorter than it said".to_owned()));
                 }
                 None => {
-                    self.queue_end(declared, &mut body);
+                    self.queue_end(declared, body);
                     return Ok(());
                 }
             }
@@ -408,11 +435,10 @@ impl<T: Transport> Rest<T> {
     }
 }
 
-/// The length that the answer's head may declare, `first` piece included. RFC 9110 8.6: a 304 declares that of the 200 or
-/// none, and we do not know it.
-fn length(status: Status, body: &Body, first: &Option<Piece>) -> Option<u64> {
-    let taken = if let Some(Some(Ok(piece))) = first { piece.len() as u64 } else { 0 };
-    if status == Status::NOT_MODIFIED { None } else { body.length().map(|left| left + taken) }
+/// The length that the answer's head may declare. RFC 9110 8.6: a 304 declares that of the 200 or none, and we do not
+/// know it.
+fn length(status: Status, body: &Body) -> Option<u64> {
+    if status == Status::NOT_MODIFIED { None } else { body.length() }
 }
 
 /// Words a problem as this client wants it.

@@ -31,7 +31,7 @@ use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
 use crate::http::h1::machine::Receive;
 use crate::http::h1::{chunked, encode};
-use crate::http::middleware::recover::catch_panic;
+use crate::http::middleware::recover::poll_caught;
 use crate::http::recycle::Recycled;
 use crate::http::request::{Head, Peer};
 use crate::http::server::content::{self, Loan};
@@ -87,16 +87,20 @@ pub(super) enum End {
     Upgraded(OnUpgrade),
 }
 
+/// A head and what it says about its content and connection.
+type Understood = (Recycled<Head>, RequestFraming);
+
 /// The loan of a request's content, when it was not all there.
 pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 
 impl<T: Transport> Driver<T> {
-    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr) -> Driver<T> {
+    /// Boxed, so that the futures which drive it hold one pointer each: that is most of what an idle connection costs.
+    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr) -> Box<Driver<T>> {
         let now = begin();
         let (reader, writer) = transport.split();
         let card = shared.watch.registry.register(addr, now);
         let peer = Peer::new(addr, card.id(), &shared.context);
-        Driver {
+        Box::new(Driver {
             inbound: Some(Box::new(Inbound::new(reader))),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
             tap: shared.watch.hub.tap(card.id(), addr, now),
@@ -108,29 +112,29 @@ impl<T: Transport> Driver<T> {
             lingered: 0,
             parser: HeadParser::default(),
             peer,
-        }
+        })
     }
 
     /// Serves request after request until the connection is over.
-    pub(super) async fn run<H: Handler>(mut self, shared: &Shared<H>) {
+    pub(super) async fn run<H: Handler>(mut self: Box<Self>, shared: &Shared<H>) {
         self.begin(Phase::Idle).await;
         let end = loop {
             if let Err(end) = self.exchange(shared).await {
                 break end;
             }
         };
-        self.end(shared, end).await;
+        Box::pin(self.end(shared, end)).await;
     }
 
     /// Answers `problem` before anything was asked.
-    pub(super) async fn refuse<H: Handler>(mut self, shared: &Shared<H>, problem: Problem) {
+    pub(super) async fn refuse<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, problem: Problem) {
         self.begin(Phase::Write).await;
         let style = if shared.config.terse_errors { Style::Terse } else { Style::Text };
         self.end(shared, End::Refused(style, Box::new(problem))).await;
     }
 
     async fn begin(&mut self, phase: Phase) {
-        std::future::poll_fn(|cx| Poll::Ready(self.card.driven_by(cx.waker()))).await;
+        self.card.driven_by(&std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
         self.card.enter(phase, self.now);
         self.card.deadline(self.deadline);
         if self.tap.is_watched() {
@@ -150,59 +154,63 @@ impl<T: Transport> Driver<T> {
         };
         head.content_bytes_max = shared.config.limits.content_bytes_max;
         head.deadline = within(self.now, shared.config.deadlines.handler);
-        // Also for a handler that answers at once: the next wait is then a new one, with a deadline of its own.
-        self.enter(Phase::Handler, head.deadline);
         let (content, loan) =
             self.open_content(shared, &framing).map_err(|problem| End::Refused(asked.style, Box::new(problem)))?;
         let response = self.call(shared, Request::new(head, content), loan.as_ref()).await?;
-        self.answer(shared, asked, response, loan).await
+        // The common answer is all there and waits for nothing. The other path is boxed: its state is large, and would
+        // otherwise be part of every idle connection.
+        match loan {
+            None if response.body().is_ready() => self.answer_ready(shared, asked, response),
+            loan => Box::pin(self.answer(shared, asked, response, loan)).await,
+        }
     }
 
     /// Reads until a head is complete and understood.
-    async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(Recycled<Head>, RequestFraming), End> {
-        let mut head = Recycled::<Head>::take();
+    async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<Understood, End> {
+        // Taken when the first byte is here: an idle connection holds no head.
+        let mut head = None;
         loop {
-            let inbound = self.inbound.as_mut().expect("content is back before the next head");
-            let unread = inbound.buffer.unread();
-            if !unread.is_empty() {
-                match self.parser.parse(unread, &shared.config.limits, &mut head.parsed) {
-                    Ok(Progress::Done { len }) => {
-                        let framing = head.accept(&unread[..len], Arc::clone(&self.peer));
-                        inbound.buffer.consume(len);
-                        return self.understood(shared, head, framing);
-                    }
-                    Ok(Progress::NeedMore) => {}
-                    Err(error) => {
-                        let style = style(shared, accept_lines(unread));
-                        if self.tap.is_watched() {
-                            trace::head_refused(&mut self.tap, unread, error.at);
-                        }
-                        return Err(End::Refused(style, Box::new(Problem::of_bytes(error, unread))));
-                    }
-                }
+            if let Some(understood) = self.parse_head(shared, &mut head)? {
+                return Ok(understood);
             }
             self.await_bytes(shared).await?;
         }
     }
 
-    fn understood<H>(
+    /// Goes on parsing in what has arrived; `None` when the head is not complete.
+    fn parse_head<H>(
         &mut self,
         shared: &Shared<H>,
-        head: Recycled<Head>,
-        framing: Result<RequestFraming, crate::http::ProtocolError>,
-    ) -> Result<(Recycled<Head>, RequestFraming), End> {
-        match framing {
-            Ok(framing) => {
-                if self.tap.is_watched() {
-                    trace::head_received(&mut self.tap, &head.fields.bytes);
-                    trace::framing_decided(&mut self.tap, &framing);
-                }
-                Ok((head, framing))
+        slot: &mut Option<Recycled<Head>>,
+    ) -> Result<Option<Understood>, End> {
+        let inbound = self.inbound.as_mut().expect("content is back before the next head");
+        let unread = inbound.buffer.unread();
+        if unread.is_empty() {
+            return Ok(None);
+        }
+        let mut head = slot.take().unwrap_or_else(Recycled::take);
+        let len = match self.parser.parse(unread, &shared.config.limits, &mut head.parsed) {
+            Ok(Progress::Done { len }) => len,
+            Ok(Progress::NeedMore) => {
+                *slot = Some(head);
+                return Ok(None);
             }
             Err(error) => {
+                let style = style(shared, accept_lines(unread));
                 if self.tap.is_watched() {
-                    trace::head_refused(&mut self.tap, &head.fields.bytes, error.at);
+                    trace::head_refused(&mut self.tap, unread, error.at);
                 }
+                return Err(End::Refused(style, Box::new(Problem::of_bytes(error, unread))));
+            }
+        };
+        let framing = head.accept(&unread[..len], Arc::clone(&self.peer));
+        inbound.buffer.consume(len);
+        if self.tap.is_watched() {
+            trace::head_received(&mut self.tap, &head.fields.bytes, &framing);
+        }
+        match framing {
+            Ok(framing) => Ok(Some((head, framing))),
+            Err(error) => {
                 let style = style(shared, head.fields.known(Known::Accept));
                 Err(End::Refused(style, Box::new(Problem::of_bytes(error, &head.fields.bytes))))
             }
@@ -260,10 +268,22 @@ impl<T: Transport> Driver<T> {
         request: Request,
         loan: Option<&Arc<Loan<T::Reader>>>,
     ) -> Result<Response, End> {
-        let mut handling = pin!(catch_panic(shared.handler.handle(request)));
+        let deadline = within(self.now, shared.config.deadlines.handler);
+        // A handler that answers at once is not worth a phase, unless somebody looks.
+        let mut entered = self.tap.is_watched();
+        if entered {
+            self.enter(Phase::Handler, deadline);
+        }
+        let mut handling = pin!(shared.handler.handle(request));
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(response) = handling.as_mut().poll(cx) {
+            if let Poll::Ready(response) = poll_caught(handling.as_mut(), cx) {
+                if entered {
+                    self.now = Instant::now();
+                }
                 return Poll::Ready(Ok(response));
+            }
+            if !std::mem::replace(&mut entered, true) {
+                self.enter(Phase::Handler, deadline);
             }
             self.poll_while_handling(shared, loan, cx)
         })

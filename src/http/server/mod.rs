@@ -165,7 +165,7 @@ impl<H: Handler> Server<H> {
     }
 
     /// A server without a listener: whoever has a transport drives it.
-    pub fn share(self) -> Arc<Shared<H>> {
+    pub(crate) fn share(self) -> Arc<Shared<H>> {
         let Server { handler, config, watch, .. } = self;
         Arc::new(Shared { handler, config, watch, context: Context::root() })
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::http::h1::framing::{AnswerContent, AnswerFraming, Content, RequestFraming};
 use crate::http::h1::machine::{Receive, Received};
-use crate::http::{Limits, Problem, Status};
+use crate::http::{Limits, Problem, ProtocolError, Status};
 use crate::net::deadline::Phase;
 use crate::net::registry::Card;
 use crate::net::tap::{Part, Tap, What};
@@ -62,8 +62,14 @@ fn mask(value: &mut [u8]) {
     value.iter_mut().filter(|byte| byte.is_ascii_graphic() || !byte.is_ascii()).for_each(|byte| *byte = b'*');
 }
 
-pub(super) fn head_received(tap: &mut Tap, head: &[u8]) {
-    tap.received(REQUEST_HEAD, &masked(head));
+pub(super) fn head_received(tap: &mut Tap, head: &[u8], framing: &Result<RequestFraming, ProtocolError>) {
+    match framing {
+        Ok(framing) => {
+            tap.received(REQUEST_HEAD, &masked(head));
+            framing_decided(tap, framing);
+        }
+        Err(error) => head_refused(tap, head, error.at),
+    }
 }
 
 /// Tells a head that was refused at byte `at`: what was understood, and the rest.
@@ -82,7 +88,7 @@ pub(super) fn refused(tap: &mut Tap, problem: &Problem) {
     tap.decided(format!("refused with {}: {}, {}", entry.status, entry.code, entry.title), entry.section);
 }
 
-pub(super) fn framing_decided(tap: &mut Tap, framing: &RequestFraming) {
+fn framing_decided(tap: &mut Tap, framing: &RequestFraming) {
     let content = match framing.content {
         Content::None => "no content".to_owned(),
         Content::Length(length) => format!("{length} bytes of content"),

@@ -45,7 +45,8 @@ impl<T: Transport> Driver<T> {
         let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
         let begun = unread.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
         match (begun, self.card.phase()) {
-            (true, Phase::Head) | (false, Phase::Idle) => {}
+            // An answer takes the deadline away: what comes next has its own.
+            (true, Phase::Head) | (false, Phase::Idle) if self.deadline.is_some() => {}
             (true, _) => self.enter(Phase::Head, within(self.now, deadlines.head)),
             (false, _) => self.enter(Phase::Idle, within(self.now, deadlines.idle)),
         }
@@ -212,7 +213,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Says the last word and lets the peer read it.
-    pub(super) async fn end<H: Handler>(mut self, shared: &Shared<H>, end: End) {
+    pub(super) async fn end<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, end: End) {
         let why = match end {
             End::Finished(why) => why.to_owned(),
             End::Refused(style, problem) => {
@@ -271,26 +272,28 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
-    async fn upgrade<H>(mut self, shared: &Shared<H>, task: OnUpgrade) {
+    async fn upgrade<H>(mut self: Box<Self>, shared: &Shared<H>, task: OnUpgrade) {
         if std::future::poll_fn(|cx| self.outbound.poll_flush(cx)).await.is_err() {
             return self.closed("the peer is gone");
         }
         let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };
         self.enter(Phase::Upgraded, None);
         let (reader, buffer) = inbound.into_parts();
-        let upgraded = Upgraded::new(reader, buffer, self.outbound.into_writer());
+        // The card stays in the table as long as the other protocol lasts.
+        let Driver { outbound, card, mut tap, peer, .. } = *self;
+        let upgraded = Upgraded::new(reader, buffer, outbound.into_writer());
         tokio::select! {
             () = (task.0)(upgraded) => {}
             () = shared.watch.shutdown.forced() => {}
         }
-        self.card.enter(Phase::Closed, Instant::now());
-        if self.tap.is_watched() {
-            trace::closed(&mut self.tap, &self.card, "the protocol that took over has ended");
+        card.enter(Phase::Closed, Instant::now());
+        if tap.is_watched() {
+            trace::closed(&mut tap, &card, "the protocol that took over has ended");
         }
-        self.peer.cancel(Reason::PeerGone);
+        peer.cancel(Reason::PeerGone);
     }
 
-    fn closed(mut self, why: &str) {
+    fn closed(&mut self, why: &str) {
         self.now = Instant::now();
         self.enter(Phase::Closed, None);
         if self.tap.is_watched() {
