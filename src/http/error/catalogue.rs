@@ -183,11 +183,6 @@ catalogue! {
         expected "visible bytes, spaces and tabs; anything else encoded, say as base64"
         section "RFC 9110 5.5"
         remedy r#"curl -H "X-Data: $(printf 'a\0b' | base64)" http://127.0.0.1:8080/"#;
-    IncompleteHead "H1-HEAD-010" BAD_REQUEST
-        "the connection ended within the head"
-        expected "an empty line, which ends the head, before the end of the input"
-        section "RFC 9112 8"
-        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080";
 
     // The Host field (RFC 9112 3.2, RFC 9110 7.2).
     MissingHost "H1-HOST-001" BAD_REQUEST
@@ -326,6 +321,13 @@ catalogue! {
         expected "100-continue, or no Expect field"
         section "RFC 9110 10.1.1"
         remedy "curl -H 'Expect: 100-continue' -d 'hello' http://127.0.0.1:8080/echo";
+
+    // A connection that ends too early (RFC 9112 8).
+    IncompleteHead "H1-END-001" BAD_REQUEST
+        "the connection ended within the head"
+        expected "an empty line, which ends the head, before the end of the input"
+        section "RFC 9112 8"
+        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080";
 
     // Deadlines on what the peer sends.
     HeadTimeout "H1-TIME-001" REQUEST_TIMEOUT

@@ -98,6 +98,7 @@ impl<T: Transport> Driver<T> {
         if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
             self.stream(shared, begun.framing.declared, &mut begun.body, first).await?;
         }
+        self.now = Instant::now();
         match self.finish_answer(begun) {
             Ok(()) => self.drain(shared, rest).await,
             // RFC 9110 7.8: the other protocol begins behind the content.
@@ -126,6 +127,13 @@ impl<T: Transport> Driver<T> {
         let stays_open = reusable && asked.keep_alive && !head.close && !shared.watch.shutdown.is_draining();
         let length = length(head.status, &body).map(|left| left + taken);
         let framing = decide_response(asked.method, asked.version, stays_open, head.status, length);
+        if self.tap.is_watched() {
+            if let Some(problem) = &head.problem {
+                trace::refused(&mut self.tap, problem);
+            }
+            trace::answer_decided(&mut self.tap, head.status, head.pattern, &framing);
+            self.enter(Phase::Write, None);
+        }
         let connection = match &head.upgrade {
             Some(_) => Connection::Upgrade,
             None => Connection::of(asked.version, framing.keep_alive),
@@ -136,6 +144,7 @@ impl<T: Transport> Driver<T> {
 
     fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
         self.card.served();
+        self.deadline = None;
         match begun.upgrade {
             Some(upgrade) => Err(End::Upgraded(upgrade)),
             None if begun.framing.keep_alive => Ok(()),
@@ -151,6 +160,9 @@ impl<T: Transport> Driver<T> {
         let content = body.take_ready().unwrap_or_default();
         let declared = AnswerContent::Length(content.len() as u64);
         self.encode_head(head.status, &head.fields, declared, Connection::Close);
+        if self.tap.is_watched() {
+            self.tap.sent(trace::CONTENT, &content);
+        }
         self.queue(content);
     }
 
@@ -252,7 +264,7 @@ impl<T: Transport> Driver<T> {
         encode_answer_head(&head, already_sent, out);
         if self.tap.is_watched() {
             let sent = trace::masked(&self.outbound.output.tail()[start..]);
-            trace::head_sent(&mut self.tap, already_sent, &sent);
+            self.tap.sent(trace::ANSWER_HEAD, &sent);
         }
     }
 
@@ -342,6 +354,7 @@ impl<T: Transport> Driver<T> {
             let line = self.outbound.output.tail()[start..].to_vec();
             self.tap.sent(trace::CHUNK_LINE, &line);
             self.tap.sent(trace::CHUNK_DATA, &piece);
+            self.tap.sent(trace::CHUNK_LINE, b"\r\n");
         }
         self.queue(piece);
         self.outbound.output.tail().extend_from_slice(b"\r\n");
