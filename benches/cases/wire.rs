@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use firstbyte::http::router::Routes;
+use firstbyte::http::test::TestServer;
 use firstbyte::http::{Json, Request, Router, Server};
 use firstbyte::net::{MemoryStream, ReadHalf, WriteHalf, duplex};
 use serde::Serialize;
@@ -97,15 +98,15 @@ impl Message {
     }
 }
 
-/// The routes that the traffic asks for.
-pub fn routes() -> Arc<Routes> {
+/// A server of the routes that the traffic asks for.
+fn server() -> TestServer<Routes> {
     let routes = Router::new(())
         .route("GET /plaintext", |(), _| async { "Hello, World!" })
         .route("GET /json", |(), _| async { Json(JSON_MESSAGE) })
         .route("GET /users/{id}", |(), request: Request| async move { request.target_path()[7..].to_owned() })
         .route("POST /echo", |(), request: Request| async move { request.into_content() })
         .build();
-    Arc::new(routes.expect("a table without conflicts"))
+    TestServer::new(Server::new(routes.expect("a table without conflicts")))
 }
 
 /// A runtime of one thread, with timers.
@@ -116,7 +117,7 @@ pub fn runtime() -> Runtime {
 /// A server that is fed from a tape.
 pub struct Tape {
     runtime: Runtime,
-    routes: Arc<Routes>,
+    server: TestServer<Routes>,
     traffic: Traffic,
 }
 
@@ -126,7 +127,7 @@ impl Tape {
     /// # Panics
     /// When they are wrong.
     pub fn new(traffic: Traffic) -> Tape {
-        let tape = Tape { runtime: runtime(), routes: routes(), traffic };
+        let tape = Tape { runtime: runtime(), server: server(), traffic };
         tape.serve(1);
         tape
     }
@@ -138,8 +139,7 @@ impl Tape {
     pub fn serve(&self, batches: usize) -> usize {
         let (reader, writer) = tape(&self.traffic, batches);
         let sent = Arc::clone(&writer.sent);
-        let server = Server::new(Arc::clone(&self.routes));
-        self.runtime.block_on(server.serve_connection((reader, writer), PEER));
+        self.runtime.block_on(self.server.drive(PEER, (reader, writer)));
         sent.check(&self.traffic, batches)
     }
 }
@@ -240,7 +240,7 @@ impl<'r> Client<'r> {
     pub fn connect(runtime: &'r Runtime, traffic: Traffic) -> Client<'r> {
         let answers = vec![0; Tape::new(traffic.clone()).serve(1)];
         let (stream, served) = duplex(DUPLEX_BYTES);
-        runtime.spawn(Server::new(routes()).serve_connection(served, PEER));
+        runtime.spawn(server().drive(PEER, served));
         let mut client = Client { runtime, stream, traffic, answers };
         client.exchange();
         client.traffic.check(&client.answers);

@@ -164,15 +164,6 @@ impl<H: Handler> Server<H> {
         shared.cut(drained).await
     }
 
-    /// Serves one connection that is already there, to its end: over memory in a test, from an acceptor of one's own
-    /// elsewhere.
-    ///
-    /// # Cancel safety
-    /// Dropping it closes the connection, with what is at work on it.
-    pub async fn serve_connection(self, transport: impl Transport, peer: SocketAddr) {
-        self.share().drive(transport, peer).await;
-    }
-
     /// A server without a listener: whoever has a transport drives it.
     pub(crate) fn share(self) -> Arc<Shared<H>> {
         let Server { handler, config, watch, .. } = self;
