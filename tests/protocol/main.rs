@@ -1,0 +1,12 @@
+//! Tests of the protocol in memory: no sockets, no ports, no sleeps.
+
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
+
+mod content;
+mod deadlines;
+mod dropped;
+mod half_close;
+mod pipelining;
+mod server;
+mod shutdown;
+mod stage;
