@@ -1,8 +1,8 @@
-//! Compares our head parser with httparse over mutated heads. Where the two differ, the difference must be of a kind
-//! listed here with its reason; anything else is a fault in one of them.
+//! Judges mutated files of the corpus: by ourselves whole and in pieces, and heads by httparse too. Where the two
+//! parsers differ, the difference must be of a kind listed here with its reason; anything else is a fault in one.
 //!
-//! The one idea: the second opinion is worth most where nobody thought of a case. So heads from the corpus are mutated
-//! at random (with a fixed seed), and agreement on accepted heads means agreement on every byte of every piece.
+//! The one idea: a second opinion is worth most where nobody thought of a case. So the files are mutated at random
+//! (with a fixed seed), and agreement on an accepted head means agreement on every byte of every piece.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::corpus::cases;
+use crate::corpus::{cases, judge_chunked, judge_head, judge_whole};
 
 /// What a parser made of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,28 +32,20 @@ struct Head {
     fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Our verdict when the bytes arrive up to each of `ends` in turn.
-fn ours(input: &[u8], ends: impl Iterator<Item = usize>) -> Verdict<ProtocolError> {
-    let (mut parser, mut head) = (HeadParser::default(), RequestHead::default());
-    for end in ends {
-        match parser.parse(&input[..end], &Limits::default(), &mut head) {
-            Ok(Progress::NeedMore) => {}
-            Err(error) => return Verdict::Refused(error),
-            Ok(Progress::Done { len }) => return Verdict::Done(describe(input, len, head)),
-        }
-    }
-    Verdict::NeedMore
-}
-
-fn describe(input: &[u8], len: usize, mut head: RequestHead) -> Head {
-    Head {
-        len,
-        method: head.method().of(input).to_vec(),
-        target: head.target().of(input).to_vec(),
-        version: if head.version() == Version::Http10 { 0 } else { 1 },
-        fields: (head.take_fields(input.to_vec()).iter())
-            .map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()))
-            .collect(),
+fn ours(input: &[u8]) -> Verdict<ProtocolError> {
+    let mut head = RequestHead::default();
+    match HeadParser::default().parse(input, &Limits::default(), &mut head) {
+        Ok(Progress::NeedMore) => Verdict::NeedMore,
+        Err(error) => Verdict::Refused(error),
+        Ok(Progress::Done { len }) => Verdict::Done(Head {
+            len,
+            method: head.method().of(input).to_vec(),
+            target: head.target().of(input).to_vec(),
+            version: if head.version() == Version::Http10 { 0 } else { 1 },
+            fields: (head.take_fields(input.to_vec()).iter())
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()))
+                .collect(),
+        }),
     }
 }
 
@@ -169,6 +161,19 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
     }
 }
 
+/// Runs `property` over mutated files of one folder of the corpus, the same ones every time.
+fn over_mutants(folder: &str, extension: &str, property: impl Fn(&[u8]) -> Result<(), TestCaseError>) {
+    let seeds = cases(folder, extension).into_iter().map(|case| case.bytes).filter(|bytes| bytes.len() < 1024);
+    let strategy = (prop::sample::select(seeds.collect::<Vec<_>>()), vec(mutation(), 0..4));
+    let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let result = runner.run(&strategy, |(mut bytes, mutations)| {
+        mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
+        property(&bytes)
+    });
+    result.unwrap();
+}
+
 /// A few bytes at a time: three divides none of the blocks that the scans take.
 fn trickle(len: usize) -> impl Iterator<Item = usize> {
     (0..len).step_by(3).chain([len])
@@ -176,19 +181,33 @@ fn trickle(len: usize) -> impl Iterator<Item = usize> {
 
 #[test]
 fn httparse_agrees_or_the_difference_is_listed() {
-    let seeds = cases("heads", "http").into_iter().map(|case| case.bytes).filter(|bytes| bytes.len() < 1024);
-    let strategy = (prop::sample::select(seeds.collect::<Vec<_>>()), vec(mutation(), 0..4));
-    let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let seen = RefCell::new(BTreeSet::new());
-    let result = runner.run(&strategy, |(mut bytes, mutations)| {
-        mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
-        let (whole, trickled) = (ours(&bytes, [bytes.len()].into_iter()), ours(&bytes, trickle(bytes.len())));
-        prop_assert_eq!(&whole, &trickled, "{}", bytes.escape_ascii());
-        let difference = difference(&bytes, &whole, &theirs(&bytes));
+    over_mutants("heads", "http", |bytes| {
+        let difference = difference(bytes, &ours(bytes), &theirs(bytes));
         seen.borrow_mut().extend(difference.map_err(TestCaseError::fail)?);
         Ok(())
     });
-    result.unwrap();
     assert_eq!(seen.into_inner(), BTreeSet::from(ALL), "a listed difference that does not occur");
+}
+
+#[test]
+fn mutated_heads_are_judged_the_same_in_pieces() {
+    let limits = Limits::default();
+    over_mutants("heads", "http", |bytes| {
+        let whole = judge_head(bytes, &mut [bytes.len()].into_iter(), &limits);
+        let in_pieces = judge_head(bytes, &mut trickle(bytes.len()), &limits);
+        prop_assert_eq!(whole, in_pieces, "{}", bytes.escape_ascii());
+        Ok(())
+    });
+}
+
+#[test]
+fn mutated_chunked_content_is_judged_the_same_in_pieces() {
+    let limits = Limits::default();
+    over_mutants("chunked", "chunked", |bytes| {
+        let whole = judge_whole(bytes, &limits);
+        let in_pieces = judge_chunked(bytes, &mut trickle(bytes.len()), &limits);
+        prop_assert_eq!(whole, in_pieces, "{}", bytes.escape_ascii());
+        Ok(())
+    });
 }
