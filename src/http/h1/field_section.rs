@@ -11,7 +11,7 @@
 //!
 //! Spec: RFC 9112 2.2, 5.1 and 5.2; RFC 9110 5.1 and 5.5. Stricter than they demand: a bare LF is refused unless asked
 //! for, a bare CR always, and a folded line is refused where a server may also unfold it.
-//! Never: reads a byte again that it has classified, allocates other than for `lines`, knows what a field means.
+//! Never: looks at a byte more than twice, allocates other than for `lines`, knows what a field means.
 //! Invariant: the first fault in byte order is the one reported, so the verdict is the same however the bytes arrive.
 //! Limits: `field_lines_max`; in heads `lenient_lines`.
 
@@ -87,9 +87,14 @@ impl FieldSectionParser {
                     let end = grammar::token_end(input, scanned);
                     let is_name = input.get(end) == Some(&b':') && end > line && end - line <= NAME_BYTES_MAX;
                     if !is_name || lines.len() >= rules.lines_max {
+                        if end == line && input[end..].starts_with(b"\r\n") {
+                            return Ok(Progress::Done { len: end + 2 });
+                        }
                         return self.stop_in_name(input, rules, lines.len(), line, end);
                     }
-                    scanned = end + 1;
+                    // From the line's first byte, not from the colon: a name holds nothing that ends a value, and so
+                    // the processor need not know where the colon is before it looks for the end.
+                    scanned = line;
                     end
                 }
             };
@@ -193,18 +198,28 @@ pub(crate) fn line_end(input: &[u8], at: usize, rules: LineRules) -> Option<usiz
     }
 }
 
-/// The line whose name begins at `start`, trimmed of the white space around its value (RFC 9112 5.1).
+/// The line whose name begins at `start`.
 #[inline]
 fn field_line(input: &[u8], start: usize, colon: usize, end: usize) -> FieldLine {
-    let (name, value) = (&input[start..colon], &input[colon + 1..end]);
-    let leading = value.iter().take_while(|&&byte| grammar::is_white_space(byte)).count();
-    let trimmed = &value[leading..];
-    let trailing = trimmed.iter().rev().take_while(|&&byte| grammar::is_white_space(byte)).count();
+    let name = &input[start..colon];
+    let (leading, len) = trim(&input[colon + 1..end]);
     FieldLine {
         name_start: start as u32,
         value_start: (colon + 1 + leading) as u32,
-        value_len: (trimmed.len() - trailing) as u32,
+        value_len: len as u32,
         name_len: name.len() as u16,
         known: Known::of(name),
+    }
+}
+
+/// How much white space leads a value, and how long it is without what leads and trails (RFC 9112 5.1).
+#[inline]
+fn trim(value: &[u8]) -> (usize, usize) {
+    match value {
+        [b' ', first, .., last] if *first > b' ' && *last > b' ' => (1, value.len() - 1),
+        _ => {
+            let start = value.trim_ascii_start();
+            (value.len() - start.len(), start.trim_ascii_end().len())
+        }
     }
 }

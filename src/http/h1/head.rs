@@ -12,8 +12,8 @@
 //! CR LF at every line end (bare LF only with `lenient_lines`), folded lines refused.
 //! Never: does I/O, knows methods, looks inside the request-target ([`crate::http::target`]) or at what fields mean
 //! ([`super::framing`]).
-//! Invariants: the first fault in byte order is reported, at the same byte however the input was split; a byte is
-//! classified once, so the work is linear in the bytes; in steady state nothing is allocated.
+//! Invariants: the first fault in byte order is reported, at the same byte however the input was split; no byte is
+//! looked at more than twice, so the work is linear in the bytes; in steady state nothing is allocated.
 //! Limits: `head_bytes_max`, `field_lines_max`, `target_bytes_max`, `method_bytes_max`, `leading_empty_lines_max`,
 //! `lenient_lines`.
 
