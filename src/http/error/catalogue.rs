@@ -458,4 +458,9 @@ catalogue! {
         expected "nothing else from you: the fault is ours and was logged"
         section "RFC 9110 15.6.1"
         remedy "curl -i http://127.0.0.1:8080/   (X-Request-Id names the log line)";
+    TooManyAddresses "HTTP-SERVER-008" SERVICE_UNAVAILABLE
+        "more addresses ask than can be counted"
+        expected "the same request after Retry-After seconds"
+        section "RFC 9110 15.6.4"
+        remedy "curl --retry 3 http://127.0.0.1:8080/";
 }
