@@ -25,5 +25,6 @@
 //!
 //! Imports go one way: `app` → `http` → `net` → tokio.
 
+pub mod app;
 pub mod http;
 pub mod net;

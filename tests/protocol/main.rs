@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod content;
+mod corpus;
 mod deadlines;
+mod differential;
 mod dropped;
 mod half_close;
 mod pipelining;

@@ -59,6 +59,7 @@ enum Rest<T: Transport> {
 struct Begun {
     framing: AnswerFraming,
     body: Body,
+    endless: bool,
     upgrade: Option<OnUpgrade>,
 }
 
@@ -96,8 +97,9 @@ impl<T: Transport> Driver<T> {
         }
         let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
         if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
-            self.stream(shared, begun.framing.declared, &mut begun.body, first).await?;
+            self.stream(shared, &mut begun, first).await?;
         }
+        self.now = Instant::now();
         match self.finish_answer(begun) {
             Ok(()) => self.drain(shared, rest).await,
             // RFC 9110 7.8: the other protocol begins behind the content.
@@ -126,16 +128,24 @@ impl<T: Transport> Driver<T> {
         let stays_open = reusable && asked.keep_alive && !head.close && !shared.watch.shutdown.is_draining();
         let length = length(head.status, &body).map(|left| left + taken);
         let framing = decide_response(asked.method, asked.version, stays_open, head.status, length);
+        if self.tap.is_watched() {
+            if let Some(problem) = &head.problem {
+                trace::refused(&mut self.tap, problem);
+            }
+            trace::answer_decided(&mut self.tap, head.status, head.pattern, &framing);
+            self.enter(Phase::Write, None);
+        }
         let connection = match &head.upgrade {
             Some(_) => Connection::Upgrade,
             None => Connection::of(asked.version, framing.keep_alive),
         };
         self.encode_head(head.status, &head.fields, framing.declared, connection);
-        Begun { framing, body, upgrade: head.upgrade.take() }
+        Begun { framing, body, endless: head.endless, upgrade: head.upgrade.take() }
     }
 
     fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
         self.card.served();
+        self.deadline = None;
         match begun.upgrade {
             Some(upgrade) => Err(End::Upgraded(upgrade)),
             None if begun.framing.keep_alive => Ok(()),
@@ -151,6 +161,9 @@ impl<T: Transport> Driver<T> {
         let content = body.take_ready().unwrap_or_default();
         let declared = AnswerContent::Length(content.len() as u64);
         self.encode_head(head.status, &head.fields, declared, Connection::Close);
+        if self.tap.is_watched() {
+            self.tap.sent(trace::CONTENT, &content);
+        }
         self.queue(content);
     }
 
@@ -252,7 +265,7 @@ impl<T: Transport> Driver<T> {
         encode_answer_head(&head, already_sent, out);
         if self.tap.is_watched() {
             let sent = trace::masked(&self.outbound.output.tail()[start..]);
-            trace::head_sent(&mut self.tap, already_sent, &sent);
+            self.tap.sent(trace::ANSWER_HEAD, &sent);
         }
     }
 
@@ -267,19 +280,14 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Sends a streamed answer, piece after piece, as fast as it is produced and read.
-    async fn stream<H>(
-        &mut self,
-        shared: &Shared<H>,
-        declared: AnswerContent,
-        body: &mut Body,
-        mut first: Option<Piece>,
-    ) -> Result<(), End> {
+    async fn stream<H>(&mut self, shared: &Shared<H>, begun: &mut Begun, mut first: Option<Piece>) -> Result<(), End> {
+        let declared = begun.framing.declared;
         self.enter(Phase::Write, None);
         let mut left = if let AnswerContent::Length(length) = declared { length } else { u64::MAX };
         loop {
             let piece = match first.take() {
                 Some(piece) => piece,
-                None => std::future::poll_fn(|cx| self.poll_piece(shared, body, cx)).await?,
+                None => std::future::poll_fn(|cx| self.poll_piece(shared, begun, cx)).await?,
             };
             match piece {
                 Some(Ok(bytes)) if bytes.len() as u64 <= left => {
@@ -292,7 +300,7 @@ impl<T: Transport> Driver<T> {
                     return Err(End::Broken("the answer is shorter than it said".to_owned()));
                 }
                 None => {
-                    self.queue_end(declared, body);
+                    self.queue_end(declared, &mut begun.body);
                     return Ok(());
                 }
             }
@@ -300,7 +308,16 @@ impl<T: Transport> Driver<T> {
     }
 
     /// The next piece, when there is room for it. Flushes while it waits, or when enough is queued.
-    fn poll_piece<H>(&mut self, shared: &Shared<H>, body: &mut Body, cx: &mut Context<'_>) -> Poll<Result<Piece, End>> {
+    fn poll_piece<H>(
+        &mut self,
+        shared: &Shared<H>,
+        begun: &mut Begun,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Piece, End>> {
+        if begun.endless && shared.watch.shutdown.is_draining() {
+            return Poll::Ready(Ok(None));
+        }
+        let body = &mut begun.body;
         let queued = self.outbound.output.len();
         if queued < BATCH_BYTES
             && let Poll::Ready(piece) = poll_body(body, cx)
@@ -342,6 +359,7 @@ impl<T: Transport> Driver<T> {
             let line = self.outbound.output.tail()[start..].to_vec();
             self.tap.sent(trace::CHUNK_LINE, &line);
             self.tap.sent(trace::CHUNK_DATA, &piece);
+            self.tap.sent(trace::CHUNK_LINE, b"\r\n");
         }
         self.queue(piece);
         self.outbound.output.tail().extend_from_slice(b"\r\n");

@@ -29,9 +29,9 @@ use crate::http::server::trace;
 use crate::http::{Fault, Fields, Limits};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Inbound;
-use crate::net::deadline::{Deadlines, RateWatch, Timer, within};
+use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer, within};
 use crate::net::registry::Card;
-use crate::net::tap::Tap;
+use crate::net::tap::{Tap, What};
 use crate::net::transport::ReadHalf;
 
 /// The driver's end of a loan.
@@ -97,6 +97,8 @@ pub(super) struct Lent<R: ReadHalf> {
     timer: Timer,
     chunked: bool,
     expects_continue: bool,
+    /// Whether the tap knows of this wait.
+    wait_told: bool,
     loan: Arc<Loan<R>>,
     tap: Tap,
     trailers: Option<Fields>,
@@ -126,6 +128,7 @@ pub(super) fn lend<R: ReadHalf>(
         rate: RateWatch::new(deadlines.content_rate),
         timer: Timer::default(),
         expects_continue,
+        wait_told: false,
         loan: Arc::clone(&loan),
         tap,
         trailers: None,
@@ -204,7 +207,9 @@ impl<R: ReadHalf> Lent<R> {
                 self.rate.moved(Instant::now(), count);
                 self.expects_continue = false;
                 self.loan.unasked.store(false, Relaxed);
+                self.wait_told = false;
                 self.loan.card.received(count);
+                self.loan.card.unread(inbound.buffer.len());
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(_) => {
@@ -222,9 +227,21 @@ impl<R: ReadHalf> Lent<R> {
         }
         let now = Instant::now();
         let deadline = self.rate.wait(now).and_then(|patience| within(now, patience));
+        if self.tap.is_watched() {
+            self.tell_wait(deadline, now);
+        }
         ready!(self.timer.poll_expired(deadline, cx));
+        if self.tap.is_watched() {
+            self.tap.tell(What::Fired { phase: Phase::Content });
+        }
         self.give_back(Some(Problem::new(Fault::ContentTimeout)));
         Poll::Ready(Err(BodyError::TooSlow))
+    }
+
+    fn tell_wait(&mut self, deadline: Option<Instant>, now: Instant) {
+        if let (Some(deadline), false) = (deadline, std::mem::replace(&mut self.wait_told, true)) {
+            self.tap.tell(What::Armed { phase: Phase::Content, left: deadline - now });
+        }
     }
 
     fn give_back(&mut self, refused: Option<Problem>) {

@@ -157,6 +157,7 @@ impl<T: Transport> Driver<T> {
         self.card.deadline(self.deadline);
         if self.tap.is_watched() {
             self.tap.tell(What::Accepted { peer: self.card.peer() });
+            trace::entered(&mut self.tap, phase, phase, self.deadline);
         }
     }
 
@@ -228,8 +229,10 @@ impl<T: Transport> Driver<T> {
             }
             Err(error) => {
                 let style = style(shared, accept_lines(unread));
-                let problem = Problem::of_bytes(error, unread);
-                return Err(self.refused_head(style, problem));
+                if self.tap.is_watched() {
+                    trace::head_refused(&mut self.tap, unread, error.at);
+                }
+                return Err(End::Refused(style, Box::new(Problem::of_bytes(error, unread))));
             }
         };
         let framing = head.accept(&unread[..len], Arc::clone(&self.peer.0));
@@ -244,14 +247,6 @@ impl<T: Transport> Driver<T> {
                 Err(End::Refused(style, Box::new(Problem::of_bytes(error, &head.fields.bytes))))
             }
         }
-    }
-
-    pub(super) fn refused_head(&mut self, style: Style, problem: Problem) -> End {
-        if self.tap.is_watched() {
-            let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
-            self.tap.received(trace::REFUSED_HEAD, &trace::masked(unread));
-        }
-        End::Refused(style, Box::new(problem))
     }
 
     /// The request's content: all of it when it has arrived with the head, else a loan of the receiving half.
@@ -304,19 +299,23 @@ impl<T: Transport> Driver<T> {
         request: Request,
         loan: &mut MaybeLoan<T>,
     ) -> Result<Response, End> {
+        // A handler that answers at once is not worth a phase, unless somebody looks.
+        let mut entered = self.tap.is_watched();
+        if entered {
+            self.enter(Phase::Handler, deadline);
+        }
         let mut handling = match caught(|| shared.handler.handle(request)) {
             Ok(handling) => pin!(handling),
             Err(answer) => return Ok(answer),
         };
-        let mut pending = false;
         std::future::poll_fn(|cx| {
             if let Poll::Ready(response) = poll_caught(handling.as_mut(), cx) {
-                if pending {
+                if entered {
                     self.now = Instant::now();
                 }
                 return Poll::Ready(Ok(response));
             }
-            if !std::mem::replace(&mut pending, true) {
+            if !std::mem::replace(&mut entered, true) {
                 self.enter(Phase::Handler, deadline);
             }
             self.reclaim(loan);
@@ -356,6 +355,10 @@ impl<T: Transport> Driver<T> {
         if self.answer_begun == 0 {
             self.outbound.output.tail().extend_from_slice(encode::PREFIX);
             self.answer_begun = encode::PREFIX.len();
+            if self.tap.is_watched() {
+                self.tap.decided("the peer has finished: is it gone, or does it still read?", "RFC 9112 9.6");
+                self.tap.sent(trace::ANSWER_BEGIN, encode::PREFIX);
+            }
         }
     }
 
@@ -364,7 +367,7 @@ impl<T: Transport> Driver<T> {
         self.deadline = deadline;
         self.card.enter(phase, self.now);
         self.card.deadline(deadline);
-        if self.tap.is_watched() && from != phase {
+        if self.tap.is_watched() {
             trace::entered(&mut self.tap, from, phase, deadline);
         }
     }

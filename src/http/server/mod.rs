@@ -13,7 +13,7 @@
 mod answer;
 mod content;
 mod drive;
-mod trace;
+pub mod trace;
 mod wait;
 
 use std::io;

@@ -96,6 +96,7 @@ impl<T: Transport> Driver<T> {
                 }
             });
         }
+        self.tell_buffers();
         match (shared.watch.shutdown.phase(), self.card.phase()) {
             (shutdown::Phase::Running, _) => {}
             (shutdown::Phase::Forced, _) => return Poll::Ready(Err(End::Forced)),
@@ -114,18 +115,30 @@ impl<T: Transport> Driver<T> {
 
     /// Refuses a head that has begun and will not be waited for.
     fn head_refused<H>(&mut self, shared: &Shared<H>, fault: Fault) -> End {
-        let unread = self.unread();
+        // Not `unread()`, which would borrow the tap too.
+        let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
         let style = style(shared, accept_lines(unread));
         let problem = Problem::of_bytes(fault.at(unread.len()), unread);
-        self.refused_head(style, problem)
+        if self.tap.is_watched() {
+            trace::head_refused(&mut self.tap, unread, unread.len());
+        }
+        End::Refused(style, Box::new(problem))
     }
 
     fn filled(&mut self, count: usize, unread: usize) {
         self.card.received(count);
-        self.card.buffers(unread, self.outbound.output.len());
         if self.tap.is_watched() {
             self.tap.tell(What::Buffers { unread, queued: self.outbound.output.len() });
         }
+    }
+
+    /// Puts on the card what is still in the buffers when there is nothing to do but wait. The half that is lent tells
+    /// for itself.
+    fn tell_buffers(&self) {
+        if let Some(inbound) = &self.inbound {
+            self.card.unread(inbound.buffer.len());
+        }
+        self.card.queued(self.outbound.output.len());
     }
 
     /// Sends what is queued, asks for content where the handler wants it, and looks whether the peer is still there.
@@ -146,6 +159,7 @@ impl<T: Transport> Driver<T> {
             self.ask_for_content();
         }
         let _ = self.poll_flush(cx)?;
+        self.tell_buffers();
         if self.is_peer_gone(cx) {
             self.cancel_peer();
             return Err(End::Lost(Lost::Gone));
@@ -202,7 +216,13 @@ impl<T: Transport> Driver<T> {
                 self.cancel_peer();
                 Err(End::Lost(lost))
             }
-            Poll::Pending => Ok(Poll::Pending),
+            Poll::Pending => {
+                if self.tap.is_watched() && self.outbound.output.len() != before {
+                    let unread = self.inbound.as_ref().map_or(0, |inbound| inbound.buffer.len());
+                    self.tap.tell(What::Buffers { unread, queued: self.outbound.output.len() });
+                }
+                Ok(Poll::Pending)
+            }
         }
     }
 
@@ -230,6 +250,9 @@ impl<T: Transport> Driver<T> {
             End::Finished(why) => why.to_owned(),
             End::Refused(style, problem) => {
                 let why = format!("refused: {}", problem.fault().code());
+                if self.tap.is_watched() {
+                    trace::refused(&mut self.tap, &problem);
+                }
                 self.answer_refusal(style, *problem);
                 why
             }
@@ -305,11 +328,15 @@ impl<T: Transport> Driver<T> {
         self.enter(Phase::Upgraded, None);
         let (reader, buffer) = inbound.into_parts();
         // The card stays in the table as long as the other protocol lasts.
-        let Driver { outbound, card: _card, peer: _peer, .. } = *self;
+        let Driver { outbound, card, mut tap, peer: _peer, .. } = *self;
         let upgraded = Upgraded::new(reader, buffer, outbound.into_writer());
         tokio::select! {
             () = (task.0)(upgraded) => {}
             () = shared.watch.shutdown.forced() => {}
+        }
+        card.enter(Phase::Closed, Instant::now());
+        if tap.is_watched() {
+            trace::closed(&mut tap, &card, "the protocol that took over has ended");
         }
     }
 
@@ -317,7 +344,7 @@ impl<T: Transport> Driver<T> {
         self.now = Instant::now();
         self.enter(Phase::Closed, None);
         if self.tap.is_watched() {
-            self.tap.tell(What::Closed { why: why.to_owned() });
+            trace::closed(&mut self.tap, &self.card, why);
         }
     }
 }
