@@ -25,6 +25,10 @@ use std::iter;
 
 use crate::http::Method;
 
+mod error;
+
+pub use error::{PatternError, PatternFault};
+
 /// Most segments in one pattern. It bounds the depth of a lookup.
 pub const SEGMENTS_MAX: usize = 64;
 
@@ -60,7 +64,7 @@ pub(crate) enum Segment {
 
 /// How the requests of one pattern lie to those of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Relation {
+enum Relation {
     Same,
     /// All of ours are theirs: ours is the more specific.
     Narrower,
@@ -69,41 +73,6 @@ pub(crate) enum Relation {
     Disjoint,
     /// Some are shared, and each has some of its own: a conflict.
     Crossing,
-}
-
-/// Why a text is no pattern. It prints as three lines: what is wrong, the text with a caret, and what to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatternError {
-    /// The text that was refused.
-    pub text: Box<str>,
-    /// Offset in `text` of what is wrong, in bytes. At most its length.
-    pub at: usize,
-    /// What is wrong there.
-    pub fault: PatternFault,
-}
-
-/// What can be wrong in the text of a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum PatternFault {
-    NoPath,
-    Method,
-    MethodCase,
-    Space,
-    Host,
-    HostWildcard,
-    Port,
-    EmptySegment,
-    DotSegment,
-    Escape,
-    Octet,
-    PartOfSegment,
-    ForeignWildcard,
-    Name,
-    NameTwice,
-    RestNotLast,
-    TooManySegments,
 }
 
 /// A fault and its offset in the text at hand.
@@ -256,8 +225,7 @@ fn hex_value(digit: u8) -> u8 {
 fn encode(octets: &[u8], out: &mut String) {
     for &octet in octets {
         match octet {
-            b'/' | b'?' | b'#' | b'%' => out.push_str(&format!("%{octet:02X}")),
-            b'!'..=b'~' => out.push(char::from(octet)),
+            b'!'..=b'~' if !b"/?#%".contains(&octet) => out.push(char::from(octet)),
             _ => out.push_str(&format!("%{octet:02X}")),
         }
     }
@@ -381,62 +349,6 @@ fn parse_literal(text: &str) -> Result<Box<[u8]>, Refusal> {
     if matches!(&*octets, b"." | b"..") { Err((0, PatternFault::DotSegment)) } else { Ok(octets) }
 }
 
-impl PatternFault {
-    /// What is wrong, and what to write instead.
-    fn explained(self) -> (&'static str, &'static str) {
-        match self {
-            PatternFault::NoPath => ("there is no path", "end with a path, such as `/users/{id}` or `/`"),
-            PatternFault::Method => {
-                ("this is no method", "write a token such as GET or PURGE, or leave it out for any")
-            }
-            PatternFault::MethodCase => {
-                ("methods are case-sensitive (RFC 9110 9.1)", "write it in capitals: no client sends it like this")
-            }
-            PatternFault::Space => {
-                ("method and path are not apart by one space", "write `GET /path` or `GET host/path`")
-            }
-            PatternFault::Host => {
-                ("this is no host name", "write labels of letters, digits, `-` and `_`, with one dot between two")
-            }
-            PatternFault::HostWildcard => {
-                ("a host has at most one wildcard, its first label", "write `*.example.com/path`; `*` is one label")
-            }
-            PatternFault::Port => ("a host pattern has no port", "leave it out: the port does not choose the route"),
-            PatternFault::EmptySegment => ("a segment is empty", "write one slash between two segments"),
-            PatternFault::DotSegment => {
-                ("a normalised path has no dot segments, so this would match nothing", "leave the segment out")
-            }
-            PatternFault::Escape => ("`%` begins no escape", "write two hexadecimal digits after it, or `%25` for `%`"),
-            PatternFault::Octet => {
-                ("this does not stand in a path", "write it as `%` and two digits; a query is no part of a pattern")
-            }
-            PatternFault::PartOfSegment => {
-                ("a wildcard is a whole segment", "write `/{name}/` and look inside the value; `%7B` is a plain brace")
-            }
-            PatternFault::ForeignWildcard => {
-                ("wildcards are not written like this", "write `{name}` for one segment, `{name...}` for the rest")
-            }
-            PatternFault::Name => (
-                "a wildcard's name is letters, digits and `_`",
-                "write `{name}`, or `{name...}` for the rest of the path",
-            ),
-            PatternFault::NameTwice => ("two wildcards have this name", "rename one: both values go to one handler"),
-            PatternFault::RestNotLast => ("something follows the rest of the path", "end the pattern at `{name...}`"),
-            PatternFault::TooManySegments => ("a pattern has at most 64 segments", "take the rest as `{name...}`"),
-        }
-    }
-}
-
-impl fmt::Display for PatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (wrong, remedy) = self.fault.explained();
-        let column = self.text[..self.at].chars().count();
-        write!(f, "bad route pattern: {wrong}\n    {}\n    {:column$}^ {remedy}", self.text, "")
-    }
-}
-
-impl std::error::Error for PatternError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -534,15 +446,6 @@ mod tests {
             check(text, Err((at, fault)));
         }
         check(&"/a".repeat(SEGMENTS_MAX + 1), Err((2 * SEGMENTS_MAX + 1, TooManySegments)));
-    }
-
-    #[test]
-    fn an_error_points_at_the_place() {
-        let error = Pattern::parse("GET /é/u{id}").expect_err("not whole").to_string();
-        let lines: Vec<&str> = error.lines().collect();
-        assert_eq!(lines[0], "bad route pattern: a wildcard is a whole segment");
-        assert_eq!(lines[1], "    GET /é/u{id}");
-        assert!(lines[2].starts_with("            ^ write `/{name}/`"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,8 @@
 //!
 //! How long it takes: at each level, the nodes that one path reaches differ in which of the edges to them are wildcards.
 //! So a lookup visits at most (segments of the longest pattern) x (arrangements of wildcards in the table) nodes. The
-//! program sets both numbers, the peer none: beyond the longest pattern no segment is looked at.
+//! program sets both numbers, the peer none: beyond the longest pattern no segment is looked at. A visit reads its segment
+//! once; one with an escape it compares with each literal of the node.
 //!
 //! Spec: RFC 9110 4.2.3 (host without case), 9.3.2 (HEAD), 9.3.7 (OPTIONS), 10.2.1 (Allow), 15.5.6 (405), 15.6.2 (501).
 //! Never: decodes a capture; allocates for a route that is found, unless it has more than [`CAPTURES_INLINE`] captures.
@@ -77,12 +78,14 @@ pub enum Lookup<'t, T> {
 pub struct MethodSet(Vec<Method>);
 
 /// Two patterns that share requests, neither more specific than the other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// The pattern that was refused.
-    pub refused: Pattern,
-    /// The one that was there before.
-    pub present: Pattern,
+    /// The text of the pattern that was refused.
+    pub refused: Box<str>,
+    /// The text of the one that was there before.
+    pub present: Box<str>,
+    /// A request that both answer, as method and path.
+    pub shared: String,
 }
 
 /// What the paths with one prefix lead to.
@@ -131,7 +134,7 @@ impl<T> RouteTree<T> {
     /// changed then.
     pub fn insert(&mut self, pattern: Pattern, value: T) -> Result<(), Conflict> {
         if let Some(route) = self.routes.iter().find(|route| route.pattern.conflicts_with(&pattern)) {
-            return Err(Conflict { refused: pattern, present: route.pattern.clone() });
+            return Err(Conflict::between(&pattern, &route.pattern));
         }
         let route = self.routes.len() as RouteId;
         let method = pattern.method().map_or(ANY, |method| self.method_id_for(method));
@@ -187,12 +190,12 @@ impl<T> RouteTree<T> {
         let names_hosts = !self.hosts.is_empty() || !self.wildcard_hosts.is_empty();
         if let Some(host) = host.filter(|_| names_hosts) {
             for root in self.roots_of(host).into_iter().flatten() {
-                if let Some(taken) = walk.from(root) {
+                if let Some(taken) = walk.start(root) {
                     return Some(taken);
                 }
             }
         }
-        walk.from(ROOT)
+        walk.start(ROOT)
     }
 
     /// The root of exactly `host`, then that of the wildcard that covers it.
@@ -206,6 +209,7 @@ impl<T> RouteTree<T> {
         // RFC 9110 9.3.7: the server itself answers OPTIONS, for every resource.
         let mut methods = MethodSet(vec![Method::OPTIONS]);
         self.walk(host, path, captures, |leaf| {
+            // None of these routes is of any method, or the lookup would have found it.
             leaf.iter().for_each(|(method, _)| methods.insert(self.methods[*method as usize]));
             None::<RouteId>
         });
@@ -340,7 +344,7 @@ impl<'a, R, V: FnMut(&Leaf) -> Option<R>> Walk<'a, V> {
     }
 
     /// What `visit` takes of the leaves at and below `root`.
-    fn from(&mut self, root: NodeId) -> Option<R> {
+    fn start(&mut self, root: NodeId) -> Option<R> {
         self.captures.truncate(0);
         self.descend(root, 1)
     }
@@ -413,13 +417,19 @@ impl fmt::Display for MethodSet {
     }
 }
 
+impl Conflict {
+    fn between(refused: &Pattern, present: &Pattern) -> Conflict {
+        let shared = refused.example_shared_with(present);
+        Conflict { refused: refused.text().into(), present: present.text().into(), shared }
+    }
+}
+
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Conflict { refused, present } = self;
-        let example = refused.example_shared_with(present);
+        let Conflict { refused, present, shared } = self;
         write!(
             f,
-            "route `{refused}` conflicts with `{present}`: both answer `{example}`, and neither is more specific; "
+            "route `{refused}` conflicts with `{present}`: both answer `{shared}`, and neither is more specific; "
         )?;
         f.write_str("drop one, or narrow it until it answers only a part of what the other does")
     }

@@ -213,10 +213,13 @@ impl Routes {
         let method = request.method();
         let allow = allow.map(MethodSet::to_string);
         match allow {
-            // RFC 9110 9.1: a method that nobody here knows is not implemented, whatever the target.
-            _ if !self.implements(method) => Problem::new(Fault::MethodNotImplemented)
-                .with_detail(format!("no route of this server names the method {method}"))
-                .into_response(),
+            // RFC 9110 9.1: a method that nobody here knows is not implemented, whatever the target. CONNECT asks for a
+            // tunnel, and its target names no resource of ours (9.3.6).
+            _ if method == Method::CONNECT || !self.tree.knows_method(method) => {
+                Problem::new(Fault::MethodNotImplemented)
+                    .with_detail(format!("no route of this server names the method {method}"))
+                    .into_response()
+            }
             _ if method == Method::OPTIONS && request.target() == "*" => Response::new(Status::NO_CONTENT),
             Some(allow) if method == Method::OPTIONS => Response::new(Status::NO_CONTENT).with(name::ALLOW, allow),
             Some(allow) => Problem::new(Fault::MethodNotAllowed)
@@ -228,17 +231,12 @@ impl Routes {
                 .into_response(),
         }
     }
-
-    /// A registered method is implemented; but CONNECT asks for a tunnel, which only a route can give.
-    fn implements(&self, method: Method) -> bool {
-        (method.is_registered() && method != Method::CONNECT) || self.tree.knows_method(method)
-    }
 }
 
 impl Handler for Routes {
     async fn handle(&self, mut request: Request) -> Response {
         let head = &mut *request.head;
-        let host = authority(&head.target, &head.fields).map(host_of);
+        let host = authority(&head.target, &head.fields);
         let path = head.target.path(&head.fields.bytes);
         let endpoint = match self.tree.lookup(head.method, host, path, &mut head.captures) {
             Lookup::Found(route) => &route.value,
@@ -266,14 +264,6 @@ pub(crate) fn too_large(bytes_max: u64) -> Response {
     Problem::new(Fault::ContentTooLarge)
         .with_detail(format!("at most {bytes_max} bytes of content are accepted here"))
         .into_response()
-}
-
-/// An authority without its port.
-fn host_of(authority: &str) -> &str {
-    match authority.rfind(':') {
-        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
-        _ => authority,
-    }
 }
 
 impl fmt::Debug for Endpoint {

@@ -223,11 +223,16 @@ impl Card {
         add(&self.served, 1);
     }
 
-    /// Says how full the buffers are, in bytes.
+    /// Says how many bytes are received and not yet used.
     #[inline]
-    pub fn buffers(&self, unread: usize, queued: usize) {
-        self.unread.store(unread as u32, Relaxed);
-        self.queued.store(queued as u32, Relaxed);
+    pub fn unread(&self, bytes: usize) {
+        self.unread.store(bytes as u32, Relaxed);
+    }
+
+    /// Says how many bytes are queued to be sent.
+    #[inline]
+    pub fn queued(&self, bytes: usize) {
+        self.queued.store(bytes as u32, Relaxed);
     }
 
     /// The card as it stands at `now`.
@@ -282,7 +287,8 @@ mod tests {
         let now = Instant::now();
         registered.enter(Phase::Head, now);
         registered.deadline(Some(now + Duration::from_secs(5)));
-        registered.buffers(10, 20);
+        registered.unread(10);
+        registered.queued(20);
         registered.received(10);
         registered.served();
         tokio::time::advance(Duration::from_millis(30)).await;

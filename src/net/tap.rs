@@ -24,6 +24,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::net::deadline::Phase;
+use crate::net::registry::Snapshot;
 
 /// Events kept for one connection.
 pub const EVENTS_MAX: usize = 256;
@@ -52,6 +53,8 @@ pub struct Event {
     pub connection: u64,
     /// Time since the connection was accepted.
     pub at: Duration,
+    /// The moment itself, to compare with other connections.
+    pub when: Instant,
     /// What happened.
     pub what: What,
 }
@@ -69,7 +72,7 @@ pub enum What {
     Received {
         /// What they are.
         part: Part,
-        /// The bytes, cut at [`EVENT_BYTES_MAX`].
+        /// The bytes, cut at [`EVENT_BYTES_MAX`]; none when the protocol does not show them.
         bytes: Bytes,
         /// How many there were.
         length: usize,
@@ -120,6 +123,8 @@ pub enum What {
     Closed {
         /// Why.
         why: String,
+        /// What it came to: its card as it left the table.
+        card: Snapshot,
     },
 }
 
@@ -144,6 +149,18 @@ struct History {
 struct Ring {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
+    /// Events that had to go: the number of the oldest that is kept.
+    gone: u64,
+}
+
+/// Events kept of one connection.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The number of the first event, counted from the first that was recorded of the connection. Larger than the one
+    /// asked for when events between had to go.
+    pub first: u64,
+    /// The events, oldest first.
+    pub events: Vec<Arc<Event>>,
 }
 
 /// A connection's end of the tap. Clones tell of the same connection.
@@ -186,11 +203,18 @@ impl Hub {
         Watch { hub: Arc::clone(self), live }
     }
 
-    /// The events kept of one connection, oldest first.
-    pub fn history(&self, connection: u64) -> Option<Vec<Arc<Event>>> {
+    /// The events kept of one connection, from number `from` on, so that a reader who comes again gets what is new.
+    pub fn history(&self, connection: u64, from: u64) -> Option<Kept> {
         let history = lock(&self.histories).iter().find(|history| history.connection == connection).cloned()?;
-        let events = lock(&history.ring).events.iter().cloned().collect();
-        Some(events)
+        let kept = lock(&history.ring).kept(from);
+        Some(kept)
+    }
+
+    /// The last events of the connections that are over and whose events are kept, the latest connection first.
+    pub fn closed(&self) -> Vec<Arc<Event>> {
+        let histories: Vec<_> = lock(&self.histories).iter().cloned().collect();
+        let last = histories.iter().filter_map(|history| lock(&history.ring).events.back().cloned());
+        last.filter(|event| matches!(event.what, What::Closed { .. })).collect()
     }
 
     #[inline]
@@ -254,6 +278,12 @@ impl Tap {
         self.tell(What::Received { part, bytes: cut(bytes), length: bytes.len() });
     }
 
+    /// Tells that bytes came in that are not shown.
+    #[cold]
+    pub fn received_unseen(&mut self, part: Part, length: usize) {
+        self.tell(What::Received { part, bytes: Bytes::new(), length });
+    }
+
     /// Tells that bytes went out.
     #[cold]
     pub fn sent(&mut self, part: Part, bytes: &[u8]) {
@@ -283,7 +313,7 @@ impl Tap {
     }
 
     fn record(&self, what: What, at: Duration) {
-        let event = Arc::new(Event { connection: self.connection, at, what });
+        let event = Arc::new(Event { connection: self.connection, at, when: self.accepted + at, what });
         if let Some(history) = &self.history {
             lock(&history.ring).push(Arc::clone(&event));
         }
@@ -299,7 +329,14 @@ impl Ring {
         while self.events.len() > EVENTS_MAX || self.bytes > RING_BYTES_MAX {
             let Some(oldest) = self.events.pop_front() else { return };
             self.bytes -= oldest.kept_bytes();
+            self.gone += 1;
         }
+    }
+
+    fn kept(&self, from: u64) -> Kept {
+        let first = from.max(self.gone);
+        let skipped = usize::try_from(first - self.gone).unwrap_or(usize::MAX);
+        Kept { first, events: self.events.iter().skip(skipped).cloned().collect() }
     }
 }
 
@@ -336,7 +373,7 @@ mod tests {
         let hub = Hub::new();
         let mut tap = tap(&hub, 1);
         tap.received(PART, b"abc");
-        assert!(hub.history(1).is_none());
+        assert!(hub.history(1, 0).is_none());
     }
 
     #[tokio::test]
@@ -348,7 +385,7 @@ mod tests {
         assert!(matches!(watch.next().await.expect("no lag").what, What::Accepted { .. }));
         let expected = What::Received { part: PART, bytes: Bytes::from_static(b"abc"), length: 3 };
         assert_eq!(watch.next().await.expect("no lag").what, expected);
-        assert_eq!(hub.history(1).expect("kept").len(), 2);
+        assert_eq!(hub.history(1, 0).expect("kept").events.len(), 2);
     }
 
     #[tokio::test]
@@ -359,14 +396,28 @@ mod tests {
         for _ in 0..EVENTS_MAX * 8 {
             first.sent(PART, &[b'x'; EVENT_BYTES_MAX * 2]);
         }
-        let kept = hub.history(1).expect("kept");
-        assert_eq!(kept.iter().map(|event| event.kept_bytes()).sum::<usize>(), RING_BYTES_MAX);
+        let kept = hub.history(1, 0).expect("kept");
+        assert_eq!(kept.events.iter().map(|event| event.kept_bytes()).sum::<usize>(), RING_BYTES_MAX);
+        assert_eq!(kept.first + kept.events.len() as u64, 1 + EVENTS_MAX as u64 * 8, "who comes late sees the gap");
+        assert_eq!(hub.history(1, kept.first + 1).expect("kept").events.len(), kept.events.len() - 1);
         for connection in 2..HISTORIES_MAX as u64 + 2 {
             tap(&hub, connection).decided("x", "");
         }
-        assert!(hub.history(1).is_none(), "the oldest goes first");
-        assert!(hub.history(2).is_some());
+        assert!(hub.history(1, 0).is_none(), "the oldest goes first");
+        assert!(hub.history(2, 0).is_some());
         assert!(watch.next().await.is_err(), "a slow watcher is told what it missed");
+    }
+
+    #[tokio::test]
+    async fn those_that_are_over_are_told_apart() {
+        let hub = Hub::new();
+        let _watch = hub.watch();
+        let registry = crate::net::registry::Registry::new();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let card = registry.register(peer, Instant::now()).snapshot(Instant::now());
+        tap(&hub, 1).tell(What::Closed { why: "x".to_owned(), card });
+        tap(&hub, 2).decided("x", "");
+        assert_eq!(hub.closed().iter().map(|event| event.connection).collect::<Vec<_>>(), [1]);
     }
 
     #[tokio::test]
@@ -375,9 +426,9 @@ mod tests {
         let (one, two) = (hub.watch(), hub.watch());
         tap(&hub, 1).decided("x", "");
         drop(one);
-        assert!(hub.history(1).is_some());
+        assert!(hub.history(1, 0).is_some());
         drop(two);
-        assert!(hub.history(1).is_none());
+        assert!(hub.history(1, 0).is_none());
         assert!(!hub.is_watched());
     }
 
@@ -393,6 +444,6 @@ mod tests {
         tap.decided("unseen", "");
         let _watch = hub.watch();
         tap.decided("seen again", "");
-        assert_eq!(hub.history(1).expect("kept").len(), 2, "accepted and decided");
+        assert_eq!(hub.history(1, 0).expect("kept").events.len(), 2, "accepted and decided");
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! Spec: RFC 9112 2.2, 5.1 and 5.2; RFC 9110 5.1 and 5.5. Stricter than they demand: a bare LF is refused unless asked
 //! for, a bare CR always, and a folded line is refused where a server may also unfold it.
-//! Never: reads a byte again that it has classified, allocates other than for `lines`, knows what a field means.
+//! Never: looks at a byte more than twice, allocates other than for `lines`, knows what a field means.
 //! Invariant: the first fault in byte order is the one reported, so the verdict is the same however the bytes arrive.
 //! Limits: `field_lines_max`; in heads `lenient_lines`.
 
@@ -81,54 +81,54 @@ impl FieldSectionParser {
     ) -> Result<Progress, ProtocolError> {
         let FieldSectionParser { mut line, mut colon, mut scanned } = *self;
         loop {
-            let name_end = match colon {
-                Some(colon) => colon,
-                None => {
-                    let end = grammar::token_end(input, scanned);
-                    let is_name = input.get(end) == Some(&b':') && end > line && end - line <= NAME_BYTES_MAX;
-                    if !is_name || lines.len() >= rules.lines_max {
-                        return self.stop_in_name(input, rules, lines.len(), line, end);
-                    }
-                    scanned = end + 1;
-                    end
-                }
+            let found = match colon {
+                None if lines.len() < rules.lines_max => find_colon(input, line, scanned),
+                _ => colon,
             };
-            let value_end = grammar::field_value_end(input, scanned);
-            let next = match line_end(input, value_end, rules) {
-                Some(next) => next,
-                None => return self.stop_in_value(input, rules, line, name_end, value_end),
+            let Some(name_end) = found else {
+                if input[line..].starts_with(b"\r\n") {
+                    return Ok(Progress::Done { len: line + 2 });
+                }
+                return self.stop_in_name(input, rules, line, scanned, lines.len());
+            };
+            // From the line's first byte, not from the colon: a name holds nothing that ends a value, and so the
+            // processor need not know where the colon is before it looks for the end.
+            let value_end = grammar::field_value_end(input, if colon.is_some() { scanned } else { line });
+            let Some(next) = line_end(input, value_end, rules) else {
+                return self.stop_in_value(input, rules, line, name_end, value_end);
             };
             lines.push(field_line(input, line, name_end, value_end));
             (line, colon, scanned) = (next, None, next);
         }
     }
 
-    /// No colon behind the name: the empty line, a fault, or no more bytes.
+    /// No name and colon: the empty line, a fault, or no more bytes.
     #[cold]
     fn stop_in_name(
         &mut self,
         input: &[u8],
         rules: LineRules,
-        lines_before: usize,
         line: usize,
-        end: usize,
+        scanned: usize,
+        lines_before: usize,
     ) -> Result<Progress, ProtocolError> {
-        let first = input.get(line).copied();
-        if !matches!(first, None | Some(b'\r' | b'\n')) && lines_before >= rules.lines_max {
+        let end = grammar::token_end(input, scanned);
+        let empty = end == line;
+        let stop = classify(input, end, rules.lenient);
+        if lines_before >= rules.lines_max && !matches!(input.get(line), None | Some(b'\r' | b'\n')) {
             return Err(Fault::TooManyFieldLines.at(line));
         }
         if end - line > NAME_BYTES_MAX {
             return Err(Fault::HeadTooLarge.at(line + NAME_BYTES_MAX));
         }
-        let empty = end == line;
-        match classify(input, end, rules.lenient) {
+        match stop {
+            Stop::LineEnd { next } if empty => Ok(Progress::Done { len: next }),
             Stop::InputEnd => {
                 *self = FieldSectionParser { line, colon: None, scanned: end };
                 Ok(Progress::NeedMore)
             }
-            Stop::LineEnd { next } if empty => Ok(Progress::Done { len: next }),
-            Stop::LineEnd { .. } => Err(Fault::MissingColon.at(end)),
             Stop::Refused(error) => Err(error),
+            Stop::LineEnd { .. } => Err(Fault::MissingColon.at(end)),
             Stop::Byte(b' ' | b'\t') if empty && lines_before == 0 => Err(Fault::WhitespaceBeforeFirstField.at(end)),
             Stop::Byte(b' ' | b'\t') if empty => Err(Fault::ObsFold.at(end)),
             Stop::Byte(b' ' | b'\t') => Err(Fault::WhitespaceBeforeColon.at(end)),
@@ -156,6 +156,14 @@ impl FieldSectionParser {
             }
         }
     }
+}
+
+/// The colon behind the name that begins at `line` and is scanned up to `scanned`.
+#[inline]
+fn find_colon(input: &[u8], line: usize, scanned: usize) -> Option<usize> {
+    let end = grammar::token_end(input, scanned);
+    let is_name = end > line && end - line <= NAME_BYTES_MAX;
+    (is_name && input.get(end) == Some(&b':')).then_some(end)
 }
 
 /// Why a scan stopped at a byte.
@@ -193,18 +201,28 @@ pub(crate) fn line_end(input: &[u8], at: usize, rules: LineRules) -> Option<usiz
     }
 }
 
-/// The line whose name begins at `start`, trimmed of the white space around its value (RFC 9112 5.1).
+/// The line whose name begins at `start`.
 #[inline]
 fn field_line(input: &[u8], start: usize, colon: usize, end: usize) -> FieldLine {
-    let (name, value) = (&input[start..colon], &input[colon + 1..end]);
-    let leading = value.iter().take_while(|&&byte| grammar::is_white_space(byte)).count();
-    let trimmed = &value[leading..];
-    let trailing = trimmed.iter().rev().take_while(|&&byte| grammar::is_white_space(byte)).count();
+    let name = &input[start..colon];
+    let (leading, len) = trim(&input[colon + 1..end]);
     FieldLine {
         name_start: start as u32,
         value_start: (colon + 1 + leading) as u32,
-        value_len: (trimmed.len() - trailing) as u32,
+        value_len: len as u32,
         name_len: name.len() as u16,
         known: Known::of(name),
+    }
+}
+
+/// How much white space leads a value, and how long it is without what leads and trails (RFC 9112 5.1).
+#[inline]
+fn trim(value: &[u8]) -> (usize, usize) {
+    match value {
+        [b' ', first, .., last] if *first > b' ' && *last > b' ' => (1, value.len() - 1),
+        _ => {
+            let start = value.trim_ascii_start();
+            (value.len() - start.len(), start.trim_ascii_end().len())
+        }
     }
 }

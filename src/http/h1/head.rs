@@ -12,14 +12,15 @@
 //! CR LF at every line end (bare LF only with `lenient_lines`), folded lines refused.
 //! Never: does I/O, knows methods, looks inside the request-target ([`crate::http::target`]) or at what fields mean
 //! ([`super::framing`]).
-//! Invariants: the first fault in byte order is reported, at the same byte however the input was split; a byte is
-//! classified once, so the work is linear in the bytes; in steady state nothing is allocated.
+//! Invariants: the first fault in byte order is reported, at the same byte however the input was split; no byte is
+//! looked at more than twice, so the work is linear in the bytes; in steady state nothing is allocated.
 //! Limits: `head_bytes_max`, `field_lines_max`, `target_bytes_max`, `method_bytes_max`, `leading_empty_lines_max`,
 //! `lenient_lines`.
 
 use crate::http::field::{FieldLine, Fields};
 use crate::http::h1::field_section::{self, FieldSectionParser, LineRules, Stop};
 use crate::http::h1::grammar;
+use crate::http::method::METHOD_BYTES_MAX;
 use crate::http::{Fault, Limits, ProtocolError, Version};
 
 pub use crate::http::h1::field_section::Progress;
@@ -66,7 +67,7 @@ impl Default for RequestHead {
 }
 
 impl RequestHead {
-    /// Where the method lies: a token of at most `method_bytes_max` bytes.
+    /// Where the method lies: a token that [`crate::http::Method`] can hold.
     pub fn method(&self) -> Span {
         self.method
     }
@@ -187,8 +188,9 @@ impl HeadParser {
     #[inline]
     fn method(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<bool, ProtocolError> {
         let (start, end) = (self.start, grammar::token_end(input, self.scanned));
-        if end - start > limits.method_bytes_max {
-            return Err(Fault::MethodTooLong.at(start + limits.method_bytes_max));
+        let bytes_max = limits.method_bytes_max.min(METHOD_BYTES_MAX);
+        if end - start > bytes_max {
+            return Err(Fault::MethodTooLong.at(start + bytes_max));
         }
         if input.get(end) == Some(&b' ') && end > start {
             head.method = Span::new(start, end);

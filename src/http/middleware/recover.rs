@@ -12,9 +12,9 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use crate::http::explain::Problem;
 use crate::http::handler::Link;
@@ -29,7 +29,10 @@ pub struct Recover;
 
 impl Middleware for Recover {
     async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
-        catch_panic(next.handle(request)).await
+        match caught(|| next.handle(request)) {
+            Ok(handling) => catch_panic(handling).await,
+            Err(answer) => answer,
+        }
     }
 
     fn link(&self) -> Link {
@@ -43,14 +46,19 @@ pub fn panics() -> u64 {
 }
 
 /// The answer of `handling`, or that to its panic.
-pub(crate) async fn catch_panic(handling: impl Future<Output = Response>) -> Response {
+async fn catch_panic(handling: impl Future<Output = Response>) -> Response {
     let mut handling = pin!(handling);
-    std::future::poll_fn(|cx| {
-        // After a panic the future is not polled again, so no broken state is seen.
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)));
-        polled.unwrap_or_else(|panic| Poll::Ready(answer(&*panic)))
-    })
-    .await
+    std::future::poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await
+}
+
+/// Polls `handling`; its panic is an answer too. It must not be polled again after that, so no broken state is seen.
+pub(crate) fn poll_caught(handling: Pin<&mut impl Future<Output = Response>>, cx: &mut Context<'_>) -> Poll<Response> {
+    caught(|| handling.poll(cx)).unwrap_or_else(Poll::Ready)
+}
+
+/// Runs one step of a handler, or says what to answer to its panic.
+pub(crate) fn caught<T>(step: impl FnOnce() -> T) -> Result<T, Response> {
+    std::panic::catch_unwind(AssertUnwindSafe(step)).map_err(|panic| answer(&*panic))
 }
 
 fn answer(panic: &(dyn Any + Send)) -> Response {

@@ -176,7 +176,7 @@ fn patterns_conflict_when_their_requests_overlap_and_are_not_nested() {
     let universe = universe();
     // With at most three segments each, a path of four tells a rest from everything else.
     let short = || models().prop_filter("at most three segments", |model| model.segments.len() <= 3);
-    proptest!(ProptestConfig { cases: 64, ..config() }, |(one in short(), other in short())| {
+    proptest!(ProptestConfig { cases: 512, ..config() }, |(one in short(), other in short())| {
         let (one, other) = (Model { host: "", ..one }, Model { host: "", ..other });
         let (mut both, mut only_one, mut only_other) = (false, false, false);
         for request in &universe {

@@ -9,8 +9,8 @@
 //!                                             ^ beyond the path every octet reads as a slash
 //! ```
 //!
-//! The table is a hash of that key with open addressing. Over the routes of GitHub's API it took 22 ns a lookup, binary
-//! search 31 ns, a linear search 25 ns.
+//! The table is a hash of that key with open addressing. Over the routes of GitHub's API a whole lookup took 23 ns with
+//! it, 31 ns with binary search and 25 ns with linear search; and 32 ns where inlining was left to the compiler.
 //!
 //! Spec: RFC 3986 2.1 (escapes), RFC 9110 4.2.3 (a plain octet and its escape are equivalent).
 //! Never: decodes a segment without `%`, which is nearly all of them; allocates during a lookup.
@@ -129,7 +129,7 @@ fn marks(word: u64, octet: u8) -> u64 {
     const LOW_BITS: u64 = repeated(0x7f);
     let differs = word ^ repeated(octet);
     // The sum carries into the high bit when any low bit differs, and never beyond it: so each octet stands for itself.
-    !((differs & LOW_BITS) + LOW_BITS | differs | LOW_BITS)
+    !(((differs & LOW_BITS) + LOW_BITS) | differs | LOW_BITS)
 }
 
 /// `word` with zeros from the first octet marked in `marks` on. One is.
@@ -260,6 +260,7 @@ mod tests {
             ("", Some("")),
             ("a", Some("a")),
             ("%61", Some("a")),
+            ("a\0", Some("a\0")),
             ("a%00", Some("a\0")),
             ("12345678", Some("12345678")),
             ("123456789", Some("123456789")),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::http::body::BodyError;
 use crate::http::date;
@@ -26,9 +27,11 @@ use crate::http::h1::chunked;
 use crate::http::h1::encode::{AnswerHead, Connection, encode_answer_head};
 use crate::http::h1::framing::{AnswerContent, AnswerFraming, decide_response};
 use crate::http::h1::machine::{Receive, Received};
+use crate::http::middleware::recover::caught;
 use crate::http::server::content::Loan;
 use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
 use crate::http::server::{Shared, trace};
+use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, IntoResponse, Limits, Response, Status};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Lost;
@@ -52,11 +55,28 @@ enum Rest<T: Transport> {
     },
 }
 
+/// An answer whose head is queued.
+struct Begun {
+    framing: AnswerFraming,
+    body: Body,
+    endless: bool,
+    upgrade: Option<OnUpgrade>,
+}
+
 /// One piece of an answer's content, or its end.
 type Piece = Option<Result<Bytes, BodyError>>;
 
 impl<T: Transport> Driver<T> {
-    /// Sends `response`, as far as sending needs no later wait, and settles the request's content.
+    /// Queues an answer that is all there, to a request of which nothing is left. Waits for nothing.
+    pub(super) fn answer_ready<H>(&mut self, shared: &Shared<H>, asked: Asked, response: Response) -> Result<(), End> {
+        let mut begun = self.begin_answer(shared, asked, response, 0, true);
+        if begun.framing.sends_content {
+            self.queue_ready(&mut begun.body);
+        }
+        self.finish_answer(begun)
+    }
+
+    /// Sends any other answer, as far as sending needs no later wait, and settles the request's content.
     pub(super) async fn answer<H>(
         &mut self,
         shared: &Shared<H>,
@@ -64,32 +84,73 @@ impl<T: Transport> Driver<T> {
         mut response: Response,
         loan: MaybeLoan<T>,
     ) -> Result<(), End> {
-        let first = self.first_piece(shared, &mut response, loan.as_ref()).await?;
-        let rest = self.settle(&mut response, loan, &shared.config.limits);
+        let mut first = self.first_piece(shared, asked.deadline, &mut response, loan.as_ref()).await?;
+        let limits = &shared.config.limits;
+        let (rest, refused) = self.settle(&mut response, loan, limits);
+        if let Some(problem) = refused {
+            (response, first) = (problem.into_response().with_close(), None);
+        }
+        let taken = if let Some(Some(Ok(piece))) = &first { piece.len() as u64 } else { 0 };
+        if response.head_mut().upgrade.is_some() && rest.is_unasked() {
+            // RFC 9110 10.1.1: with Upgrade beside Expect, a 100 must be sent before the 101.
+            self.ask_for_content();
+        }
+        let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
+        if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
+            self.stream(shared, &mut begun, first).await?;
+        }
+        self.now = Instant::now();
+        match self.finish_answer(begun) {
+            Ok(()) => self.drain(shared, rest).await,
+            // RFC 9110 7.8: the other protocol begins behind the content.
+            Err(End::Upgraded(upgrade)) => self.drain(shared, rest).await.and(Err(End::Upgraded(upgrade))),
+            Err(end) => {
+                // What is back is lingered on.
+                if let Rest::Lent(loan) = rest {
+                    self.inbound = loan.take_back().map(|returned| returned.inbound);
+                }
+                Err(end)
+            }
+        }
+    }
+
+    /// Decides framing and persistence and queues the head. `taken` bytes of the content were taken from its body.
+    fn begin_answer<H>(
+        &mut self,
+        shared: &Shared<H>,
+        asked: Asked,
+        mut response: Response,
+        taken: u64,
+        reusable: bool,
+    ) -> Begun {
         word(&mut response, asked.style);
         let (mut head, body) = response.into_parts();
-        let stays_open = asked.keep_alive
-            && !head.close
-            && !shared.watch.shutdown.is_draining()
-            && rest.allows_reuse(&shared.config.limits);
-        let framing =
-            decide_response(asked.method, asked.version, stays_open, head.status, length(head.status, &body, &first));
+        let stays_open = reusable && asked.keep_alive && !head.close && !shared.watch.shutdown.is_draining();
+        let length = length(head.status, &body).map(|left| left + taken);
+        let framing = decide_response(asked.method, asked.version, stays_open, head.status, length);
+        if self.tap.is_watched() {
+            if let Some(problem) = &head.problem {
+                trace::refused(&mut self.tap, problem);
+            }
+            trace::answer_decided(&mut self.tap, head.status, head.pattern, &framing);
+            self.enter(Phase::Write, None);
+        }
         let connection = match &head.upgrade {
             Some(_) => Connection::Upgrade,
             None => Connection::of(asked.version, framing.keep_alive),
         };
         self.encode_head(head.status, &head.fields, framing.declared, connection);
-        if framing.sends_content {
-            self.send_content(shared, framing, body, first, &rest).await?;
-        }
+        Begun { framing, body, endless: head.endless, upgrade: head.upgrade.take() }
+    }
+
+    fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
         self.card.served();
-        if let Some(upgrade) = head.upgrade.take() {
-            return Err(End::Upgraded(upgrade));
+        self.deadline = None;
+        match begun.upgrade {
+            Some(upgrade) => Err(End::Upgraded(upgrade)),
+            None if begun.framing.keep_alive => Ok(()),
+            None => Err(End::Finished("the answer was the last")),
         }
-        if !framing.keep_alive {
-            return Err(End::Finished("the answer was the last"));
-        }
-        self.drain(shared, rest).await
     }
 
     /// Queues a refusal as an answer that closes.
@@ -100,6 +161,9 @@ impl<T: Transport> Driver<T> {
         let content = body.take_ready().unwrap_or_default();
         let declared = AnswerContent::Length(content.len() as u64);
         self.encode_head(head.status, &head.fields, declared, Connection::Close);
+        if self.tap.is_watched() {
+            self.tap.sent(trace::CONTENT, &content);
+        }
         self.queue(content);
     }
 
@@ -108,6 +172,7 @@ impl<T: Transport> Driver<T> {
     async fn first_piece<H>(
         &mut self,
         shared: &Shared<H>,
+        deadline: Option<Instant>,
         response: &mut Response,
         loan: Option<&Arc<Loan<T::Reader>>>,
     ) -> Result<Option<Piece>, End> {
@@ -115,19 +180,27 @@ impl<T: Transport> Driver<T> {
             return Ok(None);
         }
         let body = response.body_mut();
+        let mut pending = false;
         let first = std::future::poll_fn(|cx| {
-            if let Poll::Ready(piece) = body.poll_next(cx) {
+            if let Poll::Ready(piece) = poll_body(body, cx) {
                 return Poll::Ready(Ok(Some(piece)));
             }
             if !loan.is_some_and(|loan| loan.is_out()) {
                 return Poll::Ready(Ok(None));
+            }
+            if !std::mem::replace(&mut pending, true) {
+                self.enter(Phase::Handler, deadline);
             }
             match ready!(self.poll_while_handling(shared, loan, cx)) {
                 Ok(timed_out) => Poll::Ready(Err(Ok(timed_out))),
                 Err(end) => Poll::Ready(Err(Err(end))),
             }
         });
-        match first.await {
+        let first = first.await;
+        if pending {
+            self.now = Instant::now();
+        }
+        match first {
             Ok(Some(Some(Err(error)))) => {
                 *response = Problem::of_body(error).into_response();
                 Ok(None)
@@ -141,24 +214,21 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Finds out what is left of the content. Content that was refused while a handler read it, or that is found to be
-    /// malformed in what has already come, takes the place of an answer that says nothing is wrong.
-    fn settle(&mut self, response: &mut Response, loan: MaybeLoan<T>, limits: &Limits) -> Rest<T> {
-        let Some(loan) = loan else { return Rest::Done };
-        let Some(returned) = loan.take_back() else { return Rest::Lent(loan) };
+    /// Finds out what is left of the content. That it was refused while a handler read it, or is found to be malformed
+    /// in what has already come, takes the place of an answer that says nothing is wrong.
+    fn settle(&mut self, response: &mut Response, loan: MaybeLoan<T>, limits: &Limits) -> (Rest<T>, Option<Problem>) {
+        let Some(loan) = loan else { return (Rest::Done, None) };
+        let Some(returned) = loan.take_back() else { return (Rest::Lent(loan), None) };
         self.inbound = Some(returned.inbound);
         let mut receive = returned.receive;
         let refused = match returned.refused {
             None => self.skip_buffered(&mut receive, limits).err(),
             refused => refused,
         };
-        if let Some(problem) = refused {
-            if !response.status().is_error() {
-                *response = problem.into_response();
-            }
-            response.head_mut().close = true;
-        }
-        if receive.is_ended() { Rest::Done } else { Rest::Unread { receive, unasked: returned.unasked } }
+        response.head_mut().close |= refused.is_some();
+        let unasked = loan.is_unasked();
+        let rest = if receive.is_ended() { Rest::Done } else { Rest::Unread { receive, unasked } };
+        (rest, refused.filter(|_| !response.status().is_error()))
     }
 
     /// Drops what has come of content that nobody will read.
@@ -195,43 +265,29 @@ impl<T: Transport> Driver<T> {
         encode_answer_head(&head, already_sent, out);
         if self.tap.is_watched() {
             let sent = trace::masked(&self.outbound.output.tail()[start..]);
-            trace::head_sent(&mut self.tap, already_sent, &sent);
+            self.tap.sent(trace::ANSWER_HEAD, &sent);
         }
     }
 
-    async fn send_content<H>(
-        &mut self,
-        shared: &Shared<H>,
-        framing: AnswerFraming,
-        mut body: Body,
-        first: Option<Piece>,
-        rest: &Rest<T>,
-    ) -> Result<(), End> {
-        if let Some(content) = body.take_ready() {
-            if self.tap.is_watched() {
-                self.tap.sent(trace::CONTENT, &content);
-            }
-            self.queue(content);
-            return Ok(());
+    /// Queues content that is all there; false when it is not.
+    fn queue_ready(&mut self, body: &mut Body) -> bool {
+        let Some(content) = body.take_ready() else { return false };
+        if self.tap.is_watched() && !content.is_empty() {
+            self.tap.sent(trace::CONTENT, &content);
         }
-        self.stream(shared, framing.declared, body, first, rest).await
+        self.queue(content);
+        true
     }
 
     /// Sends a streamed answer, piece after piece, as fast as it is produced and read.
-    async fn stream<H>(
-        &mut self,
-        shared: &Shared<H>,
-        declared: AnswerContent,
-        mut body: Body,
-        mut first: Option<Piece>,
-        rest: &Rest<T>,
-    ) -> Result<(), End> {
+    async fn stream<H>(&mut self, shared: &Shared<H>, begun: &mut Begun, mut first: Option<Piece>) -> Result<(), End> {
+        let declared = begun.framing.declared;
         self.enter(Phase::Write, None);
         let mut left = if let AnswerContent::Length(length) = declared { length } else { u64::MAX };
         loop {
             let piece = match first.take() {
                 Some(piece) => piece,
-                None => std::future::poll_fn(|cx| self.poll_piece(shared, &mut body, rest, cx)).await?,
+                None => std::future::poll_fn(|cx| self.poll_piece(shared, begun, cx)).await?,
             };
             match piece {
                 Some(Ok(bytes)) if bytes.len() as u64 <= left => {
@@ -244,7 +300,7 @@ impl<T: Transport> Driver<T> {
                     return Err(End::Broken("the answer is shorter than it said".to_owned()));
                 }
                 None => {
-                    self.queue_end(declared, &mut body);
+                    self.queue_end(declared, &mut begun.body);
                     return Ok(());
                 }
             }
@@ -255,22 +311,25 @@ impl<T: Transport> Driver<T> {
     fn poll_piece<H>(
         &mut self,
         shared: &Shared<H>,
-        body: &mut Body,
-        rest: &Rest<T>,
+        begun: &mut Begun,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Piece, End>> {
-        let loan = if let Rest::Lent(loan) = rest { Some(loan) } else { None };
+        if begun.endless && shared.watch.shutdown.is_draining() {
+            return Poll::Ready(Ok(None));
+        }
+        let body = &mut begun.body;
         let queued = self.outbound.output.len();
         if queued < BATCH_BYTES
-            && let Poll::Ready(piece) = body.poll_next(cx)
+            && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));
         }
-        self.watch_peer(shared, loan, cx)?;
+        // Nobody is asked for content any more: a 100 behind the answer's head would be part of it.
+        self.watch_peer(shared, None, cx)?;
         // Room that flushing has made is used; otherwise the write or the body will wake us.
         if queued >= BATCH_BYTES
             && self.outbound.output.len() < shared.config.limits.output_bytes_max
-            && let Poll::Ready(piece) = body.poll_next(cx)
+            && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));
         }
@@ -300,6 +359,7 @@ impl<T: Transport> Driver<T> {
             let line = self.outbound.output.tail()[start..].to_vec();
             self.tap.sent(trace::CHUNK_LINE, &line);
             self.tap.sent(trace::CHUNK_DATA, &piece);
+            self.tap.sent(trace::CHUNK_LINE, b"\r\n");
         }
         self.queue(piece);
         self.outbound.output.tail().extend_from_slice(b"\r\n");
@@ -331,6 +391,7 @@ impl<T: Transport> Driver<T> {
         };
         let limits = &shared.config.limits;
         let mut left = limits.drain_bytes_max;
+        self.now = Instant::now();
         self.enter(Phase::Content, within(self.now, shared.config.deadlines.content_rate.over));
         loop {
             let skipped = self.skip_buffered(&mut receive, limits);
@@ -367,12 +428,13 @@ impl<T: Transport> Driver<T> {
 
     /// Waits for a task that kept the content beyond its answer.
     async fn await_return<H>(&mut self, shared: &Shared<H>, loan: &Arc<Loan<T::Reader>>) -> Result<Receive, End> {
+        self.now = Instant::now();
         self.enter(Phase::Content, within(self.now, shared.config.deadlines.handler));
         let returned = std::future::poll_fn(|cx| {
             if let Some(returned) = loan.take_back() {
                 return Poll::Ready(Ok(returned));
             }
-            self.watch_peer(shared, Some(loan), cx)?;
+            self.watch_peer(shared, None, cx)?;
             ready!(self.poll_expired(cx))?;
             Poll::Ready(Err(End::Finished("a task keeps the content")))
         })
@@ -389,19 +451,46 @@ impl<T: Transport> Rest<T> {
     /// Whether another request may follow. Known before the head is sent, so that a close is announced.
     fn allows_reuse(&self, limits: &Limits) -> bool {
         match self {
-            Rest::Done | Rest::Lent(_) => true,
             // RFC 9110 10.1.1: a client that got its answer instead of a 100 may or may not send the content.
-            Rest::Unread { unasked: true, .. } => false,
+            _ if self.is_unasked() => false,
+            Rest::Done | Rest::Lent(_) => true,
             Rest::Unread { receive, .. } => receive.left().is_some_and(|left| left <= limits.drain_bytes_max),
+        }
+    }
+
+    fn is_unasked(&self) -> bool {
+        match self {
+            Rest::Done => false,
+            Rest::Lent(loan) => loan.is_unasked(),
+            Rest::Unread { unasked, .. } => *unasked,
         }
     }
 }
 
-/// The length that the answer's head may declare, `first` piece included. RFC 9110 8.6: a 304 declares that of the 200 or
-/// none, and we do not know it.
-fn length(status: Status, body: &Body, first: &Option<Piece>) -> Option<u64> {
-    let taken = if let Some(Some(Ok(piece))) = first { piece.len() as u64 } else { 0 };
-    if status == Status::NOT_MODIFIED { None } else { body.length().map(|left| left + taken) }
+/// The next piece of an answer's content. A panic of its source is a failure of it.
+fn poll_body(body: &mut Body, cx: &mut Context<'_>) -> Poll<Piece> {
+    let panicked = |_| Poll::Ready(Some(Err(BodyError::Source("its source has panicked".into()))));
+    caught(|| body.poll_next(cx)).unwrap_or_else(panicked)
+}
+
+/// What can be sent of `response` as an answer, which an interim status is not.
+pub(super) fn final_answer(mut response: Response, asked: Asked) -> Response {
+    match &response.head_mut().upgrade {
+        Some(_) if asked.upgrade => response,
+        // RFC 9110 7.8: a server must not switch to a protocol to which the client has not invited it.
+        Some(_) => {
+            response.head_mut().upgrade = None;
+            response.with_status(Status::UPGRADE_REQUIRED)
+        }
+        // RFC 9110 15.2: another answer would have to follow.
+        None => Problem::internal(format!("{} is no final answer", response.status())).into_response(),
+    }
+}
+
+/// The length that the answer's head may declare. RFC 9110 8.6: a 304 declares that of the 200 or none, and we do not
+/// know it.
+fn length(status: Status, body: &Body) -> Option<u64> {
+    if status == Status::NOT_MODIFIED { None } else { body.length() }
 }
 
 /// Words a problem as this client wants it.

@@ -29,15 +29,17 @@ use crate::http::server::trace;
 use crate::http::{Fault, Fields, Limits};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Inbound;
-use crate::net::deadline::{Deadlines, RateWatch, Timer, within};
+use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer, within};
 use crate::net::registry::Card;
-use crate::net::tap::Tap;
+use crate::net::tap::{Tap, What};
 use crate::net::transport::ReadHalf;
 
 /// The driver's end of a loan.
 pub(super) struct Loan<R> {
     card: Arc<Card>,
     wants_continue: AtomicBool,
+    /// The client waits for a 100 that was not sent. Whether it will send its content after another answer is up to it.
+    unasked: AtomicBool,
     returned: Mutex<Option<Returned<R>>>,
 }
 
@@ -47,14 +49,18 @@ pub(super) struct Returned<R> {
     pub(super) receive: Receive,
     /// Why the peer's content was refused, when it was.
     pub(super) refused: Option<Problem>,
-    /// Whether the client still waits for `100 Continue`.
-    pub(super) unasked: bool,
 }
 
 impl<R> Loan<R> {
     /// The half and the state it came back in, once.
     pub(super) fn take_back(&self) -> Option<Returned<R>> {
         self.returned().take()
+    }
+
+    /// The half, once all content has come.
+    pub(super) fn take_back_whole(&self) -> Option<Box<Inbound<R>>> {
+        let is_whole = |returned: &mut Returned<R>| returned.receive.is_ended() && returned.refused.is_none();
+        self.returned().take_if(is_whole).map(|returned| returned.inbound)
     }
 
     /// Whether the half is still out.
@@ -64,7 +70,16 @@ impl<R> Loan<R> {
 
     /// Whether `100 Continue` is to be sent now. True once.
     pub(super) fn take_continue(&self) -> bool {
-        self.wants_continue.load(Relaxed) && self.wants_continue.swap(false, Relaxed)
+        let wanted = self.wants_continue.load(Relaxed) && self.wants_continue.swap(false, Relaxed);
+        if wanted {
+            self.unasked.store(false, Relaxed);
+        }
+        wanted
+    }
+
+    /// Whether the client waits for `100 Continue` and has sent nothing.
+    pub(super) fn is_unasked(&self) -> bool {
+        self.unasked.load(Relaxed)
     }
 
     /// A poisoned lock guards a plain slot.
@@ -82,6 +97,8 @@ pub(super) struct Lent<R: ReadHalf> {
     timer: Timer,
     chunked: bool,
     expects_continue: bool,
+    /// Whether the tap knows of this wait.
+    wait_told: bool,
     loan: Arc<Loan<R>>,
     tap: Tap,
     trailers: Option<Fields>,
@@ -95,7 +112,14 @@ pub(super) fn lend<R: ReadHalf>(
     (limits, deadlines): (&Limits, &Deadlines),
     (card, tap): (Arc<Card>, Tap),
 ) -> (Arc<Loan<R>>, Lent<R>) {
-    let loan = Arc::new(Loan { card, wants_continue: AtomicBool::new(false), returned: Mutex::new(None) });
+    // RFC 9110 10.1.1: a client whose content is coming need not be asked for it.
+    let expects_continue = expects_continue && inbound.buffer.is_empty();
+    let loan = Arc::new(Loan {
+        card,
+        wants_continue: AtomicBool::new(false),
+        unasked: AtomicBool::new(expects_continue),
+        returned: Mutex::new(None),
+    });
     let lent = Lent {
         inbound: Some(inbound),
         chunked: matches!(receive, Receive::Chunked(_)),
@@ -104,6 +128,7 @@ pub(super) fn lend<R: ReadHalf>(
         rate: RateWatch::new(deadlines.content_rate),
         timer: Timer::default(),
         expects_continue,
+        wait_told: false,
         loan: Arc::clone(&loan),
         tap,
         trailers: None,
@@ -181,7 +206,10 @@ impl<R: ReadHalf> Lent<R> {
             Poll::Ready(Ok(count)) if count > 0 => {
                 self.rate.moved(Instant::now(), count);
                 self.expects_continue = false;
+                self.loan.unasked.store(false, Relaxed);
+                self.wait_told = false;
                 self.loan.card.received(count);
+                self.loan.card.unread(inbound.buffer.len());
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(_) => {
@@ -199,16 +227,27 @@ impl<R: ReadHalf> Lent<R> {
         }
         let now = Instant::now();
         let deadline = self.rate.wait(now).and_then(|patience| within(now, patience));
+        if self.tap.is_watched() {
+            self.tell_wait(deadline, now);
+        }
         ready!(self.timer.poll_expired(deadline, cx));
+        if self.tap.is_watched() {
+            self.tap.tell(What::Fired { phase: Phase::Content });
+        }
         self.give_back(Some(Problem::new(Fault::ContentTimeout)));
         Poll::Ready(Err(BodyError::TooSlow))
+    }
+
+    fn tell_wait(&mut self, deadline: Option<Instant>, now: Instant) {
+        if let (Some(deadline), false) = (deadline, std::mem::replace(&mut self.wait_told, true)) {
+            self.tap.tell(What::Armed { phase: Phase::Content, left: deadline - now });
+        }
     }
 
     fn give_back(&mut self, refused: Option<Problem>) {
         let Some(inbound) = self.inbound.take() else { return };
         let receive = std::mem::replace(&mut self.receive, Receive::Ended(None));
-        let returned = Returned { inbound, receive, refused, unasked: self.expects_continue };
-        *self.loan.returned() = Some(returned);
+        *self.loan.returned() = Some(Returned { inbound, receive, refused });
         self.loan.card.wake();
     }
 }

@@ -13,7 +13,7 @@
 mod answer;
 mod content;
 mod drive;
-mod trace;
+pub mod trace;
 mod wait;
 
 use std::io;
@@ -165,7 +165,7 @@ impl<H: Handler> Server<H> {
     }
 
     /// A server without a listener: whoever has a transport drives it.
-    pub fn share(self) -> Arc<Shared<H>> {
+    pub(crate) fn share(self) -> Arc<Shared<H>> {
         let Server { handler, config, watch, .. } = self;
         Arc::new(Shared { handler, config, watch, context: Context::root() })
     }
@@ -184,11 +184,16 @@ impl<H: Handler> Shared<H> {
     /// Cancels what is still at work, and waits until it has noticed.
     async fn cut(&self, drained: impl Future<Output = ()>) -> Ended {
         let connections = self.watch.registry.len();
-        self.watch.shutdown.force();
-        self.context.cancel(Reason::Shutdown);
-        self.watch.registry.wake_all();
+        self.force();
         drained.await;
         Ended::Cut { connections }
+    }
+
+    /// Ends all connections. Contexts first: who looks why it was dropped finds this reason.
+    pub(crate) fn force(&self) {
+        self.context.cancel(Reason::Shutdown);
+        self.watch.shutdown.force();
+        self.watch.registry.wake_all();
     }
 }
 

@@ -8,13 +8,14 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::explain::{Problem, Style};
+use crate::http::explain::Problem;
 use crate::http::h1::encode;
 use crate::http::server::content::Loan;
-use crate::http::server::drive::{Driver, End};
+use crate::http::server::drive::{Driver, End, accept_lines, style};
 use crate::http::server::{Shared, trace};
 use crate::http::upgrade::{OnUpgrade, Upgraded};
 use crate::http::{Fault, Handler};
@@ -32,6 +33,9 @@ const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
 /// Bytes that are read and dropped while a closing connection lingers.
 const LINGER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// How long a connection lingers at most while the server is shutting down: a peer that never closes must not hold it.
+const DRAINING_LINGER: Duration = Duration::from_millis(250);
+
 impl<T: Transport> Driver<T> {
     /// Waits for bytes of the next head.
     pub(super) async fn await_bytes<H>(&mut self, shared: &Shared<H>) -> Result<(), End> {
@@ -39,37 +43,60 @@ impl<T: Transport> Driver<T> {
         std::future::poll_fn(|cx| self.poll_bytes(shared, cx)).await
     }
 
-    /// Idle or within a head: that decides how long we wait. Empty lines begin no head (RFC 9112 2.2).
+    /// Waits until fewer than `bytes_max` bytes are queued: a client that does not read is not worked for, and no
+    /// deadline but that of reading runs against it.
+    pub(super) async fn await_room<H>(&mut self, shared: &Shared<H>, bytes_max: usize) -> Result<(), End> {
+        self.enter(Phase::Write, None);
+        let room = std::future::poll_fn(|cx| {
+            self.watch_peer(shared, None, cx)?;
+            if self.outbound.output.len() < bytes_max {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_expired(cx))?;
+            Poll::Ready(Err(End::Lost(Lost::TooSlow)))
+        })
+        .await;
+        self.now = Instant::now();
+        room
+    }
+
+    /// Idle or within a head: that decides how long we wait, from the last answer or from the head's first byte on.
     fn enter_head_phase<H>(&mut self, shared: &Shared<H>) {
         let deadlines = &shared.config.deadlines;
-        let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
-        let begun = unread.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
-        match (begun, self.card.phase()) {
-            (true, Phase::Head) | (false, Phase::Idle) => {}
+        let anew = std::mem::take(&mut self.awaits_next);
+        match (self.has_head_begun(), self.card.phase()) {
+            (true, Phase::Head) | (false, Phase::Idle) if !anew => {}
             (true, _) => self.enter(Phase::Head, within(self.now, deadlines.head)),
             (false, _) => self.enter(Phase::Idle, within(self.now, deadlines.idle)),
         }
     }
 
+    /// Empty lines begin no head (RFC 9112 2.2).
+    fn has_head_begun(&self) -> bool {
+        self.unread().iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread())
+    }
+
     fn poll_bytes<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let flushed = self.poll_flush(cx)?;
-        // A client that does not read is not read from.
-        if self.outbound.output.len() < shared.config.limits.output_bytes_max {
-            let inbound = self.inbound.as_mut().expect("content is back before the next head");
-            if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
-                let unread = inbound.buffer.len();
-                self.now = Instant::now();
-                return Poll::Ready(match filled {
-                    Err(_) => Err(End::Lost(Lost::Gone)),
-                    Ok(0) if unread == 0 => Err(End::Finished("the peer has finished")),
-                    Ok(0) => Err(self.head_refused(shared, Fault::IncompleteHead)),
-                    Ok(count) => {
-                        self.filled(count, unread);
-                        Ok(())
-                    }
-                });
-            }
+        let inbound = self.inbound.as_mut().expect("content is back before the next head");
+        if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
+            let unread = inbound.buffer.len();
+            self.now = Instant::now();
+            return Poll::Ready(match filled {
+                Err(_) => Err(End::Lost(Lost::Gone)),
+                Ok(0) if !self.has_head_begun() => Err(End::Finished("the peer has finished")),
+                Ok(0) => Err(self.head_refused(shared, Fault::IncompleteHead)),
+                Ok(count) => {
+                    self.filled(count, unread);
+                    Ok(())
+                }
+            });
         }
+        self.tell_buffers();
         match (shared.watch.shutdown.phase(), self.card.phase()) {
             (shutdown::Phase::Running, _) => {}
             (shutdown::Phase::Forced, _) => return Poll::Ready(Err(End::Forced)),
@@ -88,22 +115,30 @@ impl<T: Transport> Driver<T> {
 
     /// Refuses a head that has begun and will not be waited for.
     fn head_refused<H>(&mut self, shared: &Shared<H>, fault: Fault) -> End {
-        let style = if shared.config.terse_errors { Style::Terse } else { Style::Text };
+        // Not `unread()`, which would borrow the tap too.
         let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
+        let style = style(shared, accept_lines(unread));
         let problem = Problem::of_bytes(fault.at(unread.len()), unread);
         if self.tap.is_watched() {
-            let unread = trace::masked(unread);
-            self.tap.received(trace::REFUSED_HEAD, &unread);
+            trace::head_refused(&mut self.tap, unread, unread.len());
         }
         End::Refused(style, Box::new(problem))
     }
 
     fn filled(&mut self, count: usize, unread: usize) {
         self.card.received(count);
-        self.card.buffers(unread, self.outbound.output.len());
         if self.tap.is_watched() {
             self.tap.tell(What::Buffers { unread, queued: self.outbound.output.len() });
         }
+    }
+
+    /// Puts on the card what is still in the buffers when there is nothing to do but wait. The half that is lent tells
+    /// for itself.
+    fn tell_buffers(&self) {
+        if let Some(inbound) = &self.inbound {
+            self.card.unread(inbound.buffer.len());
+        }
+        self.card.queued(self.outbound.output.len());
     }
 
     /// Sends what is queued, asks for content where the handler wants it, and looks whether the peer is still there.
@@ -117,20 +152,27 @@ impl<T: Transport> Driver<T> {
         cx: &mut Context<'_>,
     ) -> Result<(), End> {
         if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+            self.peer.0.cancel(Reason::Shutdown);
             return Err(End::Forced);
         }
         if loan.is_some_and(|loan| loan.take_continue()) {
-            self.outbound.output.tail().extend_from_slice(encode::CONTINUE);
-            if self.tap.is_watched() {
-                self.tap.sent(trace::INTERIM_HEAD, encode::CONTINUE);
-            }
+            self.ask_for_content();
         }
         let _ = self.poll_flush(cx)?;
+        self.tell_buffers();
         if self.is_peer_gone(cx) {
             self.cancel_peer();
             return Err(End::Lost(Lost::Gone));
         }
         Ok(())
+    }
+
+    /// RFC 9110 10.1.1: `100 Continue`.
+    pub(super) fn ask_for_content(&mut self) {
+        self.outbound.output.tail().extend_from_slice(encode::CONTINUE);
+        if self.tap.is_watched() {
+            self.tap.sent(trace::INTERIM_HEAD, encode::CONTINUE);
+        }
     }
 
     fn is_peer_gone(&mut self, cx: &mut Context<'_>) -> bool {
@@ -154,7 +196,7 @@ impl<T: Transport> Driver<T> {
 
     /// Everything that works for this peer may stop.
     fn cancel_peer(&self) {
-        self.peer.cancel(Reason::PeerGone);
+        self.peer.0.cancel(Reason::PeerGone);
     }
 
     /// Sends what is queued. An error is the end.
@@ -174,7 +216,13 @@ impl<T: Transport> Driver<T> {
                 self.cancel_peer();
                 Err(End::Lost(lost))
             }
-            Poll::Pending => Ok(Poll::Pending),
+            Poll::Pending => {
+                if self.tap.is_watched() && self.outbound.output.len() != before {
+                    let unread = self.inbound.as_ref().map_or(0, |inbound| inbound.buffer.len());
+                    self.tap.tell(What::Buffers { unread, queued: self.outbound.output.len() });
+                }
+                Ok(Poll::Pending)
+            }
         }
     }
 
@@ -197,11 +245,14 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Says the last word and lets the peer read it.
-    pub(super) async fn end<H: Handler>(mut self, shared: &Shared<H>, end: End) {
+    pub(super) async fn end<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, end: End) {
         let why = match end {
             End::Finished(why) => why.to_owned(),
             End::Refused(style, problem) => {
                 let why = format!("refused: {}", problem.fault().code());
+                if self.tap.is_watched() {
+                    trace::refused(&mut self.tap, &problem);
+                }
                 self.answer_refusal(style, *problem);
                 why
             }
@@ -209,10 +260,9 @@ impl<T: Transport> Driver<T> {
             End::Lost(Lost::Gone) => return self.closed("the peer is gone"),
             End::Lost(Lost::TooSlow) => return self.closed("the peer does not read"),
             End::Forced => return self.closed("the shutdown would not wait"),
-            End::Broken(why) => return self.closed(&why),
+            End::Broken(why) => why,
         };
-        self.now = Instant::now();
-        self.enter(Phase::Linger, within(self.now, shared.config.deadlines.linger));
+        self.enter(Phase::Write, None);
         let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, cx)).await;
         match lingered {
             Ok(()) => self.closed(&why),
@@ -230,8 +280,10 @@ impl<T: Transport> Driver<T> {
             Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer is gone")),
             finished => finished.is_ready(),
         };
-        let Some(inbound) = &mut self.inbound else { return Poll::Ready(Err("a task holds the content")) };
-        loop {
+        if finished {
+            self.enter_linger(shared);
+        }
+        while let Some(inbound) = &mut self.inbound {
             if inbound.is_ended() && finished {
                 return Poll::Ready(Ok(()));
             }
@@ -246,34 +298,53 @@ impl<T: Transport> Driver<T> {
                 return Poll::Ready(Err("the peer goes on sending"));
             }
         }
+        if finished && self.inbound.is_none() {
+            return Poll::Ready(Err("a task holds the content"));
+        }
         match ready!(self.poll_expired(cx)) {
             Ok(()) => Poll::Ready(Err("the peer has not closed in time")),
             Err(_) => Poll::Ready(Err("the peer does not read")),
         }
     }
 
+    /// The time to linger begins when the last byte is sent: until then a peer that reads at the least rate is served.
+    fn enter_linger<H>(&mut self, shared: &Shared<H>) {
+        let now = Instant::now();
+        if self.card.phase() != Phase::Linger {
+            self.now = now;
+            self.enter(Phase::Linger, within(now, shared.config.deadlines.linger));
+        }
+        if shared.watch.shutdown.is_draining() {
+            self.deadline = earlier(self.deadline, within(now, DRAINING_LINGER));
+        }
+    }
+
     /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
-    async fn upgrade<H>(mut self, shared: &Shared<H>, task: OnUpgrade) {
-        if std::future::poll_fn(|cx| self.outbound.poll_flush(cx)).await.is_err() {
-            return self.closed("the peer is gone");
+    async fn upgrade<H>(mut self: Box<Self>, shared: &Shared<H>, task: OnUpgrade) {
+        if self.await_room(shared, 1).await.is_err() {
+            return self.closed("the peer has not taken the answer");
         }
         let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };
         self.enter(Phase::Upgraded, None);
         let (reader, buffer) = inbound.into_parts();
-        let upgraded = Upgraded::new(reader, buffer, self.outbound.into_writer());
+        // The card stays in the table as long as the other protocol lasts.
+        let Driver { outbound, card, mut tap, peer: _peer, .. } = *self;
+        let upgraded = Upgraded::new(reader, buffer, outbound.into_writer());
         tokio::select! {
             () = (task.0)(upgraded) => {}
             () = shared.watch.shutdown.forced() => {}
         }
-        self.peer.cancel(Reason::PeerGone);
+        card.enter(Phase::Closed, Instant::now());
+        if tap.is_watched() {
+            trace::closed(&mut tap, &card, "the protocol that took over has ended");
+        }
     }
 
-    fn closed(mut self, why: &str) {
+    fn closed(&mut self, why: &str) {
         self.now = Instant::now();
         self.enter(Phase::Closed, None);
         if self.tap.is_watched() {
-            self.tap.tell(What::Closed { why: why.to_owned() });
+            trace::closed(&mut self.tap, &self.card, why);
         }
-        self.peer.cancel(Reason::PeerGone);
     }
 }
