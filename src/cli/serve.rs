@@ -17,9 +17,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firstbyte::http::router::{RouteOptions, Routes};
+use firstbyte::app::lab;
+use firstbyte::http::router::Routes;
 use firstbyte::http::server::{Ended, Watched};
-use firstbyte::http::{Body, BuildError, Request, Router, Server};
+use firstbyte::http::{BuildError, Router, Server};
 use firstbyte::net::{Listener, ListenerConfig};
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinSet;
@@ -60,17 +61,7 @@ pub fn serve(settings: Settings) -> ExitCode {
 
 /// Everything that is served.
 fn routes() -> Result<Routes, BuildError> {
-    async fn echo(_: (), request: Request) -> Body {
-        request.into_content()
-    }
-    Router::new(())
-        .route("GET /plaintext", |(), _| async { "Hello, World!" })
-        .route("GET /slow", |(), _| async {
-            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-            "slow"
-        })
-        .route_with("POST /echo", RouteOptions { content_bytes_max: Some(2 << 30), ..Default::default() }, echo)
-        .build()
+    lab::routes(Router::new(())).build()
 }
 
 async fn run(mut settings: Settings) -> Result<Ended, Failure> {

@@ -14,6 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::available_parallelism;
 
 use firstbyte::http::Limits;
+use firstbyte::http::middleware::trusted_proxies::Cidr;
 use firstbyte::net::ListenerConfig;
 use firstbyte::net::deadline::Deadlines;
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub trace: bool,
     pub inspect_remote: bool,
     pub terse_errors: bool,
+    /// Whose word is taken for the address of a client.
+    pub trusted_proxy: Vec<Cidr>,
     pub limits: Limits,
     pub deadlines: Deadlines,
     /// The same for each address that is listened at.
@@ -46,6 +49,7 @@ impl Default for Settings {
             trace: false,
             inspect_remote: false,
             terse_errors: false,
+            trusted_proxy: Vec::new(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: ListenerConfig::default(),
@@ -149,6 +153,13 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Server,
         about: "Word refusals in one line: status and code",
         slot: |settings| Box::new(&mut settings.terse_errors),
+    },
+    Setting {
+        key: "trusted_proxy",
+        group: Group::Server,
+        about: "Range of addresses whose Forwarded and X-Forwarded-For are believed; may be given again. Nobody's, unless \
+                given",
+        slot: |settings| Box::new(&mut settings.trusted_proxy),
     },
     Setting {
         key: "lenient_lines",

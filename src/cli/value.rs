@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   size      64KiB  1MiB  2GiB  10kB  512  off        time   250ms  5s  10m  1h  off
-//!   rate      1KiB/s over 10s  off                     switch true  false
+//!   rate      1KiB/s over 10s, credit 60s  off         switch true  false
 //! ```
 //!
 //! Never: guesses: `5` is no time and `64K` no size, because half of the readers would be wrong.
@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use firstbyte::http::middleware::trusted_proxies::{Cidr, CidrError};
 use firstbyte::net::deadline::Rate;
 use tracing_subscriber::EnvFilter;
 
@@ -183,14 +184,16 @@ impl Value for &mut Rate {
     }
 
     fn read(&mut self, words: &[String]) -> Result<(), String> {
-        **self = rate(only(words))?;
+        **self = rate(only(words), **self)?;
         Ok(())
     }
 
     fn print(&self) -> String {
         quoted(&match self.bytes_per_second {
             0 => OFF.to_owned(),
-            bytes => format!("{}/s over {}", show_size(bytes), show_time(self.over)),
+            bytes => {
+                format!("{}/s over {}, credit {}", show_size(bytes), show_time(self.over), show_time(self.credit))
+            }
         })
     }
 }
@@ -272,8 +275,28 @@ impl Value for &mut Vec<SocketAddr> {
     }
 }
 
+impl Value for &mut Vec<Cidr> {
+    fn hint(&self) -> &'static str {
+        "CIDR"
+    }
+
+    fn is_list(&self) -> bool {
+        true
+    }
+
+    fn read(&mut self, words: &[String]) -> Result<(), String> {
+        let range = |word: &String| word.parse().map_err(|error: CidrError| format!("`{word}`: {error}"));
+        **self = words.iter().map(range).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn print(&self) -> String {
+        list(self.iter())
+    }
+}
+
 /// A TOML array of what `items` print as.
-pub fn list(items: impl Iterator<Item = impl ToString>) -> String {
+fn list(items: impl Iterator<Item = impl ToString>) -> String {
     let items: Vec<String> = items.map(|item| quoted(&item.to_string())).collect();
     format!("[{}]", items.join(", "))
 }
@@ -283,7 +306,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The word of a value that is no list. The command line and the loader see to it that there is one.
-pub fn only(words: &[String]) -> &str {
+fn only(words: &[String]) -> &str {
     assert_eq!(words.len(), 1, "one word for one value");
     &words[0]
 }
@@ -320,18 +343,18 @@ fn time(word: &str) -> Result<Duration, String> {
     millis.map(Duration::from_millis).ok_or_else(wrong)
 }
 
-fn rate(word: &str) -> Result<Rate, String> {
+/// A rate that is written without its credit keeps the one that it `was` given.
+fn rate(word: &str, was: Rate) -> Result<Rate, String> {
     if word == OFF {
-        return Ok(Rate { bytes_per_second: 0, over: Duration::from_secs(1) });
+        return Ok(Rate { bytes_per_second: 0, ..was });
     }
-    let wrong = || format!("`{word}` is no rate: write `1KiB/s over 10s` or {OFF}");
-    let (bytes, over) = word.split_once("/s over ").ok_or_else(wrong)?;
-    let rate = Rate { bytes_per_second: size(bytes)?, over: time(over)? };
-    if rate.bytes_per_second == 0 || rate.over.is_zero() || bytes == OFF || over == OFF {
-        Err(wrong())
-    } else {
-        Ok(rate)
-    }
+    let wrong = || format!("`{word}` is no rate: write `1KiB/s over 10s`, `1KiB/s over 10s, credit 60s` or {OFF}");
+    let (bytes, times) = word.split_once("/s over ").ok_or_else(wrong)?;
+    let (over, credit) = times.split_once(", credit ").map_or((times, None), |(over, credit)| (over, Some(credit)));
+    let credit = credit.map_or(Ok(was.credit), time)?;
+    let rate = Rate { bytes_per_second: size(bytes)?, over: time(over)?, credit };
+    let endless = [bytes, over].contains(&OFF);
+    if rate.bytes_per_second == 0 || rate.over.is_zero() || endless { Err(wrong()) } else { Ok(rate) }
 }
 
 fn split_unit(word: &str) -> (&str, &str) {
@@ -426,13 +449,16 @@ mod tests {
 
     #[test]
     fn rates_say_how_much_and_how_long() {
-        let default = Rate { bytes_per_second: 1, over: Duration::from_secs(1) };
+        let second = Duration::from_secs(1);
+        let default = Rate { bytes_per_second: 1, over: second, credit: second };
         let check = |word, expected| check(default, |value| Box::new(value), &[word], expected);
-        check("1KiB/s over 10s", Ok("\"1KiB/s over 10s\""));
+        check("1KiB/s over 10s", Ok("\"1KiB/s over 10s, credit 1s\""));
+        check("1KiB/s over 10s, credit 2m", Ok("\"1KiB/s over 10s, credit 120s\""));
         check("off", Ok("\"off\""));
         for wrong in ["1KiB/s", "1KiB over 10s", "0/s over 1s", "1KiB/s over 0s", "off/s over 1s", "1KiB/s over off"] {
             check(wrong, Err("is no rate"));
         }
+        check("1KiB/s over 10s, credit", Err("is no time"));
         check("1K/s over 10s", Err("is no size"));
         check("1KiB/s over 10", Err("is no time"));
     }
@@ -446,6 +472,15 @@ mod tests {
             check(&[wrong], Err("is no address"));
         }
         check(&[], Err("at least one"));
+    }
+
+    #[test]
+    fn proxies_are_ranges() {
+        let check = |words: &[&str], expected| check(Vec::<Cidr>::new(), |value| Box::new(value), words, expected);
+        check(&["10.0.0.0/8", "::1"], Ok(r#"["10.0.0.0/8", "::1/128"]"#));
+        check(&[], Ok("[]"));
+        check(&["10.0.0.1/8"], Err("`10.0.0.1/8`: "));
+        check(&["proxy.example"], Err("`proxy.example`: "));
     }
 
     #[test]
