@@ -5,4 +5,5 @@
 pub mod errors;
 pub mod home;
 pub mod inspect;
+pub mod lab;
 pub mod page;

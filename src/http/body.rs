@@ -87,10 +87,10 @@ pub trait Source: Send {
 }
 
 /// The content of a request or a response.
-#[derive(Default)]
 pub struct Body {
     inner: Inner,
-    left: Option<u64>,
+    limit: u64,
+    taken: u64,
 }
 
 #[derive(Default)]
@@ -104,12 +104,16 @@ enum Inner {
 impl Body {
     /// No content.
     pub const fn empty() -> Body {
-        Body { inner: Inner::Empty, left: None }
+        Body::of(Inner::Empty)
+    }
+
+    const fn of(inner: Inner) -> Body {
+        Body { inner, limit: u64::MAX, taken: 0 }
     }
 
     /// Content from a [`Source`].
     pub fn source(source: impl Source + 'static) -> Body {
-        Body { inner: Inner::Source(Box::pin(source)), left: None }
+        Body::of(Inner::Source(Box::pin(source)))
     }
 
     /// Content from a stream of pieces; its first error ends it.
@@ -144,7 +148,7 @@ impl Body {
 
     /// Allows `bytes` more bytes; a longer content ends in [`BodyError::TooLarge`]. The last call counts.
     pub fn limit(&mut self, bytes: u64) {
-        self.left = Some(bytes);
+        (self.limit, self.taken) = (bytes, 0);
     }
 
     /// The next piece, `None` at the end.
@@ -230,17 +234,19 @@ impl Body {
     }
 
     fn count(&mut self, bytes: Bytes) -> Result<Bytes, BodyError> {
-        let Some(left) = self.left else { return Ok(bytes) };
-        match left.checked_sub(bytes.len() as u64) {
-            Some(rest) => self.left = Some(rest),
-            None => return Err(BodyError::TooLarge { limit: left }),
-        }
-        Ok(bytes)
+        self.taken = self.taken.saturating_add(bytes.len() as u64);
+        if self.taken > self.limit { Err(BodyError::TooLarge { limit: self.limit }) } else { Ok(bytes) }
     }
 }
 
 fn within(bytes: Bytes, bytes_max: u64) -> Result<Bytes, BodyError> {
     if bytes.len() as u64 > bytes_max { Err(BodyError::TooLarge { limit: bytes_max }) } else { Ok(bytes) }
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Body::empty()
+    }
 }
 
 impl fmt::Debug for Body {
@@ -256,7 +262,7 @@ impl fmt::Debug for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Body {
-        Body { inner: if bytes.is_empty() { Inner::Empty } else { Inner::Bytes(bytes) }, left: None }
+        Body::of(if bytes.is_empty() { Inner::Empty } else { Inner::Bytes(bytes) })
     }
 }
 
@@ -332,9 +338,8 @@ impl Source for WholeSource {
         Poll::Ready(if content.is_empty() { None } else { Some(Ok(content)) })
     }
 
-    fn length(&self) -> Option<u64> {
-        Some(self.content.len() as u64)
-    }
+    // Its length is known and not told: only content of no stated length is sent on in chunks, and only chunks have
+    // trailers.
 
     fn trailers(mut self: Pin<&mut Self>) -> Option<Fields> {
         Some(std::mem::take(&mut self.trailers))
@@ -418,7 +423,7 @@ mod tests {
             sender.send("xy").await.expect("room");
         }
         assert!(matches!(body.next().await, Some(Ok(_))));
-        assert!(matches!(body.next().await, Some(Err(BodyError::TooLarge { .. }))));
+        assert!(matches!(body.next().await, Some(Err(BodyError::TooLarge { limit: 3 }))));
         assert!(body.next().await.is_none());
     }
 

@@ -115,6 +115,7 @@ mod tests {
         "H1-FRAME",
         "H1-CHUNK",
         "H1-EXPECT",
+        "H1-END",
         "H1-TIME",
         "H1-CONTENT",
         "HTTP-ROUTE",

@@ -216,7 +216,9 @@ pub fn escape(bytes: &[u8]) -> String {
 /// accept anything, get text.
 pub(crate) fn wants_json(accept: &[u8]) -> bool {
     const SHORTEST: usize = "application/json".len();
+    // Most values name no JSON, and this runs for every request: look for its first letter before anything else.
     accept.len() >= SHORTEST
+        && memchr::memchr2(b'j', b'J', accept).is_some()
         && crate::http::field::split_list(accept).any(|member| {
             let media_type = member.split(|&byte| byte == b';').next().unwrap_or(member).trim_ascii();
             media_type.eq_ignore_ascii_case(b"application/problem+json")

@@ -27,6 +27,7 @@ pub mod server;
 pub mod sse;
 pub mod status;
 pub mod target;
+pub mod test;
 pub mod upgrade;
 pub mod version;
 

@@ -23,7 +23,7 @@ use crate::http::pattern::Pattern;
 use crate::http::recycle::{FreeList, Recycle, Recycled};
 use crate::http::route_tree::Captures;
 use crate::http::target::parse_target;
-use crate::http::{Body, Fields, Limits, Method, ProtocolError, Target, Version};
+use crate::http::{Body, Fault, Fields, Limits, Method, ProtocolError, Target, Version};
 use crate::net::context::{Context, Reason};
 
 /// A request.
@@ -120,6 +120,7 @@ impl Recycle for Head {
         self.target = Target::default();
         self.route = None;
         self.captures.truncate(0);
+        self.content_bytes_max = Limits::default().content_bytes_max;
         self.deadline = None;
         self.peer = None;
         self.client = None;
@@ -141,8 +142,9 @@ impl Head {
         self.peer = Some(peer);
         self.version = self.parsed.version;
         let method = self.parsed.method.of(&self.fields.bytes);
-        // The parser has checked that the method is a token and not too long.
-        self.method = Method::parse(method).expect("the parser accepts what Method::parse does");
+        // The parser has seen a token; one that is too long gets here when `method_bytes_max` allows more than a method
+        // can hold.
+        self.method = Method::parse(method).ok_or(Fault::MethodTooLong.at(self.parsed.method.start as usize))?;
         self.target = parse_target(self.method, &self.fields.bytes, self.parsed.target)?;
         framing::decide_request(self.version, self.method, &self.fields)
     }

@@ -166,8 +166,8 @@ fn absolute_form(method: Method, head: &[u8], raw: Span) -> Result<Target, Proto
 /// The target whose path begins at `start` and runs to the query or the end.
 fn with_path(form: Form, head: &[u8], raw: Span, authority: Option<Span>, start: u32) -> Result<Target, ProtocolError> {
     let all = Span { start, end: raw.end };
-    let path_len = all.of(head).iter().position(|&byte| byte == b'?').unwrap_or((raw.end - start) as usize);
-    let path = Span { start, end: start + path_len as u32 };
+    let path_len = all.of(head).iter().position(|&byte| byte == b'?');
+    let path = Span { start, end: path_len.map_or(raw.end, |len| start + len as u32) };
     let query = (path.end < raw.end).then_some(Span { start: path.end + 1, end: raw.end });
     let path = parse_path(head, path)?;
     if let Some(query) = query {
@@ -180,8 +180,11 @@ fn with_path(form: Form, head: &[u8], raw: Span, authority: Option<Span>, start:
 fn parse_path(head: &[u8], span: Span) -> Result<Path, ProtocolError> {
     check_component(head, span, grammar::is_path)?;
     let path = span.of(head);
-    let normal = !path.contains(&b'%') && !path.windows(2).any(|pair| pair == b"/.");
-    if normal { Ok(Path::Received(span)) } else { normalise(path, span.start as usize) }
+    let has_dot_segment = path.contains(&b'.') && path.windows(2).any(|pair| pair == b"/.");
+    if has_dot_segment || path.contains(&b'%') {
+        return normalise(path, span.start as usize);
+    }
+    Ok(Path::Received(span))
 }
 
 /// Checks every byte of a component, then its triplets.

@@ -76,6 +76,9 @@ pub struct Rate {
     pub bytes_per_second: u64,
     /// How long a peer may stay below it.
     pub over: Duration,
+    /// How long bytes that moved in one go may last, at this rate. Kernels tell of room in steps: a reader of 64 KiB/s
+    /// behind a receive buffer of half a mebibyte is silent for eight seconds, and then takes all at once.
+    pub credit: Duration,
 }
 
 /// The time that peers are given. Every field is on by default; "off" has to be spelled out as [`Duration::MAX`] or a
@@ -112,8 +115,12 @@ impl Default for Deadlines {
             head: Duration::from_secs(5),
             idle: Duration::from_secs(60),
             handler: Duration::from_secs(30),
-            content_rate: Rate { bytes_per_second: 1024, over: Duration::from_secs(10) },
-            write_rate: Rate { bytes_per_second: 1024, over: Duration::from_secs(15) },
+            content_rate: Rate {
+                bytes_per_second: 1024,
+                over: Duration::from_secs(10),
+                credit: Duration::from_secs(10),
+            },
+            write_rate: Rate { bytes_per_second: 1024, over: Duration::from_secs(15), credit: Duration::from_secs(60) },
             linger: Duration::from_secs(2),
             drain: Duration::from_secs(10),
         }
@@ -185,7 +192,8 @@ pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> 
 
 /// Watches a [`Rate`]. Only time spent waiting for the peer counts, so a slow handler does not make a slow peer.
 ///
-/// The peer has `over` of patience to move `bytes_per_second × over` bytes; moving them buys the patience anew.
+/// The peer has `over` of patience to move `bytes_per_second × over` bytes. Moving them buys patience anew: as long as they
+/// may take at the least rate, up to `credit`.
 #[derive(Clone, Copy, Debug)]
 pub struct RateWatch {
     rate: Rate,
@@ -218,8 +226,9 @@ impl RateWatch {
         self.bytes += bytes as u64;
         let quota = self.rate.bytes_per_second.saturating_mul(self.rate.over.as_secs().max(1));
         if self.bytes >= quota {
+            let worth = Duration::from_secs(self.bytes / self.rate.bytes_per_second.max(1));
+            self.patience = worth.min(self.rate.credit).max(self.rate.over);
             self.bytes = 0;
-            self.patience = self.rate.over;
         }
     }
 }
@@ -229,6 +238,8 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const RATE: Rate =
+        Rate { bytes_per_second: 1024, over: SECOND.saturating_mul(10), credit: SECOND.saturating_mul(20) };
 
     #[tokio::test(start_paused = true)]
     async fn a_timer_expires_at_its_last_deadline() {
@@ -255,7 +266,7 @@ mod tests {
     /// Sends `bytes` every `gap` and says after how many seconds the watch loses patience, within 1,000.
     fn check(bytes: usize, gap: Duration) -> Option<u64> {
         let start = Instant::now();
-        let mut watch = RateWatch::new(Rate { bytes_per_second: 1024, over: SECOND * 10 });
+        let mut watch = RateWatch::new(RATE);
         let mut now = start;
         while now - start < SECOND * 1_000 {
             let left = watch.wait(now).expect("the rule is on");
@@ -278,8 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_in_one_go_last_as_long_as_the_credit() {
+        assert_eq!(check(1024 * 1024, SECOND * 9), None, "within the first patience");
+        let mut watch = RateWatch::new(RATE);
+        let now = Instant::now();
+        watch.wait(now);
+        watch.moved(now + SECOND, 1024 * 1024);
+        assert_eq!(watch.wait(now + SECOND), Some(SECOND * 20));
+    }
+
+    #[test]
     fn time_in_which_nobody_waits_does_not_count() {
-        let mut watch = RateWatch::new(Rate { bytes_per_second: 1024, over: SECOND * 10 });
+        let mut watch = RateWatch::new(RATE);
         let now = Instant::now();
         watch.wait(now);
         watch.moved(now + SECOND, 1);

@@ -38,6 +38,10 @@ use super::admission::{Admission, Caps, Counters, Counts, Permit};
 
 /// How long to wait for a descriptor or memory before trying again.
 const RELIEF: Duration = Duration::from_millis(50);
+/// Bytes not yet sent that the kernel takes from one connection. Without this bound it takes megabytes, and tells of room
+/// in steps so large that a slow reader looks like one that does not read. Accepted sockets inherit it.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// The least time between two warnings.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -126,6 +130,8 @@ impl Listener {
     /// As [`Listener::bind`].
     pub fn from_std(socket: std::net::TcpListener, config: ListenerConfig) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
+        #[cfg(target_os = "linux")]
+        SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
         let reserve = socket.as_fd().try_clone_to_owned()?;
         Ok(Listener {
             socket: TcpListener::from_std(socket)?,

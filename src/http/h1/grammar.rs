@@ -157,6 +157,9 @@ pub enum TripletFault {
 /// # Errors
 /// The offset of the first `%` that does not, and why.
 pub fn check_triplets(bytes: &[u8]) -> Result<(), (usize, TripletFault)> {
+    if !bytes.contains(&b'%') {
+        return Ok(());
+    }
     let percents = bytes.iter().enumerate().filter(|&(_, &byte)| byte == b'%');
     for (at, _) in percents {
         match triplet_value(&bytes[at..]) {

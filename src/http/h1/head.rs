@@ -20,6 +20,7 @@
 use crate::http::field::{FieldLine, Fields};
 use crate::http::h1::field_section::{self, FieldSectionParser, LineRules, Stop};
 use crate::http::h1::grammar;
+use crate::http::method::METHOD_BYTES_MAX;
 use crate::http::{Fault, Limits, ProtocolError, Version};
 
 pub use crate::http::h1::field_section::Progress;
@@ -66,7 +67,7 @@ impl Default for RequestHead {
 }
 
 impl RequestHead {
-    /// Where the method lies: a token of at most `method_bytes_max` bytes.
+    /// Where the method lies: a token that [`crate::http::Method`] can hold.
     pub fn method(&self) -> Span {
         self.method
     }
@@ -187,8 +188,9 @@ impl HeadParser {
     #[inline]
     fn method(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<bool, ProtocolError> {
         let (start, end) = (self.start, grammar::token_end(input, self.scanned));
-        if end - start > limits.method_bytes_max {
-            return Err(Fault::MethodTooLong.at(start + limits.method_bytes_max));
+        let bytes_max = limits.method_bytes_max.min(METHOD_BYTES_MAX);
+        if end - start > bytes_max {
+            return Err(Fault::MethodTooLong.at(start + bytes_max));
         }
         if input.get(end) == Some(&b' ') && end > start {
             head.method = Span::new(start, end);

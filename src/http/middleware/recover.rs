@@ -29,7 +29,10 @@ pub struct Recover;
 
 impl Middleware for Recover {
     async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
-        catch_panic(next.handle(request)).await
+        match caught(|| next.handle(request)) {
+            Ok(handling) => catch_panic(handling).await,
+            Err(answer) => answer,
+        }
     }
 
     fn link(&self) -> Link {
@@ -50,8 +53,12 @@ async fn catch_panic(handling: impl Future<Output = Response>) -> Response {
 
 /// Polls `handling`; its panic is an answer too. It must not be polled again after that, so no broken state is seen.
 pub(crate) fn poll_caught(handling: Pin<&mut impl Future<Output = Response>>, cx: &mut Context<'_>) -> Poll<Response> {
-    let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handling.poll(cx)));
-    polled.unwrap_or_else(|panic| Poll::Ready(answer(&*panic)))
+    caught(|| handling.poll(cx)).unwrap_or_else(Poll::Ready)
+}
+
+/// Runs one step of a handler, or says what to answer to its panic.
+pub(crate) fn caught<T>(step: impl FnOnce() -> T) -> Result<T, Response> {
+    std::panic::catch_unwind(AssertUnwindSafe(step)).map_err(|panic| answer(&*panic))
 }
 
 fn answer(panic: &(dyn Any + Send)) -> Response {

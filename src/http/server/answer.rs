@@ -27,6 +27,7 @@ use crate::http::h1::chunked;
 use crate::http::h1::encode::{AnswerHead, Connection, encode_answer_head};
 use crate::http::h1::framing::{AnswerContent, AnswerFraming, decide_response};
 use crate::http::h1::machine::{Receive, Received};
+use crate::http::middleware::recover::caught;
 use crate::http::server::content::Loan;
 use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
 use crate::http::server::{Shared, trace};
@@ -58,6 +59,7 @@ enum Rest<T: Transport> {
 struct Begun {
     framing: AnswerFraming,
     body: Body,
+    endless: bool,
     upgrade: Option<OnUpgrade>,
 }
 
@@ -82,17 +84,34 @@ impl<T: Transport> Driver<T> {
         mut response: Response,
         loan: MaybeLoan<T>,
     ) -> Result<(), End> {
-        let first = self.first_piece(shared, &mut response, loan.as_ref()).await?;
+        let mut first = self.first_piece(shared, asked.deadline, &mut response, loan.as_ref()).await?;
         let limits = &shared.config.limits;
-        let rest = self.settle(&mut response, loan, limits);
+        let (rest, refused) = self.settle(&mut response, loan, limits);
+        if let Some(problem) = refused {
+            (response, first) = (problem.into_response().with_close(), None);
+        }
         let taken = if let Some(Some(Ok(piece))) = &first { piece.len() as u64 } else { 0 };
+        if response.head_mut().upgrade.is_some() && rest.is_unasked() {
+            // RFC 9110 10.1.1: with Upgrade beside Expect, a 100 must be sent before the 101.
+            self.ask_for_content();
+        }
         let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
         if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
-            self.stream(shared, begun.framing.declared, &mut begun.body, first, &rest).await?;
+            self.stream(shared, &mut begun, first).await?;
         }
         self.now = Instant::now();
-        self.finish_answer(begun)?;
-        self.drain(shared, rest).await
+        match self.finish_answer(begun) {
+            Ok(()) => self.drain(shared, rest).await,
+            // RFC 9110 7.8: the other protocol begins behind the content.
+            Err(End::Upgraded(upgrade)) => self.drain(shared, rest).await.and(Err(End::Upgraded(upgrade))),
+            Err(end) => {
+                // What is back is lingered on.
+                if let Rest::Lent(loan) = rest {
+                    self.inbound = loan.take_back().map(|returned| returned.inbound);
+                }
+                Err(end)
+            }
+        }
     }
 
     /// Decides framing and persistence and queues the head. `taken` bytes of the content were taken from its body.
@@ -121,7 +140,7 @@ impl<T: Transport> Driver<T> {
             None => Connection::of(asked.version, framing.keep_alive),
         };
         self.encode_head(head.status, &head.fields, framing.declared, connection);
-        Begun { framing, body, upgrade: head.upgrade.take() }
+        Begun { framing, body, endless: head.endless, upgrade: head.upgrade.take() }
     }
 
     fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
@@ -153,6 +172,7 @@ impl<T: Transport> Driver<T> {
     async fn first_piece<H>(
         &mut self,
         shared: &Shared<H>,
+        deadline: Option<Instant>,
         response: &mut Response,
         loan: Option<&Arc<Loan<T::Reader>>>,
     ) -> Result<Option<Piece>, End> {
@@ -160,19 +180,27 @@ impl<T: Transport> Driver<T> {
             return Ok(None);
         }
         let body = response.body_mut();
+        let mut pending = false;
         let first = std::future::poll_fn(|cx| {
-            if let Poll::Ready(piece) = body.poll_next(cx) {
+            if let Poll::Ready(piece) = poll_body(body, cx) {
                 return Poll::Ready(Ok(Some(piece)));
             }
             if !loan.is_some_and(|loan| loan.is_out()) {
                 return Poll::Ready(Ok(None));
+            }
+            if !std::mem::replace(&mut pending, true) {
+                self.enter(Phase::Handler, deadline);
             }
             match ready!(self.poll_while_handling(shared, loan, cx)) {
                 Ok(timed_out) => Poll::Ready(Err(Ok(timed_out))),
                 Err(end) => Poll::Ready(Err(Err(end))),
             }
         });
-        match first.await {
+        let first = first.await;
+        if pending {
+            self.now = Instant::now();
+        }
+        match first {
             Ok(Some(Some(Err(error)))) => {
                 *response = Problem::of_body(error).into_response();
                 Ok(None)
@@ -186,24 +214,21 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Finds out what is left of the content. Content that was refused while a handler read it, or that is found to be
-    /// malformed in what has already come, takes the place of an answer that says nothing is wrong.
-    fn settle(&mut self, response: &mut Response, loan: MaybeLoan<T>, limits: &Limits) -> Rest<T> {
-        let Some(loan) = loan else { return Rest::Done };
-        let Some(returned) = loan.take_back() else { return Rest::Lent(loan) };
+    /// Finds out what is left of the content. That it was refused while a handler read it, or is found to be malformed
+    /// in what has already come, takes the place of an answer that says nothing is wrong.
+    fn settle(&mut self, response: &mut Response, loan: MaybeLoan<T>, limits: &Limits) -> (Rest<T>, Option<Problem>) {
+        let Some(loan) = loan else { return (Rest::Done, None) };
+        let Some(returned) = loan.take_back() else { return (Rest::Lent(loan), None) };
         self.inbound = Some(returned.inbound);
         let mut receive = returned.receive;
         let refused = match returned.refused {
             None => self.skip_buffered(&mut receive, limits).err(),
             refused => refused,
         };
-        if let Some(problem) = refused {
-            if !response.status().is_error() {
-                *response = problem.into_response();
-            }
-            response.head_mut().close = true;
-        }
-        if receive.is_ended() { Rest::Done } else { Rest::Unread { receive, unasked: returned.unasked } }
+        response.head_mut().close |= refused.is_some();
+        let unasked = loan.is_unasked();
+        let rest = if receive.is_ended() { Rest::Done } else { Rest::Unread { receive, unasked } };
+        (rest, refused.filter(|_| !response.status().is_error()))
     }
 
     /// Drops what has come of content that nobody will read.
@@ -255,20 +280,14 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Sends a streamed answer, piece after piece, as fast as it is produced and read.
-    async fn stream<H>(
-        &mut self,
-        shared: &Shared<H>,
-        declared: AnswerContent,
-        body: &mut Body,
-        mut first: Option<Piece>,
-        rest: &Rest<T>,
-    ) -> Result<(), End> {
+    async fn stream<H>(&mut self, shared: &Shared<H>, begun: &mut Begun, mut first: Option<Piece>) -> Result<(), End> {
+        let declared = begun.framing.declared;
         self.enter(Phase::Write, None);
         let mut left = if let AnswerContent::Length(length) = declared { length } else { u64::MAX };
         loop {
             let piece = match first.take() {
                 Some(piece) => piece,
-                None => std::future::poll_fn(|cx| self.poll_piece(shared, body, rest, cx)).await?,
+                None => std::future::poll_fn(|cx| self.poll_piece(shared, begun, cx)).await?,
             };
             match piece {
                 Some(Ok(bytes)) if bytes.len() as u64 <= left => {
@@ -281,7 +300,7 @@ impl<T: Transport> Driver<T> {
                     return Err(End::Broken("the answer is shorter than it said".to_owned()));
                 }
                 None => {
-                    self.queue_end(declared, body);
+                    self.queue_end(declared, &mut begun.body);
                     return Ok(());
                 }
             }
@@ -292,22 +311,25 @@ impl<T: Transport> Driver<T> {
     fn poll_piece<H>(
         &mut self,
         shared: &Shared<H>,
-        body: &mut Body,
-        rest: &Rest<T>,
+        begun: &mut Begun,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Piece, End>> {
-        let loan = if let Rest::Lent(loan) = rest { Some(loan) } else { None };
+        if begun.endless && shared.watch.shutdown.is_draining() {
+            return Poll::Ready(Ok(None));
+        }
+        let body = &mut begun.body;
         let queued = self.outbound.output.len();
         if queued < BATCH_BYTES
-            && let Poll::Ready(piece) = body.poll_next(cx)
+            && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));
         }
-        self.watch_peer(shared, loan, cx)?;
+        // Nobody is asked for content any more: a 100 behind the answer's head would be part of it.
+        self.watch_peer(shared, None, cx)?;
         // Room that flushing has made is used; otherwise the write or the body will wake us.
         if queued >= BATCH_BYTES
             && self.outbound.output.len() < shared.config.limits.output_bytes_max
-            && let Poll::Ready(piece) = body.poll_next(cx)
+            && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));
         }
@@ -369,6 +391,7 @@ impl<T: Transport> Driver<T> {
         };
         let limits = &shared.config.limits;
         let mut left = limits.drain_bytes_max;
+        self.now = Instant::now();
         self.enter(Phase::Content, within(self.now, shared.config.deadlines.content_rate.over));
         loop {
             let skipped = self.skip_buffered(&mut receive, limits);
@@ -405,12 +428,13 @@ impl<T: Transport> Driver<T> {
 
     /// Waits for a task that kept the content beyond its answer.
     async fn await_return<H>(&mut self, shared: &Shared<H>, loan: &Arc<Loan<T::Reader>>) -> Result<Receive, End> {
+        self.now = Instant::now();
         self.enter(Phase::Content, within(self.now, shared.config.deadlines.handler));
         let returned = std::future::poll_fn(|cx| {
             if let Some(returned) = loan.take_back() {
                 return Poll::Ready(Ok(returned));
             }
-            self.watch_peer(shared, Some(loan), cx)?;
+            self.watch_peer(shared, None, cx)?;
             ready!(self.poll_expired(cx))?;
             Poll::Ready(Err(End::Finished("a task keeps the content")))
         })
@@ -427,11 +451,39 @@ impl<T: Transport> Rest<T> {
     /// Whether another request may follow. Known before the head is sent, so that a close is announced.
     fn allows_reuse(&self, limits: &Limits) -> bool {
         match self {
-            Rest::Done | Rest::Lent(_) => true,
             // RFC 9110 10.1.1: a client that got its answer instead of a 100 may or may not send the content.
-            Rest::Unread { unasked: true, .. } => false,
+            _ if self.is_unasked() => false,
+            Rest::Done | Rest::Lent(_) => true,
             Rest::Unread { receive, .. } => receive.left().is_some_and(|left| left <= limits.drain_bytes_max),
         }
+    }
+
+    fn is_unasked(&self) -> bool {
+        match self {
+            Rest::Done => false,
+            Rest::Lent(loan) => loan.is_unasked(),
+            Rest::Unread { unasked, .. } => *unasked,
+        }
+    }
+}
+
+/// The next piece of an answer's content. A panic of its source is a failure of it.
+fn poll_body(body: &mut Body, cx: &mut Context<'_>) -> Poll<Piece> {
+    let panicked = |_| Poll::Ready(Some(Err(BodyError::Source("its source has panicked".into()))));
+    caught(|| body.poll_next(cx)).unwrap_or_else(panicked)
+}
+
+/// What can be sent of `response` as an answer, which an interim status is not.
+pub(super) fn final_answer(mut response: Response, asked: Asked) -> Response {
+    match &response.head_mut().upgrade {
+        Some(_) if asked.upgrade => response,
+        // RFC 9110 7.8: a server must not switch to a protocol to which the client has not invited it.
+        Some(_) => {
+            response.head_mut().upgrade = None;
+            response.with_status(Status::UPGRADE_REQUIRED)
+        }
+        // RFC 9110 15.2: another answer would have to follow.
+        None => Problem::internal(format!("{} is no final answer", response.status())).into_response(),
     }
 }
 

@@ -38,6 +38,8 @@ use crate::net::transport::ReadHalf;
 pub(super) struct Loan<R> {
     card: Arc<Card>,
     wants_continue: AtomicBool,
+    /// The client waits for a 100 that was not sent. Whether it will send its content after another answer is up to it.
+    unasked: AtomicBool,
     returned: Mutex<Option<Returned<R>>>,
 }
 
@@ -47,14 +49,18 @@ pub(super) struct Returned<R> {
     pub(super) receive: Receive,
     /// Why the peer's content was refused, when it was.
     pub(super) refused: Option<Problem>,
-    /// Whether the client still waits for `100 Continue`.
-    pub(super) unasked: bool,
 }
 
 impl<R> Loan<R> {
     /// The half and the state it came back in, once.
     pub(super) fn take_back(&self) -> Option<Returned<R>> {
         self.returned().take()
+    }
+
+    /// The half, once all content has come.
+    pub(super) fn take_back_whole(&self) -> Option<Box<Inbound<R>>> {
+        let is_whole = |returned: &mut Returned<R>| returned.receive.is_ended() && returned.refused.is_none();
+        self.returned().take_if(is_whole).map(|returned| returned.inbound)
     }
 
     /// Whether the half is still out.
@@ -64,7 +70,16 @@ impl<R> Loan<R> {
 
     /// Whether `100 Continue` is to be sent now. True once.
     pub(super) fn take_continue(&self) -> bool {
-        self.wants_continue.load(Relaxed) && self.wants_continue.swap(false, Relaxed)
+        let wanted = self.wants_continue.load(Relaxed) && self.wants_continue.swap(false, Relaxed);
+        if wanted {
+            self.unasked.store(false, Relaxed);
+        }
+        wanted
+    }
+
+    /// Whether the client waits for `100 Continue` and has sent nothing.
+    pub(super) fn is_unasked(&self) -> bool {
+        self.unasked.load(Relaxed)
     }
 
     /// A poisoned lock guards a plain slot.
@@ -97,7 +112,14 @@ pub(super) fn lend<R: ReadHalf>(
     (limits, deadlines): (&Limits, &Deadlines),
     (card, tap): (Arc<Card>, Tap),
 ) -> (Arc<Loan<R>>, Lent<R>) {
-    let loan = Arc::new(Loan { card, wants_continue: AtomicBool::new(false), returned: Mutex::new(None) });
+    // RFC 9110 10.1.1: a client whose content is coming need not be asked for it.
+    let expects_continue = expects_continue && inbound.buffer.is_empty();
+    let loan = Arc::new(Loan {
+        card,
+        wants_continue: AtomicBool::new(false),
+        unasked: AtomicBool::new(expects_continue),
+        returned: Mutex::new(None),
+    });
     let lent = Lent {
         inbound: Some(inbound),
         chunked: matches!(receive, Receive::Chunked(_)),
@@ -184,6 +206,7 @@ impl<R: ReadHalf> Lent<R> {
             Poll::Ready(Ok(count)) if count > 0 => {
                 self.rate.moved(Instant::now(), count);
                 self.expects_continue = false;
+                self.loan.unasked.store(false, Relaxed);
                 self.wait_told = false;
                 self.loan.card.received(count);
                 self.loan.card.unread(inbound.buffer.len());
@@ -224,8 +247,7 @@ impl<R: ReadHalf> Lent<R> {
     fn give_back(&mut self, refused: Option<Problem>) {
         let Some(inbound) = self.inbound.take() else { return };
         let receive = std::mem::replace(&mut self.receive, Receive::Ended(None));
-        let returned = Returned { inbound, receive, refused, unasked: self.expects_continue };
-        *self.loan.returned() = Some(returned);
+        *self.loan.returned() = Some(Returned { inbound, receive, refused });
         self.loan.card.wake();
     }
 }

@@ -31,14 +31,16 @@ use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
 use crate::http::h1::machine::Receive;
 use crate::http::h1::{chunked, encode};
-use crate::http::middleware::recover::poll_caught;
+use crate::http::middleware::recover::{caught, poll_caught};
 use crate::http::recycle::Recycled;
 use crate::http::request::{Head, Peer};
+use crate::http::server::answer::final_answer;
 use crate::http::server::content::{self, Loan};
 use crate::http::server::{Shared, begin, trace};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
 use crate::net::connection::{Inbound, Lost, Outbound};
+use crate::net::context::Reason;
 use crate::net::deadline::{Phase, Timer, within};
 use crate::net::registry::Registered;
 use crate::net::tap::{Tap, What};
@@ -58,8 +60,19 @@ pub(super) struct Driver<T: Transport> {
     /// Bytes of the next answer that are already queued: see [`Driver::probe`].
     pub(super) answer_begun: usize,
     pub(super) lingered: u64,
-    pub(super) peer: Arc<Peer>,
+    /// A request was answered, and its phase is not yet left.
+    pub(super) awaits_next: bool,
+    pub(super) peer: Served,
     parser: HeadParser,
+}
+
+/// The peer of a connection that is served. Its context ends with the connection, also when the task is dropped.
+pub(super) struct Served(pub(super) Arc<Peer>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.cancel(Reason::PeerGone);
+    }
 }
 
 /// What must be remembered of a request while its handler has it.
@@ -68,7 +81,11 @@ pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) keep_alive: bool,
+    /// Whether the client has invited us to another protocol.
+    pub(super) upgrade: bool,
     pub(super) style: Style,
+    /// When its handler must have answered.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// Why a connection is over.
@@ -79,7 +96,7 @@ pub(super) enum End {
     Refused(Style, Box<Problem>),
     /// Nothing can be said any more.
     Lost(Lost),
-    /// An answer broke off, and a close is the only way to tell (RFC 9112 8).
+    /// An answer broke off, and a close is the only way to tell (RFC 9112 8): as `Finished`, its end missing.
     Broken(String),
     /// The server will wait no longer.
     Forced,
@@ -110,8 +127,9 @@ impl<T: Transport> Driver<T> {
             now,
             answer_begun: 0,
             lingered: 0,
+            awaits_next: false,
             parser: HeadParser::default(),
-            peer,
+            peer: Served(peer),
         })
     }
 
@@ -145,23 +163,37 @@ impl<T: Transport> Driver<T> {
 
     /// One request and its answer.
     async fn exchange<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(), End> {
+        if self.outbound.output.len() >= shared.config.limits.output_bytes_max {
+            self.await_room(shared, shared.config.limits.output_bytes_max).await?;
+        }
         let (mut head, framing) = self.read_head(shared).await?;
+        self.awaits_next = true;
         let asked = Asked {
             method: head.method,
             version: head.version,
             keep_alive: framing.keep_alive,
+            upgrade: framing.upgrade,
             style: style(shared, head.fields.known(Known::Accept)),
+            deadline: within(self.now, shared.config.deadlines.handler),
         };
         head.content_bytes_max = shared.config.limits.content_bytes_max;
-        head.deadline = within(self.now, shared.config.deadlines.handler);
-        let (content, loan) =
+        head.deadline = asked.deadline;
+        let (mut content, mut loan) =
             self.open_content(shared, &framing).map_err(|problem| End::Refused(asked.style, Box::new(problem)))?;
-        let response = self.call(shared, Request::new(head, content), loan.as_ref()).await?;
+        content.limit(shared.config.limits.content_bytes_max);
+        let mut response = self.call(shared, asked.deadline, Request::new(head, content), &mut loan).await?;
+        if response.status().is_informational() {
+            response = final_answer(response, asked);
+        }
         // The common answer is all there and waits for nothing. The other path is boxed: its state is large, and would
         // otherwise be part of every idle connection.
         match loan {
             None if response.body().is_ready() => self.answer_ready(shared, asked, response),
-            loan => Box::pin(self.answer(shared, asked, response, loan)).await,
+            loan => {
+                let answered = Box::pin(self.answer(shared, asked, response, loan)).await;
+                self.now = Instant::now();
+                answered
+            }
         }
     }
 
@@ -203,7 +235,7 @@ impl<T: Transport> Driver<T> {
                 return Err(End::Refused(style, Box::new(Problem::of_bytes(error, unread))));
             }
         };
-        let framing = head.accept(&unread[..len], Arc::clone(&self.peer));
+        let framing = head.accept(&unread[..len], Arc::clone(&self.peer.0));
         inbound.buffer.consume(len);
         if self.tap.is_watched() {
             trace::head_received(&mut self.tap, &head.fields.bytes, &framing);
@@ -256,25 +288,26 @@ impl<T: Transport> Driver<T> {
             (&config.limits, &config.deadlines),
             (Arc::clone(&self.card), self.tap.clone()),
         );
-        let mut content = Body::source(lent);
-        content.limit(config.limits.content_bytes_max);
-        Ok((content, Some(loan)))
+        Ok((Body::source(lent), Some(loan)))
     }
 
     /// Runs the handler, and watches the peer while it is at work.
     async fn call<H: Handler>(
         &mut self,
         shared: &Shared<H>,
+        deadline: Option<Instant>,
         request: Request,
-        loan: Option<&Arc<Loan<T::Reader>>>,
+        loan: &mut MaybeLoan<T>,
     ) -> Result<Response, End> {
-        let deadline = within(self.now, shared.config.deadlines.handler);
         // A handler that answers at once is not worth a phase, unless somebody looks.
         let mut entered = self.tap.is_watched();
         if entered {
             self.enter(Phase::Handler, deadline);
         }
-        let mut handling = pin!(shared.handler.handle(request));
+        let mut handling = match caught(|| shared.handler.handle(request)) {
+            Ok(handling) => pin!(handling),
+            Err(answer) => return Ok(answer),
+        };
         std::future::poll_fn(|cx| {
             if let Poll::Ready(response) = poll_caught(handling.as_mut(), cx) {
                 if entered {
@@ -285,9 +318,18 @@ impl<T: Transport> Driver<T> {
             if !std::mem::replace(&mut entered, true) {
                 self.enter(Phase::Handler, deadline);
             }
-            self.poll_while_handling(shared, loan, cx)
+            self.reclaim(loan);
+            self.poll_while_handling(shared, loan.as_ref(), cx)
         })
         .await
+    }
+
+    /// Takes the receiving half back as soon as all content has come: from then on a peer that leaves is noticed.
+    fn reclaim(&mut self, loan: &mut MaybeLoan<T>) {
+        if let Some(inbound) = loan.as_ref().and_then(|loan| loan.take_back_whole()) {
+            self.inbound = Some(inbound);
+            *loan = None;
+        }
     }
 
     /// Ready when the handler's answer is not awaited any longer.
@@ -332,7 +374,7 @@ impl<T: Transport> Driver<T> {
 }
 
 /// How the answers to this request word what went wrong.
-fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = &'a [u8]>) -> Style {
+pub(super) fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = &'a [u8]>) -> Style {
     match (shared.config.terse_errors, accept.any(wants_json)) {
         (true, _) => Style::Terse,
         (false, true) => Style::Json,
@@ -341,7 +383,7 @@ fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = &'a [u8]>) 
 }
 
 /// The `Accept` values of a head that was refused: a guess, made only to word the refusal.
-fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|&byte| byte == b'\n').filter_map(|line| {
         let (name, value) = line.split_at_checked(b"accept:".len())?;
         name.eq_ignore_ascii_case(b"accept:").then_some(value)

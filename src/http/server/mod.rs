@@ -184,11 +184,16 @@ impl<H: Handler> Shared<H> {
     /// Cancels what is still at work, and waits until it has noticed.
     async fn cut(&self, drained: impl Future<Output = ()>) -> Ended {
         let connections = self.watch.registry.len();
-        self.watch.shutdown.force();
-        self.context.cancel(Reason::Shutdown);
-        self.watch.registry.wake_all();
+        self.force();
         drained.await;
         Ended::Cut { connections }
+    }
+
+    /// Ends all connections. Contexts first: who looks why it was dropped finds this reason.
+    pub(crate) fn force(&self) {
+        self.context.cancel(Reason::Shutdown);
+        self.watch.shutdown.force();
+        self.watch.registry.wake_all();
     }
 }
 

@@ -8,13 +8,14 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::explain::{Problem, Style};
+use crate::http::explain::Problem;
 use crate::http::h1::encode;
 use crate::http::server::content::Loan;
-use crate::http::server::drive::{Driver, End};
+use crate::http::server::drive::{Driver, End, accept_lines, style};
 use crate::http::server::{Shared, trace};
 use crate::http::upgrade::{OnUpgrade, Upgraded};
 use crate::http::{Fault, Handler};
@@ -32,6 +33,9 @@ const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
 /// Bytes that are read and dropped while a closing connection lingers.
 const LINGER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// How long a connection lingers at most while the server is shutting down: a peer that never closes must not hold it.
+const DRAINING_LINGER: Duration = Duration::from_millis(250);
+
 impl<T: Transport> Driver<T> {
     /// Waits for bytes of the next head.
     pub(super) async fn await_bytes<H>(&mut self, shared: &Shared<H>) -> Result<(), End> {
@@ -39,37 +43,58 @@ impl<T: Transport> Driver<T> {
         std::future::poll_fn(|cx| self.poll_bytes(shared, cx)).await
     }
 
-    /// Idle or within a head: that decides how long we wait. Empty lines begin no head (RFC 9112 2.2).
+    /// Waits until fewer than `bytes_max` bytes are queued: a client that does not read is not worked for, and no
+    /// deadline but that of reading runs against it.
+    pub(super) async fn await_room<H>(&mut self, shared: &Shared<H>, bytes_max: usize) -> Result<(), End> {
+        self.enter(Phase::Write, None);
+        let room = std::future::poll_fn(|cx| {
+            self.watch_peer(shared, None, cx)?;
+            if self.outbound.output.len() < bytes_max {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_expired(cx))?;
+            Poll::Ready(Err(End::Lost(Lost::TooSlow)))
+        })
+        .await;
+        self.now = Instant::now();
+        room
+    }
+
+    /// Idle or within a head: that decides how long we wait, from the last answer or from the head's first byte on.
     fn enter_head_phase<H>(&mut self, shared: &Shared<H>) {
         let deadlines = &shared.config.deadlines;
-        let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
-        let begun = unread.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
-        match (begun, self.card.phase()) {
-            // An answer takes the deadline away: what comes next has its own.
-            (true, Phase::Head) | (false, Phase::Idle) if self.deadline.is_some() => {}
+        let anew = std::mem::take(&mut self.awaits_next);
+        match (self.has_head_begun(), self.card.phase()) {
+            (true, Phase::Head) | (false, Phase::Idle) if !anew => {}
             (true, _) => self.enter(Phase::Head, within(self.now, deadlines.head)),
             (false, _) => self.enter(Phase::Idle, within(self.now, deadlines.idle)),
         }
     }
 
+    /// Empty lines begin no head (RFC 9112 2.2).
+    fn has_head_begun(&self) -> bool {
+        self.unread().iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread())
+    }
+
     fn poll_bytes<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let flushed = self.poll_flush(cx)?;
-        // A client that does not read is not read from.
-        if self.outbound.output.len() < shared.config.limits.output_bytes_max {
-            let inbound = self.inbound.as_mut().expect("content is back before the next head");
-            if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
-                let unread = inbound.buffer.len();
-                self.now = Instant::now();
-                return Poll::Ready(match filled {
-                    Err(_) => Err(End::Lost(Lost::Gone)),
-                    Ok(0) if unread == 0 => Err(End::Finished("the peer has finished")),
-                    Ok(0) => Err(self.head_refused(shared, Fault::IncompleteHead)),
-                    Ok(count) => {
-                        self.filled(count, unread);
-                        Ok(())
-                    }
-                });
-            }
+        let inbound = self.inbound.as_mut().expect("content is back before the next head");
+        if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
+            let unread = inbound.buffer.len();
+            self.now = Instant::now();
+            return Poll::Ready(match filled {
+                Err(_) => Err(End::Lost(Lost::Gone)),
+                Ok(0) if !self.has_head_begun() => Err(End::Finished("the peer has finished")),
+                Ok(0) => Err(self.head_refused(shared, Fault::IncompleteHead)),
+                Ok(count) => {
+                    self.filled(count, unread);
+                    Ok(())
+                }
+            });
         }
         self.tell_buffers();
         match (shared.watch.shutdown.phase(), self.card.phase()) {
@@ -90,8 +115,9 @@ impl<T: Transport> Driver<T> {
 
     /// Refuses a head that has begun and will not be waited for.
     fn head_refused<H>(&mut self, shared: &Shared<H>, fault: Fault) -> End {
-        let style = if shared.config.terse_errors { Style::Terse } else { Style::Text };
+        // Not `unread()`, which would borrow the tap too.
         let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
+        let style = style(shared, accept_lines(unread));
         let problem = Problem::of_bytes(fault.at(unread.len()), unread);
         if self.tap.is_watched() {
             trace::head_refused(&mut self.tap, unread, unread.len());
@@ -126,13 +152,11 @@ impl<T: Transport> Driver<T> {
         cx: &mut Context<'_>,
     ) -> Result<(), End> {
         if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+            self.peer.0.cancel(Reason::Shutdown);
             return Err(End::Forced);
         }
         if loan.is_some_and(|loan| loan.take_continue()) {
-            self.outbound.output.tail().extend_from_slice(encode::CONTINUE);
-            if self.tap.is_watched() {
-                self.tap.sent(trace::INTERIM_HEAD, encode::CONTINUE);
-            }
+            self.ask_for_content();
         }
         let _ = self.poll_flush(cx)?;
         self.tell_buffers();
@@ -141,6 +165,14 @@ impl<T: Transport> Driver<T> {
             return Err(End::Lost(Lost::Gone));
         }
         Ok(())
+    }
+
+    /// RFC 9110 10.1.1: `100 Continue`.
+    pub(super) fn ask_for_content(&mut self) {
+        self.outbound.output.tail().extend_from_slice(encode::CONTINUE);
+        if self.tap.is_watched() {
+            self.tap.sent(trace::INTERIM_HEAD, encode::CONTINUE);
+        }
     }
 
     fn is_peer_gone(&mut self, cx: &mut Context<'_>) -> bool {
@@ -164,7 +196,7 @@ impl<T: Transport> Driver<T> {
 
     /// Everything that works for this peer may stop.
     fn cancel_peer(&self) {
-        self.peer.cancel(Reason::PeerGone);
+        self.peer.0.cancel(Reason::PeerGone);
     }
 
     /// Sends what is queued. An error is the end.
@@ -228,10 +260,9 @@ impl<T: Transport> Driver<T> {
             End::Lost(Lost::Gone) => return self.closed("the peer is gone"),
             End::Lost(Lost::TooSlow) => return self.closed("the peer does not read"),
             End::Forced => return self.closed("the shutdown would not wait"),
-            End::Broken(why) => return self.closed(&why),
+            End::Broken(why) => why,
         };
-        self.now = Instant::now();
-        self.enter(Phase::Linger, within(self.now, shared.config.deadlines.linger));
+        self.enter(Phase::Write, None);
         let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, cx)).await;
         match lingered {
             Ok(()) => self.closed(&why),
@@ -249,8 +280,10 @@ impl<T: Transport> Driver<T> {
             Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer is gone")),
             finished => finished.is_ready(),
         };
-        let Some(inbound) = &mut self.inbound else { return Poll::Ready(Err("a task holds the content")) };
-        loop {
+        if finished {
+            self.enter_linger(shared);
+        }
+        while let Some(inbound) = &mut self.inbound {
             if inbound.is_ended() && finished {
                 return Poll::Ready(Ok(()));
             }
@@ -265,22 +298,37 @@ impl<T: Transport> Driver<T> {
                 return Poll::Ready(Err("the peer goes on sending"));
             }
         }
+        if finished && self.inbound.is_none() {
+            return Poll::Ready(Err("a task holds the content"));
+        }
         match ready!(self.poll_expired(cx)) {
             Ok(()) => Poll::Ready(Err("the peer has not closed in time")),
             Err(_) => Poll::Ready(Err("the peer does not read")),
         }
     }
 
+    /// The time to linger begins when the last byte is sent: until then a peer that reads at the least rate is served.
+    fn enter_linger<H>(&mut self, shared: &Shared<H>) {
+        let now = Instant::now();
+        if self.card.phase() != Phase::Linger {
+            self.now = now;
+            self.enter(Phase::Linger, within(now, shared.config.deadlines.linger));
+        }
+        if shared.watch.shutdown.is_draining() {
+            self.deadline = earlier(self.deadline, within(now, DRAINING_LINGER));
+        }
+    }
+
     /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
     async fn upgrade<H>(mut self: Box<Self>, shared: &Shared<H>, task: OnUpgrade) {
-        if std::future::poll_fn(|cx| self.outbound.poll_flush(cx)).await.is_err() {
-            return self.closed("the peer is gone");
+        if self.await_room(shared, 1).await.is_err() {
+            return self.closed("the peer has not taken the answer");
         }
         let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };
         self.enter(Phase::Upgraded, None);
         let (reader, buffer) = inbound.into_parts();
         // The card stays in the table as long as the other protocol lasts.
-        let Driver { outbound, card, mut tap, peer, .. } = *self;
+        let Driver { outbound, card, mut tap, peer: _peer, .. } = *self;
         let upgraded = Upgraded::new(reader, buffer, outbound.into_writer());
         tokio::select! {
             () = (task.0)(upgraded) => {}
@@ -290,7 +338,6 @@ impl<T: Transport> Driver<T> {
         if tap.is_watched() {
             trace::closed(&mut tap, &card, "the protocol that took over has ended");
         }
-        peer.cancel(Reason::PeerGone);
     }
 
     fn closed(&mut self, why: &str) {
@@ -299,6 +346,5 @@ impl<T: Transport> Driver<T> {
         if self.tap.is_watched() {
             trace::closed(&mut self.tap, &self.card, why);
         }
-        self.peer.cancel(Reason::PeerGone);
     }
 }
