@@ -26,6 +26,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("H1-FRAME", "Where the content ends"),
     ("H1-CHUNK", "Chunked content"),
     ("H1-EXPECT", "The Expect field"),
+    ("H1-END", "How it ended"),
     ("H1-TIME", "Time that a peer is given"),
     ("H1-CONTENT", "The content as a whole"),
     ("HTTP-ROUTE", "Which handler"),
@@ -132,13 +133,11 @@ fn text() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Handler;
+    use crate::http::test::{Answer, call};
 
-    async fn answer(accept: &str) -> (Response, String) {
+    async fn answer(accept: &str) -> Answer {
         let routes = routes(Router::new(())).build().expect("the routes fit");
-        let mut response = routes.handle(Request::get("/errors").with("Accept", accept)).await;
-        let content = response.body_mut().collect(1 << 20).await.expect("content");
-        (response, String::from_utf8(content.to_vec()).expect("text"))
+        call(&routes, Request::get("/errors").with("Accept", accept)).await
     }
 
     #[tokio::test]
@@ -148,9 +147,10 @@ mod tests {
             ("application/json", "application/json"),
             ("*/*", "text/plain; charset=utf-8"),
         ] {
-            let (response, content) = answer(accept).await;
-            assert_eq!(response.field("content-type"), Some(content_type));
-            assert_eq!(response.field("vary"), Some("Accept"));
+            let answer = answer(accept).await;
+            let content = answer.text();
+            assert_eq!(answer.field("content-type"), Some(content_type));
+            assert_eq!(answer.field("vary"), Some("Accept"));
             for entry in CATALOGUE {
                 assert!(content.contains(entry.code), "{accept}: {}", entry.code);
             }
@@ -159,7 +159,8 @@ mod tests {
 
     #[tokio::test]
     async fn every_code_is_an_anchor_once_and_nothing_is_markup_by_accident() {
-        let (_, html) = answer("text/html").await;
+        let answer = answer("text/html").await;
+        let html = answer.text();
         for entry in CATALOGUE {
             assert_eq!(html.matches(&format!("id=\"{}\"", entry.code)).count(), 1, "{}", entry.code);
             assert!(html.contains(&escaped(entry.remedy)), "{}", entry.code);

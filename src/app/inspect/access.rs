@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn dns_rebinding_is_refused() {
+    fn only_loopback_by_a_loopback_name_is_let_in() {
         for host in [
             "evil.example",
             "evil.example:8080",

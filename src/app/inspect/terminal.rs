@@ -231,7 +231,7 @@ mod tests {
             ]
         );
         assert!(
-            lines[3].starts_with("#3         +2.000s") && lines[3].contains("ddd…  decided, RFC 9112 9.3"),
+            lines[3].starts_with("#3        +2.000s") && lines[3].contains("ddd…  decided, RFC 9112 9.3"),
             "{}",
             lines[3]
         );
