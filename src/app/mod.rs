@@ -2,4 +2,5 @@
 //!
 //! Never: named by `http` or `net`; an application knows them, and not another application.
 
+pub mod chain;
 pub mod lab;
