@@ -33,11 +33,20 @@ pub(crate) struct Head {
     pub(crate) problem: Option<Box<Problem>>,
     pub(crate) upgrade: Option<OnUpgrade>,
     pub(crate) close: bool,
+    pub(crate) endless: bool,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Head { status: Status::OK, fields: Fields::new(), pattern: None, problem: None, upgrade: None, close: false }
+        Head {
+            status: Status::OK,
+            fields: Fields::new(),
+            pattern: None,
+            problem: None,
+            upgrade: None,
+            close: false,
+            endless: false,
+        }
     }
 }
 
@@ -60,6 +69,7 @@ impl Recycle for Head {
         self.problem = None;
         self.upgrade = None;
         self.close = false;
+        self.endless = false;
         self.fields.bytes.capacity() <= KEPT_BYTES_MAX
     }
 }
@@ -123,6 +133,13 @@ impl Response {
     /// Closes the connection after this response, and announces it (RFC 9112 9.6).
     pub fn with_close(mut self) -> Response {
         self.head.close = true;
+        self
+    }
+
+    /// Says that the content ends only with the connection, as a stream of events does: a shutdown need not wait for its
+    /// end, and ends it between two pieces.
+    pub fn with_endless_content(mut self) -> Response {
+        self.head.endless = true;
         self
     }
 
