@@ -338,9 +338,8 @@ impl Source for WholeSource {
         Poll::Ready(if content.is_empty() { None } else { Some(Ok(content)) })
     }
 
-    fn length(&self) -> Option<u64> {
-        Some(self.content.len() as u64)
-    }
+    // Its length is known and not told: only content of no stated length is sent on in chunks, and only chunks have
+    // trailers.
 
     fn trailers(mut self: Pin<&mut Self>) -> Option<Fields> {
         Some(std::mem::take(&mut self.trailers))

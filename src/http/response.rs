@@ -33,11 +33,20 @@ pub(crate) struct Head {
     pub(crate) problem: Option<Box<Problem>>,
     pub(crate) upgrade: Option<OnUpgrade>,
     pub(crate) close: bool,
+    pub(crate) endless: bool,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Head { status: Status::OK, fields: Fields::new(), pattern: None, problem: None, upgrade: None, close: false }
+        Head {
+            status: Status::OK,
+            fields: Fields::new(),
+            pattern: None,
+            problem: None,
+            upgrade: None,
+            close: false,
+            endless: false,
+        }
     }
 }
 
@@ -60,6 +69,7 @@ impl Recycle for Head {
         self.problem = None;
         self.upgrade = None;
         self.close = false;
+        self.endless = false;
         self.fields.bytes.capacity() <= KEPT_BYTES_MAX
     }
 }
@@ -123,6 +133,13 @@ impl Response {
     /// Closes the connection after this response, and announces it (RFC 9112 9.6).
     pub fn with_close(mut self) -> Response {
         self.head.close = true;
+        self
+    }
+
+    /// Says that the content ends only with the connection, as a stream of events does: a shutdown need not wait for its
+    /// end, and ends it between two pieces.
+    pub fn with_endless_content(mut self) -> Response {
+        self.head.endless = true;
         self
     }
 
@@ -196,18 +213,21 @@ pub trait IntoResponse {
     fn into_response(self) -> Response;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Response {
     fn into_response(self) -> Response {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Status {
     fn into_response(self) -> Response {
         Response::new(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for () {
     fn into_response(self) -> Response {
         Response::new(Status::NO_CONTENT)
@@ -216,6 +236,7 @@ impl IntoResponse for () {
 
 macro_rules! text_into_response {
     ($($text:ty),+) => { $(
+        #[diagnostic::do_not_recommend]
         impl IntoResponse for $text {
             fn into_response(self) -> Response {
                 Response::text(self)
@@ -228,6 +249,7 @@ text_into_response!(&'static str, String);
 
 macro_rules! bytes_into_response {
     ($($bytes:ty),+) => { $(
+        #[diagnostic::do_not_recommend]
         impl IntoResponse for $bytes {
             fn into_response(self) -> Response {
                 Response::new(Status::OK).with_content("application/octet-stream", self)
@@ -238,12 +260,14 @@ macro_rules! bytes_into_response {
 
 bytes_into_response!(Bytes, Vec<u8>, Body);
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponse> IntoResponse for (Status, T) {
     fn into_response(self) -> Response {
         self.1.into_response().with_status(self.0)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
     fn into_response(self) -> Response {
         match self {
@@ -257,6 +281,7 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         Response::json(&self.0)

@@ -133,6 +133,7 @@ impl Response {
         Response::new(Status::OK)
             .with_content("text/event-stream", Body::source(lines))
             .with(name::CACHE_CONTROL, "no-store")
+            .with_endless_content()
     }
 
     /// As [`Response::sse`], with events that another task sends. At most `events` of them wait; the sender waits for room

@@ -54,6 +54,9 @@ pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Bytes that the memory between client and server holds in each direction, as a kernel would.
 pub const WIRE_BYTES: usize = 64 * 1024;
 
+/// Bytes for which each read has room.
+const READ_BYTES: usize = 16 * 1024;
+
 /// The limits of what a client here accepts: none that a server is to be tested for.
 const TRUSTED: Limits = Limits {
     head_bytes_max: 1 << 20,
@@ -308,14 +311,27 @@ impl TestConnection {
     /// # Panics
     /// When the content is malformed or breaks off.
     pub async fn read_piece(&mut self) -> Option<Vec<u8>> {
+        self.try_read_piece().await.unwrap_or_else(|error| panic!("the content broke off: {error}"))
+    }
+
+    /// As [`TestConnection::read_piece`].
+    ///
+    /// # Errors
+    /// When the connection ends before the content does, by a FIN or a reset.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn try_read_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some(step) = self.step() {
-                return step;
+                return Ok(step);
             }
-            if self.fill().await == 0 {
-                assert!(matches!(self.reading, Reading::UntilClose), "the content broke off: {}", self.shown());
+            if self.try_fill().await? == 0 {
+                if !matches!(self.reading, Reading::UntilClose) {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 self.reading = Reading::Head;
-                return None;
+                return Ok(None);
             }
         }
     }
@@ -382,6 +398,7 @@ impl TestConnection {
     }
 
     async fn try_fill(&mut self) -> io::Result<usize> {
+        self.received.reserve(READ_BYTES);
         patiently("the server says something", self.stream.read_buf(&mut self.received)).await
     }
 

@@ -98,7 +98,7 @@ fn check(case: &Case, judge: impl Fn(&[u8], &mut dyn Iterator<Item = usize>, &Li
 }
 
 /// The verdict on a head of which ever more arrives: up to each of `ends` in turn.
-fn judge_head(input: &[u8], ends: &mut dyn Iterator<Item = usize>, limits: &Limits) -> String {
+pub fn judge_head(input: &[u8], ends: &mut dyn Iterator<Item = usize>, limits: &Limits) -> String {
     let (mut parser, mut head) = (HeadParser::default(), RequestHead::default());
     for end in ends {
         match parser.parse(&input[..end], limits, &mut head) {
@@ -140,7 +140,7 @@ fn refused(error: ProtocolError) -> String {
 }
 
 /// The verdict on chunked content of which ever more arrives.
-fn judge_chunked(input: &[u8], ends: &mut dyn Iterator<Item = usize>, limits: &Limits) -> String {
+pub fn judge_chunked(input: &[u8], ends: &mut dyn Iterator<Item = usize>, limits: &Limits) -> String {
     let (mut decoder, mut content, mut used) = (Decoder::default(), Vec::new(), 0);
     for end in ends {
         loop {
@@ -162,7 +162,7 @@ fn judge_chunked(input: &[u8], ends: &mut dyn Iterator<Item = usize>, limits: &L
 }
 
 /// The verdict of the function for content that is there as a whole.
-fn judge_whole(input: &[u8], limits: &Limits) -> String {
+pub fn judge_whole(input: &[u8], limits: &Limits) -> String {
     match decode_whole(input, limits) {
         Ok(None) => "more".to_owned(),
         Ok(Some(whole)) => describe_content(&whole.content, &whole.trailers, whole.used),

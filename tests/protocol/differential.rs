@@ -1,8 +1,8 @@
-//! Compares our head parser with httparse over mutated heads. Where the two differ, the difference must be of a kind
-//! listed here with its reason; anything else is a fault in one of them.
+//! Judges mutated files of the corpus: by ourselves whole and in pieces, and heads by httparse too. Where the two
+//! parsers differ, the difference must be of a kind listed here with its reason; anything else is a fault in one.
 //!
-//! The one idea: the second opinion is worth most where nobody thought of a case. So heads from the corpus are mutated
-//! at random (with a fixed seed), and agreement on accepted heads means agreement on every byte of every piece.
+//! The one idea: a second opinion is worth most where nobody thought of a case. So the files are mutated at random
+//! (with a fixed seed), and agreement on an accepted head means agreement on every byte of every piece.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::corpus::cases;
+use crate::corpus::{cases, judge_chunked, judge_head, judge_whole};
 
 /// What a parser made of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,19 +161,53 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
     }
 }
 
-#[test]
-fn httparse_agrees_or_the_difference_is_listed() {
-    let seeds = cases("heads", "http").into_iter().map(|case| case.bytes).filter(|bytes| bytes.len() < 1024);
+/// Runs `property` over mutated files of one folder of the corpus, the same ones every time.
+fn over_mutants(folder: &str, extension: &str, property: impl Fn(&[u8]) -> Result<(), TestCaseError>) {
+    let seeds = cases(folder, extension).into_iter().map(|case| case.bytes).filter(|bytes| bytes.len() < 1024);
     let strategy = (prop::sample::select(seeds.collect::<Vec<_>>()), vec(mutation(), 0..4));
     let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let seen = RefCell::new(BTreeSet::new());
     let result = runner.run(&strategy, |(mut bytes, mutations)| {
         mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
-        let difference = difference(&bytes, &ours(&bytes), &theirs(&bytes));
+        property(&bytes)
+    });
+    result.unwrap();
+}
+
+/// A few bytes at a time: three divides none of the blocks that the scans take.
+fn trickle(len: usize) -> impl Iterator<Item = usize> {
+    (0..len).step_by(3).chain([len])
+}
+
+#[test]
+fn httparse_agrees_or_the_difference_is_listed() {
+    let seen = RefCell::new(BTreeSet::new());
+    over_mutants("heads", "http", |bytes| {
+        let difference = difference(bytes, &ours(bytes), &theirs(bytes));
         seen.borrow_mut().extend(difference.map_err(TestCaseError::fail)?);
         Ok(())
     });
-    result.unwrap();
     assert_eq!(seen.into_inner(), BTreeSet::from(ALL), "a listed difference that does not occur");
+}
+
+#[test]
+fn mutated_heads_are_judged_the_same_in_pieces() {
+    let limits = Limits::default();
+    over_mutants("heads", "http", |bytes| {
+        let whole = judge_head(bytes, &mut [bytes.len()].into_iter(), &limits);
+        let in_pieces = judge_head(bytes, &mut trickle(bytes.len()), &limits);
+        prop_assert_eq!(whole, in_pieces, "{}", bytes.escape_ascii());
+        Ok(())
+    });
+}
+
+#[test]
+fn mutated_chunked_content_is_judged_the_same_in_pieces() {
+    let limits = Limits::default();
+    over_mutants("chunked", "chunked", |bytes| {
+        let whole = judge_whole(bytes, &limits);
+        let in_pieces = judge_chunked(bytes, &mut trickle(bytes.len()), &limits);
+        prop_assert_eq!(whole, in_pieces, "{}", bytes.escape_ascii());
+        Ok(())
+    });
 }

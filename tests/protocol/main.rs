@@ -2,5 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod attacks;
+mod content;
 mod corpus;
+mod deadlines;
 mod differential;
+mod dropped;
+mod half_close;
+mod pipelining;
+mod server;
+mod shutdown;
+mod stage;

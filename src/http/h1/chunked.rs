@@ -194,14 +194,14 @@ impl Decoder {
             return Ok(Step { used: 2, event: Event::End });
         }
         let start = self.at - held;
-        let room = limits.trailer_bytes_max.saturating_sub(held).min(input.len());
+        // RFC 9112 7.1: the empty line behind the trailer-section is no part of it.
+        let bytes_max = limits.trailer_bytes_max.saturating_add(2);
+        let room = bytes_max.saturating_sub(held).min(input.len());
         self.trailers.bytes.extend_from_slice(&input[..room]);
         let bytes = &self.trailers.bytes;
         let progress = section.parse(bytes, LineRules::of_trailers(limits), &mut self.trailers.lines);
         match progress.map_err(|error| error.fault.at(start + error.at))? {
-            Progress::NeedMore if held + room >= limits.trailer_bytes_max => {
-                Err(Fault::TrailersTooLarge.at(start + limits.trailer_bytes_max))
-            }
+            Progress::NeedMore if held + room >= bytes_max => Err(Fault::TrailersTooLarge.at(start + bytes_max)),
             Progress::NeedMore => {
                 self.state = State::Trailers(section);
                 Ok(Step { used: room, event: Event::NeedMore })
@@ -490,14 +490,17 @@ mod tests {
             ("0000000", Fault::ChunkLineTooLong, 6),
             ("1;abcdef", Fault::ChunkLineTooLong, 6),
             ("1;abcd\r\nx\r\n1;ab", Fault::ChunkExtensionsTooLong, 14),
-            ("0\r\nA: 4567890", Fault::TrailersTooLarge, 13),
+            ("0\r\nA: 456789012", Fault::TrailersTooLarge, 15),
             ("0\r\nA:\r\nB:\r\nC", Fault::TooManyFieldLines, 11),
             ("1\nx", Fault::ChunkLineEnd, 1),
             ("0\r\nA: b\n", Fault::BareLf, 7),
         ] {
             check_with(input, &limits, Err(fault.at(at)));
         }
-        check_with("0\r\nA: 45\r\n\r\n", &limits, Ok(Some((String::new(), vec!["A: 45".into()], 12))));
+        check_with("0\r\nA: 45678\r\n\r\n", &limits, Ok(Some((String::new(), vec!["A: 45678".into()], 15))));
+        let no_trailers = Limits { trailer_bytes_max: 0, ..limits };
+        check_with("0\r\n\r\n", &no_trailers, Ok(Some((String::new(), vec![], 5))));
+        check_with("0\r\nA:\r\n\r\n", &no_trailers, Err(Fault::TrailersTooLarge.at(5)));
     }
 
     #[test]

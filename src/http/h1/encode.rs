@@ -65,11 +65,12 @@ impl Connection {
 /// Appends the head to `out`, without the first `already_sent` bytes, which must be within [`PREFIX`].
 pub fn encode_answer_head(head: &AnswerHead<'_>, already_sent: usize, out: &mut Vec<u8>) {
     encode_status_line(head.status, &PREFIX[already_sent..], out);
-    let mut dated = false;
+    let (mut dated, mut invites) = (false, false);
     for line in &head.fields.lines {
         match line.known {
             Known::ContentLength | Known::TransferEncoding | Known::Connection => continue,
             Known::Date => dated = true,
+            Known::Upgrade => invites = true,
             _ => {}
         }
         encode_line(line.name(&head.fields.bytes), line.value(&head.fields.bytes), out);
@@ -81,11 +82,14 @@ pub fn encode_answer_head(head: &AnswerHead<'_>, already_sent: usize, out: &mut 
     }
     out.extend_from_slice(b"Server: firstbyte\r\n");
     encode_framing(head.content, out);
-    out.extend_from_slice(match head.connection {
-        Connection::Default => b"\r\n",
-        Connection::KeepAlive => b"Connection: keep-alive\r\n\r\n",
-        Connection::Close => b"Connection: close\r\n\r\n",
-        Connection::Upgrade => b"Connection: upgrade\r\n\r\n",
+    // RFC 9110 7.8: whoever sends Upgrade also sends the connection option.
+    out.extend_from_slice(match (head.connection, invites) {
+        (Connection::Default, false) => b"\r\n",
+        (Connection::KeepAlive, false) => b"Connection: keep-alive\r\n\r\n",
+        (Connection::Close, false) => b"Connection: close\r\n\r\n",
+        (Connection::Default, true) | (Connection::Upgrade, _) => b"Connection: upgrade\r\n\r\n",
+        (Connection::KeepAlive, true) => b"Connection: keep-alive, upgrade\r\n\r\n",
+        (Connection::Close, true) => b"Connection: close, upgrade\r\n\r\n",
     });
 }
 
@@ -158,6 +162,22 @@ mod tests {
             Connection::Close,
             "HTTP/1.1 299 \r\nDate: mine\r\nServer: firstbyte\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
         );
+    }
+
+    #[test]
+    fn an_invitation_to_upgrade_is_an_option_of_the_connection() {
+        for (connection, options) in [(Connection::Default, "upgrade"), (Connection::Close, "close, upgrade")] {
+            check(
+                Status::UPGRADE_REQUIRED,
+                &[("Upgrade", "websocket"), ("Date", "mine")],
+                AnswerContent::Length(0),
+                connection,
+                &format!(
+                    "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nDate: mine\r\nServer: firstbyte\r\n\
+                     Content-Length: 0\r\nConnection: {options}\r\n\r\n"
+                ),
+            );
+        }
     }
 
     #[test]

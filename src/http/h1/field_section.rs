@@ -81,59 +81,54 @@ impl FieldSectionParser {
     ) -> Result<Progress, ProtocolError> {
         let FieldSectionParser { mut line, mut colon, mut scanned } = *self;
         loop {
-            let name_end = match colon {
-                Some(colon) => colon,
-                None => {
-                    let end = grammar::token_end(input, scanned);
-                    let is_name = input.get(end) == Some(&b':') && end > line && end - line <= NAME_BYTES_MAX;
-                    if !is_name || lines.len() >= rules.lines_max {
-                        if end == line && input[end..].starts_with(b"\r\n") {
-                            return Ok(Progress::Done { len: end + 2 });
-                        }
-                        return self.stop_in_name(input, rules, lines.len(), line, end);
-                    }
-                    // From the line's first byte, not from the colon: a name holds nothing that ends a value, and so
-                    // the processor need not know where the colon is before it looks for the end.
-                    scanned = line;
-                    end
-                }
+            let found = match colon {
+                None if lines.len() < rules.lines_max => find_colon(input, line, scanned),
+                _ => colon,
             };
-            let value_end = grammar::field_value_end(input, scanned);
-            let next = match line_end(input, value_end, rules) {
-                Some(next) => next,
-                None => return self.stop_in_value(input, rules, line, name_end, value_end),
+            let Some(name_end) = found else {
+                if input[line..].starts_with(b"\r\n") {
+                    return Ok(Progress::Done { len: line + 2 });
+                }
+                return self.stop_in_name(input, rules, line, scanned, lines.len());
+            };
+            // From the line's first byte, not from the colon: a name holds nothing that ends a value, and so the
+            // processor need not know where the colon is before it looks for the end.
+            let value_end = grammar::field_value_end(input, if colon.is_some() { scanned } else { line });
+            let Some(next) = line_end(input, value_end, rules) else {
+                return self.stop_in_value(input, rules, line, name_end, value_end);
             };
             lines.push(field_line(input, line, name_end, value_end));
             (line, colon, scanned) = (next, None, next);
         }
     }
 
-    /// No colon behind the name: the empty line, a fault, or no more bytes.
+    /// No name and colon: the empty line, a fault, or no more bytes.
     #[cold]
     fn stop_in_name(
         &mut self,
         input: &[u8],
         rules: LineRules,
-        lines_before: usize,
         line: usize,
-        end: usize,
+        scanned: usize,
+        lines_before: usize,
     ) -> Result<Progress, ProtocolError> {
-        let first = input.get(line).copied();
-        if !matches!(first, None | Some(b'\r' | b'\n')) && lines_before >= rules.lines_max {
+        let end = grammar::token_end(input, scanned);
+        let empty = end == line;
+        let stop = classify(input, end, rules.lenient);
+        if lines_before >= rules.lines_max && !matches!(input.get(line), None | Some(b'\r' | b'\n')) {
             return Err(Fault::TooManyFieldLines.at(line));
         }
         if end - line > NAME_BYTES_MAX {
             return Err(Fault::HeadTooLarge.at(line + NAME_BYTES_MAX));
         }
-        let empty = end == line;
-        match classify(input, end, rules.lenient) {
+        match stop {
+            Stop::LineEnd { next } if empty => Ok(Progress::Done { len: next }),
             Stop::InputEnd => {
                 *self = FieldSectionParser { line, colon: None, scanned: end };
                 Ok(Progress::NeedMore)
             }
-            Stop::LineEnd { next } if empty => Ok(Progress::Done { len: next }),
-            Stop::LineEnd { .. } => Err(Fault::MissingColon.at(end)),
             Stop::Refused(error) => Err(error),
+            Stop::LineEnd { .. } => Err(Fault::MissingColon.at(end)),
             Stop::Byte(b' ' | b'\t') if empty && lines_before == 0 => Err(Fault::WhitespaceBeforeFirstField.at(end)),
             Stop::Byte(b' ' | b'\t') if empty => Err(Fault::ObsFold.at(end)),
             Stop::Byte(b' ' | b'\t') => Err(Fault::WhitespaceBeforeColon.at(end)),
@@ -161,6 +156,14 @@ impl FieldSectionParser {
             }
         }
     }
+}
+
+/// The colon behind the name that begins at `line` and is scanned up to `scanned`.
+#[inline]
+fn find_colon(input: &[u8], line: usize, scanned: usize) -> Option<usize> {
+    let end = grammar::token_end(input, scanned);
+    let is_name = end > line && end - line <= NAME_BYTES_MAX;
+    (is_name && input.get(end) == Some(&b':')).then_some(end)
 }
 
 /// Why a scan stopped at a byte.

@@ -59,6 +59,7 @@ enum Rest<T: Transport> {
 struct Begun {
     framing: AnswerFraming,
     body: Body,
+    endless: bool,
     upgrade: Option<OnUpgrade>,
 }
 
@@ -96,7 +97,7 @@ impl<T: Transport> Driver<T> {
         }
         let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
         if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
-            self.stream(shared, begun.framing.declared, &mut begun.body, first).await?;
+            self.stream(shared, &mut begun, first).await?;
         }
         self.now = Instant::now();
         match self.finish_answer(begun) {
@@ -139,7 +140,7 @@ impl<T: Transport> Driver<T> {
             None => Connection::of(asked.version, framing.keep_alive),
         };
         self.encode_head(head.status, &head.fields, framing.declared, connection);
-        Begun { framing, body, upgrade: head.upgrade.take() }
+        Begun { framing, body, endless: head.endless, upgrade: head.upgrade.take() }
     }
 
     fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
@@ -279,19 +280,14 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Sends a streamed answer, piece after piece, as fast as it is produced and read.
-    async fn stream<H>(
-        &mut self,
-        shared: &Shared<H>,
-        declared: AnswerContent,
-        body: &mut Body,
-        mut first: Option<Piece>,
-    ) -> Result<(), End> {
+    async fn stream<H>(&mut self, shared: &Shared<H>, begun: &mut Begun, mut first: Option<Piece>) -> Result<(), End> {
+        let declared = begun.framing.declared;
         self.enter(Phase::Write, None);
         let mut left = if let AnswerContent::Length(length) = declared { length } else { u64::MAX };
         loop {
             let piece = match first.take() {
                 Some(piece) => piece,
-                None => std::future::poll_fn(|cx| self.poll_piece(shared, body, cx)).await?,
+                None => std::future::poll_fn(|cx| self.poll_piece(shared, begun, cx)).await?,
             };
             match piece {
                 Some(Ok(bytes)) if bytes.len() as u64 <= left => {
@@ -304,7 +300,7 @@ impl<T: Transport> Driver<T> {
                     return Err(End::Broken("the answer is shorter than it said".to_owned()));
                 }
                 None => {
-                    self.queue_end(declared, body);
+                    self.queue_end(declared, &mut begun.body);
                     return Ok(());
                 }
             }
@@ -312,7 +308,16 @@ impl<T: Transport> Driver<T> {
     }
 
     /// The next piece, when there is room for it. Flushes while it waits, or when enough is queued.
-    fn poll_piece<H>(&mut self, shared: &Shared<H>, body: &mut Body, cx: &mut Context<'_>) -> Poll<Result<Piece, End>> {
+    fn poll_piece<H>(
+        &mut self,
+        shared: &Shared<H>,
+        begun: &mut Begun,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Piece, End>> {
+        if begun.endless && shared.watch.shutdown.is_draining() {
+            return Poll::Ready(Ok(None));
+        }
+        let body = &mut begun.body;
         let queued = self.outbound.output.len();
         if queued < BATCH_BYTES
             && let Poll::Ready(piece) = poll_body(body, cx)

@@ -1,0 +1,121 @@
+//! Owns how long a handler may take for its answer.
+//!
+//! The one idea: the deadline is told before it is enforced. It stands in the request's context first, so that a handler
+//! can ask `remaining()` and give up early, or pass the rest of its time on; one that does not ask is dropped at it.
+//!
+//! The time runs from here to the head of the answer. Waiting for the request's content counts; sending the content of
+//! the answer does not: its own deadline is the server's `write_rate`.
+//!
+//! Spec: RFC 9110 15.6.4 (503).
+//! Never: extends a deadline that stands nearer: the context keeps the nearer one, and whoever set it enforces it.
+//! Place: innermost, so that it measures the handler and nothing else.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::http::handler::Link;
+use crate::http::middleware::Place;
+use crate::http::{Fault, Handler, IntoResponse, Middleware, Problem, Request, Response};
+
+/// Answers `503` when the layers inside have not answered in time, and drops them.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeout {
+    limit: Duration,
+}
+
+impl Timeout {
+    /// Answers within `limit`.
+    pub const fn new(limit: Duration) -> Timeout {
+        Timeout { limit }
+    }
+}
+
+impl Middleware for Timeout {
+    async fn handle<N: Handler>(&self, mut request: Request, next: &N) -> Response {
+        let deadline = Instant::now() + self.limit;
+        let context = request.context().child_with_deadline(deadline);
+        request.set_context(context);
+        match timeout_at(deadline, next.handle(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::new(Fault::HandlerTimedOut)
+                .with_detail(format!("no answer within {} ms", self.limit.as_millis()))
+                .into_response(),
+        }
+    }
+
+    fn link(&self) -> Link {
+        Link { name: "timeout", place: Some(Place::Timeout) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::http::Status;
+    use crate::net::context::Reason;
+
+    const LIMIT: Duration = Duration::from_millis(500);
+
+    async fn answered_after(work: Duration) -> (Status, Duration) {
+        let start = Instant::now();
+        let handler = Timeout::new(LIMIT).around(move |_: Request| async move {
+            sleep(work).await;
+            "done"
+        });
+        (handler.handle(Request::get("/")).await.status(), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_in_time_is_left_alone_and_a_late_one_is_cut_at_the_deadline() {
+        for ms in [0, 1, 499] {
+            let work = Duration::from_millis(ms);
+            assert_eq!(answered_after(work).await, (Status::OK, work));
+        }
+        for ms in [502, 600_000] {
+            let (status, took) = answered_after(Duration::from_millis(ms)).await;
+            assert_eq!(status, Status::SERVICE_UNAVAILABLE, "{ms} ms");
+            assert!(took >= LIMIT && took <= LIMIT + Duration::from_millis(1), "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_handler_reads_how_much_time_is_left() {
+        let handler = Timeout::new(LIMIT).around(|request: Request| async move {
+            let at_first = request.context().remaining();
+            sleep(Duration::from_millis(100)).await;
+            format!("{at_first:?} {:?}", request.context().remaining())
+        });
+        let mut response = handler.handle(Request::get("/")).await;
+        assert_eq!(response.body_mut().collect(100).await.expect("text"), "Some(500ms) Some(400ms)");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nearer_deadline_stays_in_force() {
+        let mut request = Request::get("/");
+        let near = request.context().child_with_deadline(Instant::now() + Duration::from_millis(10));
+        request.set_context(near);
+        let handler = Timeout::new(LIMIT)
+            .around(|request: Request| async move { format!("{:?}", request.context().cancelled().await) });
+        let mut response = handler.handle(request).await;
+        assert_eq!(response.body_mut().collect(100).await.expect("text"), format!("{:?}", Reason::DeadlineExceeded));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_late_handler_is_dropped_and_the_answer_names_the_limit() {
+        let (alive, dropped) = tokio::sync::oneshot::channel::<()>();
+        let alive = std::sync::Mutex::new(Some(alive));
+        let handler = Timeout::new(LIMIT).around(move |_: Request| {
+            let alive = alive.lock().expect("no panic").take();
+            async move {
+                std::future::pending::<()>().await;
+                drop(alive);
+            }
+        });
+        let response = handler.handle(Request::get("/")).await;
+        assert_eq!(response.problem().and_then(Problem::detail), Some("no answer within 500 ms"));
+        assert!(dropped.await.is_err(), "the handler's future is gone");
+    }
+}

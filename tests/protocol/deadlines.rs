@@ -1,0 +1,250 @@
+//! Deadlines that fire, and honest peers that never meet one. The clock is the test's.
+
+use std::time::Duration;
+
+use firstbyte::http::test::{TestConnection, TestServer};
+use firstbyte::http::{Request, Server};
+use firstbyte::net::deadline::Deadlines;
+use tokio::time::{Instant, sleep};
+
+use crate::stage::{After, send, server, state, summary, wire};
+
+const HELLO: &str = "GET /hello HTTP/1.1|Host: x||";
+
+/// What the peer does.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Sends(&'static str),
+    Waits(f64),
+    /// So many times: the bytes, then a second.
+    Trickles(usize, &'static str),
+    Reads(&'static str),
+    /// The server closes after so many seconds, counted from the last `Begins`, with a last answer or none.
+    Ends(f64, &'static str),
+    Begins,
+    StaysOpen,
+}
+use Step::*;
+
+async fn play(script: &[Step]) {
+    let server = server();
+    let mut connection = server.connect();
+    let mut begin = Instant::now();
+    for step in script {
+        match *step {
+            Sends(text) => send(&mut connection, wire(text).as_bytes()).await,
+            Waits(seconds) => sleep(Duration::from_secs_f64(seconds)).await,
+            Trickles(times, text) => {
+                for _ in 0..times {
+                    send(&mut connection, wire(text).as_bytes()).await;
+                    sleep(Duration::from_secs(1)).await;
+                }
+            }
+            Reads(expected) => assert_eq!(summary(&connection.read_response().await), expected, "{script:?}"),
+            Ends(seconds, answer) => {
+                if !answer.is_empty() {
+                    assert_eq!(summary(&connection.read_response().await), answer, "{script:?}");
+                }
+                assert_eq!(connection.read_to_end().await.unwrap(), b"", "{script:?}");
+                let late = begin.elapsed().as_secs_f64() - seconds;
+                assert!((0.0..0.1).contains(&late), "{script:?}: {late} s late");
+            }
+            Begins => begin = Instant::now(),
+            StaysOpen => assert_eq!(state(&mut connection).await, After::Open, "{script:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_and_slow_heads_end() {
+    for script in [
+        // Nothing at all: closed without a word.
+        &[Ends(5.0, "")][..],
+        // Empty lines are nothing, and move no deadline.
+        &[Sends("||"), Waits(3.0), Sends("||"), Ends(5.0, "")],
+        // A head that trickles, from its first byte on, also after a silence.
+        &[Waits(4.0), Begins, Sends("G"), Ends(5.0, "408 H1-TIME-001 close")],
+        &[Begins, Trickles(4, "A"), Ends(5.0, "408 H1-TIME-001 close")],
+        &[Sends("||"), Waits(4.0), Begins, Sends("G"), Ends(5.0, "408 H1-TIME-001 close")],
+        // The second head and the hundredth have no more time than the first.
+        &[Sends(HELLO), Reads("200 hello"), Waits(50.0), Begins, Sends("GET"), Ends(5.0, "408 H1-TIME-001 close")],
+        &[Begins, Sends("GET /hello HTTP/1.1|Host: x||GET"), Reads("200 hello"), Ends(5.0, "408 H1-TIME-001 close")],
+        &[Sends("GET /slow HTTP/1.1|Host: x||GET"), Reads("200 slow"), Begins, Ends(5.0, "408 H1-TIME-001 close")],
+        // Idle, counted from the last answer.
+        &[Sends(HELLO), Reads("200 hello"), Begins, Ends(60.0, "")],
+        &[Sends("GET /slow HTTP/1.1|Host: x||"), Reads("200 slow"), Begins, Ends(60.0, "")],
+        &[Sends("GET /stream HTTP/1.1|Host: x||"), Reads("200 piece 0;piece 1;piece 2;"), Begins, Ends(60.0, "")],
+    ] {
+        play(script).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn honest_peers_are_not_cut() {
+    for script in [
+        &[Waits(4.9), Sends(HELLO), Reads("200 hello"), Waits(59.9), Sends(HELLO), Reads("200 hello"), StaysOpen][..],
+        // Idle gaps do not add up, nor do heads.
+        &[
+            Sends(HELLO),
+            Reads("200 hello"),
+            Waits(40.0),
+            Sends(HELLO),
+            Reads("200 hello"),
+            Waits(40.0),
+            Sends("GET /hello HTTP/1.1|"),
+            Waits(4.0),
+            Sends("Host: x||GET /hello HTTP/1.1|"),
+            Reads("200 hello"),
+            Waits(4.0),
+            Sends("Host: x||GET /hello HTTP/1.1|"),
+            Reads("200 hello"),
+            Waits(4.0),
+            Sends("Host: x||"),
+            Reads("200 hello"),
+            StaysOpen,
+        ],
+        // A handler's time is not the next head's.
+        &[
+            Sends("GET /slow HTTP/1.1|Host: x||GET /slow HTTP/1.1|Host: x||GET /slow HTTP/1.1|Host: x||GET /hello"),
+            Reads("200 slow"),
+            Reads("200 slow"),
+            Reads("200 slow"),
+            Waits(4.0),
+            Sends(" HTTP/1.1|Host: x||"),
+            Reads("200 hello"),
+        ],
+        // Content at the least rate, longer than any other deadline.
+        &[
+            Sends("POST /echo HTTP/1.1|Host: x|Content-Length: 5||"),
+            Waits(9.0),
+            Sends("hello"),
+            Reads("200 hello"),
+            StaysOpen,
+        ],
+    ] {
+        play(script).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stuck_handlers_and_slow_content_are_answered() {
+    let stuck = "503 HTTP-SERVER-002";
+    for script in [
+        &[Begins, Sends("GET /stuck HTTP/1.1|Host: x||"), Reads(stuck), StaysOpen, Sends(HELLO), Reads("200 hello")][..],
+        // Each has its own time.
+        &[Sends("GET /stuck HTTP/1.1|Host: x||GET /slow HTTP/1.1|Host: x||"), Reads(stuck), Reads("200 slow")],
+        &[
+            Sends("GET /stuck HTTP/1.1|Host: x||GET /stuck HTTP/1.1|Host: x||"),
+            Begins,
+            Reads(stuck),
+            Reads(stuck),
+            Ends(120.0, ""),
+        ],
+        // Content that does not come, or trickles, before the answer has begun.
+        &[Begins, Sends("POST /collect HTTP/1.1|Host: x|Content-Length: 5||"), Ends(10.0, "408 H1-TIME-002 close")],
+        &[
+            Begins,
+            Sends("POST /collect HTTP/1.1|Host: x|Transfer-Encoding: chunked||"),
+            Trickles(9, "1|x|"),
+            Ends(10.0, "408 H1-TIME-002 close"),
+        ],
+        &[Begins, Sends("POST /echo HTTP/1.1|Host: x|Content-Length: 5||"), Ends(10.0, "408 H1-TIME-002 close")],
+        // Nobody wants it: the answer has gone, and the connection ends.
+        &[Begins, Sends("POST /ignore HTTP/1.1|Host: x|Content-Length: 5||"), Reads("200 ignored"), Ends(10.0, "")],
+    ] {
+        play(script).await;
+    }
+}
+
+/// Reads `bytes` every second, in the background of the server; says after how long the connection broke.
+async fn read_slowly(connection: &mut TestConnection, each: usize) -> Option<u64> {
+    let begin = Instant::now();
+    connection.read_head().await;
+    while begin.elapsed() < Duration::from_secs(200) {
+        sleep(Duration::from_secs(1)).await;
+        let mut read = 0;
+        while read < each {
+            match tokio::time::timeout(Duration::from_millis(1), connection.try_read_piece()).await {
+                Ok(Ok(Some(piece))) => read += piece.len(),
+                Ok(_) => return Some(begin.elapsed().as_secs()),
+                Err(_) => break,
+            }
+        }
+    }
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_below_the_least_rate_is_cut_and_one_above_is_not() {
+    let server = server();
+    // On a wire of that size a client reads at most two such pieces a second.
+    for (each, cut) in [(300, true), (2048, false)] {
+        let mut connection = server.connect_over(([127, 0, 0, 1], 1).into(), each, |stream| stream);
+        send(&mut connection, wire("GET /endless HTTP/1.1|Host: x||").as_bytes()).await;
+        let after = read_slowly(&mut connection, each).await;
+        assert_eq!(after.is_some_and(|seconds| seconds < 35), cut, "{each} bytes a second: {after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_honest_upload_is_never_cut() {
+    let server = server();
+    let mut connection = server.connect();
+    let total = 120 * 65_536;
+    connection.send(wire(&format!("POST /echo HTTP/1.1|Host: x|Content-Length: {total}||"))).await;
+    let mut echoed = 0;
+    connection.send(vec![b'x'; 65_536]).await;
+    connection.read_head().await;
+    for second in 0..120 {
+        if second > 0 {
+            connection.send(vec![b'x'; 65_536]).await;
+        }
+        while echoed < (second + 1) * 65_536 {
+            echoed += connection.read_piece().await.unwrap().len();
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(connection.read_piece().await, None);
+    assert_eq!(state(&mut connection).await, After::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lingering_begins_when_all_is_sent_and_ends() {
+    let server = server();
+    let mut connection = server.connect();
+    send(&mut connection, wire("GET /close HTTP/1.1|Host: x||").as_bytes()).await;
+    connection.read_response().await;
+    assert_eq!(connection.read_to_end().await.unwrap(), b"");
+    sleep(Duration::from_millis(1_900)).await;
+    assert!(!connection.is_over(), "it waits for the peer to close");
+    sleep(Duration::from_millis(200)).await;
+    assert!(connection.is_over());
+    // A peer that goes on sending does not hold it longer.
+    let mut connection = server.connect();
+    send(&mut connection, wire("GET /close HTTP/1.1|Host: x||").as_bytes()).await;
+    while connection.try_send([0; 1024]).await.is_ok() {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_can_be_off() {
+    let off = Deadlines {
+        first_byte: Duration::MAX,
+        head: Duration::MAX,
+        idle: Duration::MAX,
+        handler: Duration::MAX,
+        ..Deadlines::default()
+    };
+    let handler = |_: Request| async {
+        sleep(Duration::from_secs(400)).await;
+        "hello"
+    };
+    let server = TestServer::new(Server::new(handler).deadlines(off));
+    let mut connection = server.connect();
+    for piece in ["GET / HTTP/1.1|", "Host: x||"] {
+        sleep(Duration::from_secs(400)).await;
+        send(&mut connection, wire(piece).as_bytes()).await;
+    }
+    assert_eq!(summary(&connection.read_response().await), "200 hello");
+}

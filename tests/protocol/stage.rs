@@ -1,0 +1,236 @@
+//! Owns the server that these tests talk to, and the one way in which they state what it says.
+//!
+//! The one idea: an exchange is two lines, what is sent and what is answered, and every table of exchanges is played
+//! whole, one at a time, byte by byte and cut in two at each byte: the answers must be the same.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use firstbyte::http::body::{BodyError, Source};
+use firstbyte::http::router::{RouteOptions, Routes};
+use firstbyte::http::test::{Answer, TestConnection, TestServer};
+use firstbyte::http::{Body, IntoResponse, Method, Problem, Request, Response, Router, Server, Status};
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+
+/// Whether the server has closed after the last answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    Open,
+    Closed,
+}
+
+/// How the bytes of a script arrive.
+#[derive(Clone, Copy, Debug)]
+enum Arrival {
+    Whole,
+    OneByOne,
+    Bytewise,
+    CutAt(usize),
+}
+
+/// Lines are written with `|` for CR LF.
+pub fn wire(text: &str) -> String {
+    text.replace('|', "\r\n")
+}
+
+/// Sends all requests and compares each answer's summary; an answer of "" is not awaited.
+pub async fn check(server: &TestServer<impl firstbyte::http::Handler>, exchanges: &[(&str, &str)], after: After) {
+    let length = exchanges.iter().map(|(request, _)| wire(request).len()).sum();
+    let cuts = (1..length).map(Arrival::CutAt);
+    for arrival in [Arrival::Whole, Arrival::OneByOne, Arrival::Bytewise].into_iter().chain(cuts) {
+        let mut connection = server.connect();
+        let answers = play(&mut connection, exchanges, arrival).await;
+        let expected: Vec<_> =
+            exchanges.iter().map(|(_, answer)| *answer).filter(|answer| !answer.is_empty()).collect();
+        assert_eq!(answers, expected, "{arrival:?} {exchanges:?}");
+        assert_eq!(state(&mut connection).await, after, "{arrival:?} {exchanges:?}");
+    }
+}
+
+async fn play(connection: &mut TestConnection, exchanges: &[(&str, &str)], arrival: Arrival) -> Vec<String> {
+    let all: String = exchanges.iter().map(|(request, _)| wire(request)).collect();
+    match arrival {
+        Arrival::Whole => send(connection, all.as_bytes()).await,
+        Arrival::CutAt(at) => {
+            send(connection, &all.as_bytes()[..at]).await;
+            send(connection, &all.as_bytes()[at..]).await;
+        }
+        Arrival::Bytewise => {
+            for byte in all.as_bytes() {
+                send(connection, &[*byte]).await;
+            }
+        }
+        Arrival::OneByOne => {}
+    }
+    let mut answers = Vec::new();
+    for (request, expected) in exchanges {
+        if matches!(arrival, Arrival::OneByOne) {
+            send(connection, wire(request).as_bytes()).await;
+        }
+        if !expected.is_empty() {
+            let method = Method::parse(request.trim_start_matches('|').split(' ').next().unwrap().as_bytes());
+            answers.push(summary(&connection.read_response_to(method.unwrap_or(Method::GET)).await));
+        }
+    }
+    answers
+}
+
+/// Sends, and lets the server look. It may have closed already: that is for the answers to tell.
+pub async fn send(connection: &mut TestConnection, bytes: &[u8]) {
+    let _ = connection.try_send(bytes).await;
+    yield_now().await;
+}
+
+/// Whether the server has closed, when it has said all.
+pub async fn state(connection: &mut TestConnection) -> After {
+    match timeout(Duration::from_millis(1), connection.read_to_end()).await {
+        Err(_) => {
+            let unexpected = connection.received().await;
+            assert!(unexpected.is_empty(), "more came: {}", String::from_utf8_lossy(&unexpected));
+            After::Open
+        }
+        Ok(rest) => {
+            let rest = rest.expect("a FIN");
+            assert!(rest.is_empty(), "more came: {}", String::from_utf8_lossy(&rest));
+            After::Closed
+        }
+    }
+}
+
+/// An answer in one line: status, the code of a refusal, framing where it matters, what is said about the connection,
+/// and content that is short.
+pub fn summary(answer: &Answer) -> String {
+    let mut words = vec![answer.status.code().to_string()];
+    let text = String::from_utf8_lossy(&answer.content);
+    let mut tokens = text.split(|c: char| c.is_whitespace() || "\"()#".contains(c));
+    if answer.status.is_error() {
+        words.extend(tokens.find(|word| word.starts_with("H1-") || word.starts_with("HTTP-")).map(str::to_owned));
+    }
+    words.extend(answer.field("allow").map(|methods| format!("[{methods}]")));
+    words.extend(answer.fields.list("connection").map(|option| String::from_utf8_lossy(option).into_owned()));
+    if !answer.status.is_error() && !answer.content.is_empty() {
+        let short = text.chars().count() <= 40;
+        words.push(if short { text.into_owned() } else { format!("({} bytes)", answer.content.len()) });
+    }
+    words.join(" ")
+}
+
+/// The server of these tests.
+pub fn server() -> TestServer<Routes> {
+    TestServer::new(Server::new(routes()))
+}
+
+pub fn routes() -> Routes {
+    let large = RouteOptions { content_bytes_max: Some(1 << 31), ..RouteOptions::default() };
+    let small = RouteOptions { content_bytes_max: Some(8), ..RouteOptions::default() };
+    Router::new(())
+        .route("GET /hello", |(), _| async { "hello" })
+        .route("GET /empty", |(), _| async { Status::NO_CONTENT })
+        .route("GET /unchanged", |(), _| async { Response::text("never sent").with_status(Status::NOT_MODIFIED) })
+        .route("GET /close", |(), _| async { Response::text("bye").with_close() })
+        .route("GET /interim", |(), _| async { Status::CONTINUE })
+        .route("GET /stream", |(), _| async { streamed(3) })
+        .route("GET /slow", |(), _| async {
+            sleep(Duration::from_secs(2)).await;
+            "slow"
+        })
+        .route("GET /stuck", |(), _| async {
+            sleep(Duration::from_secs(1_000)).await;
+            "never"
+        })
+        .route("GET /bytes/{n}", |(), request: Request| async move { vec![b'x'; request.path::<usize>("n").unwrap()] })
+        .route("GET /break", |(), _| async { broken() })
+        .route("GET /panic", |(), _| async { panics() })
+        .route_with("POST /echo", large, |(), request: Request| async { request.into_content() })
+        .route("POST /collect", |(), request: Request| async { collect(request).await })
+        .route_with("POST /small", small, |(), request: Request| async { collect(request).await })
+        .route("POST /ignore", |(), _| async { "ignored" })
+        .route("POST /first", |(), mut request: Request| async move { first(&mut request).await })
+        .route("POST /trailers", |(), request: Request| async { trailers(request).await })
+        .route("POST /keep", |(), request: Request| async { keep(request.into_content()) })
+        .route("GET /endless", |(), _| async { endless() })
+        .route("POST /refuse", |(), _| async { Response::text("no").with_status(Status::FORBIDDEN) })
+        .build()
+        .unwrap()
+}
+
+fn panics() -> Response {
+    panic!("as this test wants it")
+}
+
+/// Three pieces of an answer whose length is not known.
+fn streamed(pieces: usize) -> Body {
+    let (sender, body) = Body::channel(1);
+    tokio::spawn(async move {
+        for piece in 0..pieces {
+            if sender.send(format!("piece {piece};")).await.is_err() {
+                return;
+            }
+        }
+    });
+    body
+}
+
+fn broken() -> Body {
+    let (sender, body) = Body::channel(1);
+    tokio::spawn(async move {
+        sender.send("begun").await.unwrap();
+        sender.fail("as this test wants it").await;
+    });
+    body
+}
+
+/// The content's length, or what was wrong with it.
+pub async fn collect(mut request: Request) -> Response {
+    let most = request.content_bytes_max();
+    match request.content().collect(most).await {
+        Ok(content) => format!("{} bytes", content.len()).into_response(),
+        Err(error) => Problem::of_body(error).into_response(),
+    }
+}
+
+/// One piece of the content; the rest is dropped.
+async fn first(request: &mut Request) -> Response {
+    match request.content().next().await {
+        Some(Ok(_)) => "some".into_response(),
+        Some(Err(error)) => Problem::of_body(error).into_response(),
+        None => "none".into_response(),
+    }
+}
+
+/// The names in the trailer section.
+async fn trailers(mut request: Request) -> Response {
+    let content = request.content();
+    match content.collect(100).await {
+        Ok(_) => format!("{:?}", content.trailers().unwrap_or_default()).into_response(),
+        Err(error) => Problem::of_body(error).into_response(),
+    }
+}
+
+/// Answers, while a task reads on.
+fn keep(mut content: Body) -> Response {
+    tokio::spawn(async move {
+        sleep(Duration::from_secs(1)).await;
+        while let Some(Ok(_)) = content.next().await {}
+    });
+    "kept".into_response()
+}
+
+/// Bytes that [`endless`] has produced, over all tests.
+pub static PRODUCED: AtomicUsize = AtomicUsize::new(0);
+
+/// Pieces of 1 KiB without end and without waiting.
+fn endless() -> Body {
+    struct Endless;
+    impl Source for Endless {
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+            PRODUCED.fetch_add(1024, Relaxed);
+            Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 1024]))))
+        }
+    }
+    Body::source(Endless)
+}
