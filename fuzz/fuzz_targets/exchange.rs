@@ -6,6 +6,7 @@
 //!                                          │
 //!            each: well-formed, framed as httparse and RFC 9112 6.3 read it, of a documented status
 //!            all:  one for every request that began; the connection ends, with a FIN, after a `close` or our own FIN
+//!            and the handlers saw the requests that the cores find in the bytes, no other: nothing was smuggled
 //! ```
 //!
 //! How the bytes are cut, and whether the client sends a FIN behind them, is drawn from a checksum of the bytes: so a
@@ -65,8 +66,8 @@ fuzz_target!(|input: &[u8]| {
         (whole, runtime.block_on(play(&pieces, finishes, &limits)))
     });
     let begun = requests_begun(input, &limits);
-    let statuses = whole.check(begun);
-    let statuses_cut = cut.check(begun);
+    let statuses = whole.check(&begun);
+    let statuses_cut = cut.check(&begun);
     if !whole.seen.depends_on_timing && !cut.seen.depends_on_timing {
         assert_eq!(statuses, statuses_cut, "{whole:?}\n{cut:?}");
     }
@@ -106,10 +107,13 @@ impl Draw {
     }
 }
 
+/// The method and the target of a request.
+type Asked = (Method, String);
+
 /// What the handlers saw.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    methods: Vec<Method>,
+    requests: Vec<Asked>,
     /// Content was streamed back or ignored: whether a fault in it is found before the answer begins depends on how
     /// much of it has come.
     depends_on_timing: bool,
@@ -123,7 +127,7 @@ impl Handler for Answering {
         let (echoes, ignores) = (request.target_path() == "/echo", request.target_path() == "/ignore");
         {
             let mut seen = self.0.lock().expect("no panic while locked");
-            seen.methods.push(request.method());
+            seen.requests.push((request.method(), request.target().to_owned()));
             seen.depends_on_timing |= echoes || ignores;
         }
         if echoes {
@@ -192,14 +196,14 @@ struct Answer {
 }
 
 impl Played {
-    /// Checks all answers and says their statuses.
-    fn check(&self, begun: usize) -> Vec<u16> {
+    /// Checks all answers, to the requests `begun`, and says their statuses.
+    fn check(&self, begun: &[Option<Asked>]) -> Vec<u16> {
         let mut statuses = Vec::new();
         let (mut rest, mut closed) = (&self.answers[..], false);
         while !rest.is_empty() {
             assert!(!closed, "bytes behind the last answer: {self:?}");
             let index = statuses.len();
-            let answer = self.answer(rest, self.seen.methods.get(index).copied());
+            let answer = self.answer(rest, begun.get(index).and_then(Option::as_ref).map(|asked| asked.0));
             rest = &rest[answer.len..];
             if answer.status == 100 {
                 continue;
@@ -207,17 +211,19 @@ impl Played {
             let documented = [200, 204].contains(&answer.status)
                 || CATALOGUE.iter().any(|entry| entry.status.code() == answer.status && answer.status != 500);
             assert!(documented, "undocumented: {}: {self:?}", answer.status);
-            assert!(index < self.seen.methods.len() || answer.closes, "a refusal closes: {self:?}");
+            assert!(index < self.seen.requests.len() || answer.closes, "a refusal closes: {self:?}");
             closed = answer.closes || answer.broke_off;
             statuses.push(answer.status);
         }
-        assert!(statuses.len() <= begun, "{} answers to {begun} requests: {self:?}", statuses.len());
-        assert!(statuses.len() == begun || closed, "silence after {} of {begun}: {self:?}", statuses.len());
-        assert!(statuses.len() >= self.seen.methods.len(), "a handler's answer was lost: {self:?}");
+        assert!(statuses.len() <= begun.len(), "more answers than requests: {begun:?}, {self:?}");
+        assert!(statuses.len() == begun.len() || closed, "silence after {}: {begun:?}, {self:?}", statuses.len());
+        assert!(statuses.len() >= self.seen.requests.len(), "a handler's answer was lost: {self:?}");
+        let seen = self.seen.requests.iter().map(Some);
+        assert!(seen.eq(begun[..self.seen.requests.len()].iter().map(Option::as_ref)), "smuggled: {begun:?}, {self:?}");
         statuses
     }
 
-    /// Reads one answer off `bytes`: to a request of `method`, or a refusal of something that is no request yet.
+    /// Reads one answer off `bytes`: to a request of `method`, or to something whose method is not known.
     fn answer(&self, bytes: &[u8], method: Option<Method>) -> Answer {
         let mut slots = [httparse::EMPTY_HEADER; 64];
         let mut head = httparse::Response::new(&mut slots);
@@ -259,49 +265,39 @@ impl Played {
     }
 }
 
-/// How many requests begin in `input`, as far as the cores can tell: up to the first that is malformed, incomplete or
-/// the last of its connection.
-fn requests_begun(input: &[u8], limits: &Limits) -> usize {
-    let (mut rest, mut begun) = (input, 0);
+/// The requests that begin in `input`, as far as the cores can tell: up to the first that is malformed, incomplete or
+/// the last of its connection. Each with method and target, when its head is whole.
+fn requests_begun(input: &[u8], limits: &Limits) -> Vec<Option<Asked>> {
+    let (mut rest, mut begun) = (input, Vec::new());
     loop {
-        match request_len(rest, limits) {
-            Next::Nothing => return begun,
-            Next::Last => return begun + 1,
-            Next::Len(len) => rest = &rest[len..],
+        let mut head = RequestHead::default();
+        let len = match HeadParser::default().parse(rest, limits, &mut head) {
+            Ok(Progress::Done { len }) => len,
+            Ok(Progress::NeedMore) if rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => return begun,
+            Ok(Progress::NeedMore) | Err(_) => {
+                begun.push(None);
+                return begun;
+            }
+        };
+        let method = Method::parse(head.method().of(rest)).expect("what the parser accepts");
+        let target = String::from_utf8_lossy(head.target().of(rest)).into_owned();
+        begun.push(Some((method, target)));
+        match content_len(method, head, rest, len, limits) {
+            Some(used) => rest = &rest[len + used..],
+            None => return begun,
         }
-        begun += 1;
     }
 }
 
-/// What stands at the beginning of the bytes that follow a request.
-enum Next {
-    /// Nothing that begins a request.
-    Nothing,
-    /// A request behind which nothing is looked at.
-    Last,
-    /// A whole request of so many bytes.
-    Len(usize),
-}
-
-fn request_len(bytes: &[u8], limits: &Limits) -> Next {
-    let mut head = RequestHead::default();
-    let len = match HeadParser::default().parse(bytes, limits, &mut head) {
-        Ok(Progress::Done { len }) => len,
-        Ok(Progress::NeedMore) if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => return Next::Nothing,
-        Ok(Progress::NeedMore) | Err(_) => return Next::Last,
-    };
-    let method = Method::parse(head.method().of(bytes)).expect("what the parser accepts");
+/// Bytes of the content behind a head of `len` bytes, unless the request is refused, incomplete or the last.
+fn content_len(method: Method, mut head: RequestHead, bytes: &[u8], len: usize, limits: &Limits) -> Option<usize> {
     let (version, target) = (head.version(), parse_target(method, bytes, head.target()));
-    let framing = decide_request(version, method, &head.take_fields(bytes[..len].to_vec()));
-    let (Ok(_), Ok(framing)) = (target, framing) else { return Next::Last };
+    let framing = decide_request(version, method, &head.take_fields(bytes[..len].to_vec())).ok()?;
     let content = &bytes[len..];
     let used = match framing.content {
         Content::None => Some(0),
         Content::Length(length) => usize::try_from(length).ok().filter(|length| *length <= content.len()),
-        Content::Chunked => decode_whole(content, limits).ok().flatten().map(|whole| whole.used),
+        Content::Chunked => decode_whole(content, limits).ok()?.map(|whole| whole.used),
     };
-    match used {
-        Some(used) if framing.keep_alive => Next::Len(len + used),
-        _ => Next::Last,
-    }
+    used.filter(|_| target.is_ok() && framing.keep_alive)
 }
