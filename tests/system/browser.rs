@@ -42,7 +42,7 @@ fn the_inspector_shows_an_exchange_while_it_lasts() {
     let mut curl = Command::new(curl);
     curl.args(["-s", "-H", "Authorization: Bearer of-secrets"]);
     let mut asking = curl.arg(server.url("/slow?ms=3000")).stdout(Stdio::null()).spawn().unwrap();
-    browser.wait_until("[...document.querySelectorAll('#rows .state')].some((state) => state.innerText === 'handler')");
+    browser.wait_until("[...document.querySelectorAll('#rows td')].some((cell) => cell.innerText === 'handler')");
     let seen = |text: &str| format!("document.getElementById('lines').innerText.includes({text:?})");
     browser.wait_until(&seen("GET /slow?ms=3000 HTTP/1.1"));
     browser.wait_until(&seen("RFC 9112"));
