@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
 mod browser;
+mod chromium;
 mod clients;
 mod command_line;
 mod compile_errors;
