@@ -17,13 +17,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firstbyte::app::lab;
+use firstbyte::app::chain::{self, ChainConfig};
+use firstbyte::app::home::{self, Entry};
+use firstbyte::app::inspect::{self, Inspector};
+use firstbyte::app::{errors, lab};
+use firstbyte::http::middleware::WrongOrder;
 use firstbyte::http::router::Routes;
 use firstbyte::http::server::{Ended, Watched};
 use firstbyte::http::{BuildError, Router, Server};
 use firstbyte::net::{Listener, ListenerConfig};
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::settings::Settings;
 use super::{CUT, FAILURE, descriptors, log, say};
@@ -31,12 +36,16 @@ use super::{CUT, FAILURE, descriptors, log, say};
 /// How long a cut connection may take to notice. A handler that blocks its thread never does.
 const CUT_TIME: Duration = Duration::from_secs(1);
 
+/// How long the last lines of a trace may take.
+const TRACE_TIME: Duration = Duration::from_secs(1);
+
 /// Why nothing is served.
 enum Failure {
     Runtime(io::Error),
     Listen(SocketAddr, io::Error),
     Signals(io::Error),
     Routes(BuildError),
+    Order(WrongOrder),
 }
 
 /// Serves until told to stop.
@@ -59,16 +68,56 @@ pub fn serve(settings: Settings) -> ExitCode {
     }
 }
 
-/// Everything that is served.
-fn routes() -> Result<Routes, BuildError> {
-    lab::routes(Router::new(())).build()
+/// Everything that is served: each application, where it stands, what stands around it.
+fn applications(settings: &Settings, inspector: Inspector) -> Result<Routes, Failure> {
+    let config = ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() };
+    let chain = chain::routes(config);
+    introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
+    introduce("lab", "none", "none: nothing is kept");
+
+    let router = Router::new(());
+    let router = home::routes(router, &[CHAIN, LAB]);
+    let router = errors::routes(router);
+    let router = inspect::routes(router, inspector);
+    let router = lab::routes(router);
+    router.mount(chain::PREFIX, chain).build().map_err(Failure::Routes)
+}
+
+const CHAIN: Entry = Entry {
+    name: "The chain",
+    path: "/chain/quotes",
+    about: "A small public API behind logger, limiter and eight more layers: no address gets more than 100 requests in \
+            any 60 seconds. It teaches what middleware is, and why its order matters.",
+    tries: &[
+        "curl -i http://{at}/chain/quotes/random",
+        r#"curl -i --json '{"text":"Know thyself.","author":"Delphi"}' http://{at}/chain/quotes"#,
+    ],
+};
+
+const LAB: Entry = Entry {
+    name: "The lab",
+    path: "/anything",
+    about: "Routes with known answers, to try a client, a proxy or a load generator: streams, delays, statuses, \
+            redirects, cookies, events.",
+    tries: &[
+        "curl -i http://{at}/hello/ada",
+        "curl -T /etc/os-release http://{at}/echo",
+        "curl -N 'http://{at}/sse?count=3&ms=500'",
+        r"printf 'GET /hello/ada HTTP/1.1\r\nHost: x\r\n\r\n' | nc -N {host} {port}",
+    ],
+};
+
+/// Says at the start what stands around an application, and where its data is.
+fn introduce(application: &str, middleware: &str, store: &str) {
+    tracing::info!(application, middleware, store, "ready");
 }
 
 async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     fit_descriptors(&mut settings);
     let watched = Watched::default();
     watched.shutdown.listen_for_signals().map_err(Failure::Signals)?;
-    let routes = Arc::new(routes().map_err(Failure::Routes)?);
+    let inspector = Inspector::new(&watched, settings.inspect_remote);
+    let routes = Arc::new(applications(&settings, inspector.clone())?);
     let listeners = listen(&settings.listen, &settings.listener)?;
     let mut serving = JoinSet::new();
     for listener in listeners {
@@ -80,11 +129,17 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
             .watched_by(&watched);
         serving.spawn(server.serve(listener));
     }
+    let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     tokio::spawn(tell_of_draining(watched.clone(), settings.deadlines.drain));
-    tokio::select! {
-        ended = end_of_all(serving) => Ok(ended),
-        connections = cut_in_vain(&watched) => Ok(Ended::Cut { connections }),
+    let ended = tokio::select! {
+        ended = end_of_all(serving) => ended,
+        connections = cut_in_vain(&watched) => Ended::Cut { connections },
+    };
+    if let Some(trace) = trace {
+        // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
+        let _ = timeout(TRACE_TIME, trace).await;
     }
+    Ok(ended)
 }
 
 fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
@@ -150,6 +205,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Runtime(error) => write!(f, "the threads that serve cannot be started: {error}"),
             Failure::Signals(error) => write!(f, "signals cannot be listened for: {error}"),
+            Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
             Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),
             Failure::Listen(address, error) => {
                 write!(f, "cannot listen at {address}: {error}\n{}", remedy(*address, error.kind()))

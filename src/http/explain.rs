@@ -233,6 +233,7 @@ fn ends_member(before: &[u8], media_type: &[u8]) -> bool {
     begins && before[start..].eq_ignore_ascii_case(media_type)
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (content_type, words) = self.render(Style::Text);

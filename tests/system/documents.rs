@@ -11,8 +11,8 @@ use std::process::Command;
 use crate::server::Server;
 use crate::tools;
 
-/// The address that documents name.
-const ADDR: &str = "127.0.0.1:8080";
+/// The address that documents name, for curl and for nc.
+const ADDRS: [&str; 2] = ["127.0.0.1:8080", "127.0.0.1 8080"];
 
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
@@ -43,13 +43,13 @@ fn faults_of(document: &Path) -> Vec<String> {
     let server = Server::start(&[]);
     let run = |Step { line, command, status }: &Step| {
         let place = format!("{name}:{line}: {command}\n   ");
-        if !command.contains(ADDR) {
-            return Some(format!(
-                "{place} does not talk to {ADDR}: what is only to be read belongs into a `console` block"
-            ));
+        if !ADDRS.iter().any(|addr| command.contains(addr)) {
+            return Some(format!("{place} does not talk to {}: what is to be read alone is no `sh`", ADDRS[0]));
         }
         let Some(expected) = status else { return Some(format!("{place} states no status")) };
-        let command = command.replace(ADDR, &server.addr.to_string());
+        let command = command
+            .replace(ADDRS[0], &server.addr.to_string())
+            .replace(ADDRS[1], &server.addr.to_string().replace(':', " "));
         let script = format!("ulimit -c 0; {command}");
         let output = Command::new("timeout").args(["30", "bash", "-c", &script]).output().unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout);
@@ -105,14 +105,31 @@ fn number(text: &str) -> Option<u16> {
 
 /// The status of the last head in what a command has printed, or its last line when that is a status alone.
 fn last_status(stdout: &str) -> Option<u16> {
-    let heads = stdout.lines().filter_map(|line| number(line.strip_prefix("HTTP/1.1 ")?));
-    heads.last().or_else(|| number(stdout.lines().last()?.trim()))
+    let mut heads = stdout.lines().filter_map(|line| number(line.strip_prefix("HTTP/1.1 ")?));
+    heads.next_back().or_else(|| number(stdout.lines().last()?.trim()))
 }
 
 #[test]
 fn commands_and_what_they_state_are_found() {
     let document = "\
-text\n```console\n$ make\n```\n```sh\ncurl a   # 200\ncurl b \\\n  -d '#x'   # 404\n\ncurl c\n```\nThis answers `400`.\n\n```sh\ncurl d\n```\nNothing.\n";
+text
+```console
+$ make
+```
+```sh
+curl a   # 200
+curl b \\
+  -d '#x'   # 404
+
+curl c
+```
+This answers `400`.
+
+```sh
+curl d
+```
+Nothing.
+";
     let step = |line, command: &str, status| Step { line, command: command.into(), status };
     let expected = [
         step(6, "curl a   # 200", Some(200)),

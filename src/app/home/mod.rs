@@ -92,10 +92,19 @@ fn line_html(line: &Line) -> String {
     format!(
         "<li class=\"in{kind}\"><span class=\"at\">{offset}</span><code>{}</code>\
          <span class=\"note\">{} {}</span></li>\n",
-        escaped(&line.text),
+        bytes_html(line),
         escaped(&line.note),
         section_link(line.section),
     )
+}
+
+/// The bytes, with the name of a field and the end of a line told apart.
+fn bytes_html(line: &Line) -> String {
+    let (text, end) = line.text.strip_suffix("\\r\\n").map_or((line.text.as_str(), ""), |text| (text, "\\r\\n"));
+    let name_end = if line.kind == Kind::Field { text.find(':').map_or(0, |colon| colon + 1) } else { 0 };
+    let (name, rest) = text.split_at(name_end);
+    let name = if name.is_empty() { String::new() } else { format!("<b>{}</b>", escaped(name)) };
+    format!("{name}{}<span class=\"end\">{end}</span>", escaped(rest))
 }
 
 fn entry_html(entry: &Entry, address: &Address) -> String {

@@ -175,7 +175,7 @@ fn meaning(phase: Phase) -> &'static str {
 fn summary(card: &Snapshot) -> String {
     let Snapshot { served, received_bytes, sent_bytes, age_ms, .. } = card;
     let requests = if *served == 1 { "request" } else { "requests" };
-    let age = seconds(Duration::from_millis(*age_ms));
+    let age = if *age_ms < 1_000 { format!("{age_ms} ms") } else { seconds(Duration::from_millis(*age_ms)) };
     format!("{served} {requests} in {age}, {received_bytes} bytes in, {sent_bytes} out")
 }
 

@@ -94,7 +94,8 @@ async fn exchange_events(inspector: Inspector, request: Request) -> Result<Respo
     let (events, response) = Response::sse_channel(WAITING_MAX);
     tokio::spawn(async move {
         let _watch = inspector.watched().hub.watch();
-        loop {
+        // A mirror that faces a mirror: each message would tell of the one before.
+        while !inspector.is_own(exchange.connection) {
             let lines = exchange.next(&inspector);
             let sent = lines.is_empty() || send(&events, "lines", &lines).await;
             if !sent || exchange.is_over || !tick(&inspector, &events, LINES_EVERY).await {
@@ -102,7 +103,8 @@ async fn exchange_events(inspector: Inspector, request: Request) -> Result<Respo
             }
         }
         // A browser asks again for what just ends.
-        send(&events, "over", &exchange.is_over).await;
+        let over = Over { closed: exchange.is_over, own: inspector.is_own(exchange.connection) };
+        send(&events, "over", &over).await;
     });
     Ok(page::guarded(response))
 }
@@ -150,6 +152,15 @@ struct Lines {
     /// Events before these that are not kept.
     missed: u64,
     lines: Vec<TimedLine>,
+}
+
+/// Why no more is told.
+#[derive(Serialize)]
+struct Over {
+    /// The connection is closed.
+    closed: bool,
+    /// It is a viewer's.
+    own: bool,
 }
 
 #[derive(Serialize)]

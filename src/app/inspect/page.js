@@ -11,6 +11,7 @@ const rowsOf = new Map(); // connection id -> its row in the page
 let chosen = null; // connection id
 let lines = null; // the stream of the chosen connection
 let latest = null; // the table as it came last
+let shown = false; // whether a table was shown before
 
 // --- the table ---
 
@@ -30,10 +31,10 @@ function listen() {
 
 function link(state) {
   const words = { live: "live", paused: "paused", lost: "connection lost: trying again" };
-  const shown = state === "live" && paused() ? "paused" : state;
-  if ($("link").dataset.state === shown) return;
-  $("link").dataset.state = shown;
-  $("link").textContent = words[shown];
+  const told = state === "live" && paused() ? "paused" : state;
+  if ($("link").dataset.state === told) return;
+  $("link").dataset.state = told;
+  $("link").textContent = words[told];
 }
 
 const paused = () => $("pause").getAttribute("aria-pressed") === "true";
@@ -43,12 +44,13 @@ function show() {
   const open = latest.open.filter((row) => !closed.some((other) => other.id === row.id));
   const all = [...open, ...closed].sort((a, b) => b.id - a.id);
   const seen = all.filter(wanted);
-  if ($("follow").checked) follow(seen);
+  if ($("follow").checked) follow(all);
   place(seen);
   const others = open.filter((row) => !row.own).length;
   $("count").textContent = `${others} open`;
   $("empty").hidden = seen.length > 0;
   tellChosen(all);
+  shown = true;
 }
 
 function wanted(row) {
@@ -77,7 +79,7 @@ function place(seen) {
 function newRow(id) {
   const tr = document.createElement("tr");
   tr.dataset.id = id;
-  if (latest && rowsOf.size > 0) tr.className = "new";
+  if (shown) tr.className = "new";
   const button = document.createElement("button");
   button.className = "id";
   button.type = "button";
@@ -103,7 +105,8 @@ function fill(tr, row) {
   tr.setAttribute("aria-selected", String(row.id === chosen));
   const state = tr.cells[2].firstChild;
   put(state, closed ? `closed: ${row.why}` : row.phase);
-  const name = `state ${row.phase}`;
+  if (closed) state.title = row.why;
+  const name = `pill ${row.phase}`;
   if (state.className !== name) state.className = name;
   put(tr.cells[1], row.peer);
   put(tr.cells[3], closed ? `${time(row.ago_ms)} ago` : time(row.in_phase_ms));
@@ -121,6 +124,7 @@ function put(element, text) {
 }
 
 function time(ms) {
+  if (ms < 100) return `${ms} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.floor(ms / 1000) % 60} s`;
   return `${Math.floor(ms / 3_600_000)} h ${Math.floor(ms / 60_000) % 60} min`;
@@ -136,8 +140,8 @@ function size(bytes) {
 
 // --- one connection ---
 
-function follow(seen) {
-  const newest = seen.find((row) => !row.own);
+function follow(all) {
+  const newest = all.find((row) => !row.own);
   if (newest && newest.id !== chosen) choose(newest.id);
 }
 
@@ -151,12 +155,21 @@ function choose(id) {
   // After a break the server tells the whole story again.
   lines.onopen = empty;
   lines.addEventListener("lines", (event) => append(JSON.parse(event.data)));
-  lines.addEventListener("over", () => lines.close());
   const stream = lines;
+  lines.addEventListener("over", (event) => {
+    stream.close();
+    if (JSON.parse(event.data).own && stream === lines) tellOwn();
+  });
   lines.onerror = () => {
     if (stream.readyState === EventSource.CLOSED && stream === lines) tellNothing("Its events are not kept any longer.");
   };
   if (latest) show();
+}
+
+// What is sent to a viewer tells of what was sent to it before: a mirror that faces a mirror.
+function tellOwn() {
+  empty();
+  tellNothing("This connection is the inspector’s own. To show it would be a mirror facing a mirror.");
 }
 
 function tellNothing(words) {
@@ -204,8 +217,20 @@ function item(line) {
   const note = part("span", "note", line.note);
   if (line.section) note.append(" ", section(line.section));
   const offset = line.bytes ? `${line.bytes[0]}–${line.bytes[1]}` : "";
-  li.append(part("span", "at", moment(line.at_us)), way, part("span", "at", offset), part("code", "", line.text), note);
+  li.append(part("span", "at", moment(line.at_us)), way, part("span", "at", offset), code(line), note);
   return li;
+}
+
+// The bytes, with the name of a field and the end of a line told apart.
+function code(line) {
+  if (line.kind === "state") return part("code", "", line.text.replace(" -> ", " → "));
+  const [, name, rest, end] = /^([^: ]+:)?(.*?)((?:\\r)?(?:\\n)?)$/s.exec(line.text);
+  if (line.way === "here" || !(end || (line.kind === "field" && name))) return part("code", "", line.text);
+  const element = document.createElement("code");
+  if (line.kind === "field" && name) element.append(part("b", "", name), rest);
+  else element.append((name ?? "") + rest);
+  if (end) element.append(part("span", "end", end));
+  return element;
 }
 
 function gap(count) {

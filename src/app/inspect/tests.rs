@@ -89,7 +89,7 @@ async fn an_exchange_is_told_from_the_accept_to_the_close() {
     ask(&mut viewer, "/inspect/connections/1/events").await;
     viewer.read_head().await;
     let told = texts(&next_event(&mut viewer, "lines").await);
-    assert_eq!(next_event(&mut viewer, "over").await, Value::Bool(true));
+    assert_eq!(next_event(&mut viewer, "over").await["closed"], true);
     assert_eq!(viewer.read_piece().await, None, "there is no more to tell");
     let expected = [
         "here accepted from 127.0.0.1:50000",
@@ -145,6 +145,16 @@ async fn new_lines_follow_while_the_connection_lives() {
     }
     assert!(told.contains(&r"in  : x\r\n".to_owned()), "{told:?}");
     assert!(told.iter().any(|text| text.starts_with("here refused with 400 Bad Request: H1-HEAD-")), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_is_not_shown_to_itself() {
+    let server = server();
+    let mut viewer = server.connect();
+    ask(&mut viewer, "/inspect/connections/1/events").await;
+    viewer.read_head().await;
+    assert_eq!(next_event(&mut viewer, "over").await["own"], true);
+    assert_eq!(viewer.read_piece().await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -276,7 +276,10 @@ impl<T: Transport> Driver<T> {
         if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
             return Poll::Ready(Err("the shutdown would not wait"));
         }
-        let finished = match self.outbound.poll_finish(cx) {
+        let before = self.outbound.output.len();
+        let finished = self.outbound.poll_finish(cx);
+        self.card.sent(before - self.outbound.output.len());
+        let finished = match finished {
             Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer is gone")),
             finished => finished.is_ready(),
         };
