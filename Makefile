@@ -6,12 +6,12 @@ SHELL := bash
 .ONESHELL:
 
 # Seconds that `make fuzz` gives to each target.
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 30
 
 # What the tests drive, as command:package-of-Debian.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
 
-.PHONY: help run test tools check-fmt lint unit doc fmt bench soak fuzz clean
+.PHONY: help run test tools check-fmt lint unit doc fmt bench bench-instructions soak fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -54,14 +54,27 @@ doc: ## The documentation, warnings are errors
 fmt: ## Format
 	cargo fmt --all
 
-bench: ## The benches, each beside its peer
-	cargo bench --workspace
+bench: ## Every case beside its peer, as ratios (a minute), then criterion's history of each (three minutes)
+	cargo bench --package firstbyte-benches --bench ratios
+	for bench in head_parse chunked route fields encode middleware end_to_end; do
+	    cargo bench --package firstbyte-benches --bench "$$bench"
+	done
+
+bench-instructions: TOOLS := valgrind:valgrind
+bench-instructions: tools ## Instructions a request, and where they go: for changes too small for a clock
+	CARGO_PROFILE_RELEASE_DEBUG=1 cargo run --release --package firstbyte-benches --bin instructions
 
 soak: ## What takes minutes: full sizes, in release
 	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --include-ignored
 
-fuzz: ## Each fuzz target for FUZZ_SECONDS, on the nightly toolchain
-	for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
+fuzz: ## Each fuzz target for FUZZ_SECONDS, seeded from tests/corpus; installs what is missing
+	cargo +nightly --version > /dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+	cargo fuzz --version > /dev/null 2>&1 || cargo install --locked cargo-fuzz
+	for target in $$(cargo +nightly fuzz list); do
+	    mkdir -p "fuzz/corpus/$$target"
+	    cargo +nightly fuzz run "$$target" "fuzz/corpus/$$target" tests/corpus/*/ -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=10 -dict=fuzz/http.dict
+	done
 
 clean: ## Remove what was built
 	cargo clean

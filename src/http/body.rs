@@ -425,6 +425,10 @@ mod tests {
         assert!(matches!(body.next().await, Some(Ok(_))));
         assert!(matches!(body.next().await, Some(Err(BodyError::TooLarge { limit: 3 }))));
         assert!(body.next().await.is_none());
+        let mut body = Body::from("xyz");
+        body.limit(2);
+        body.limit(3);
+        assert!(matches!(body.next().await, Some(Ok(_))), "the last call counts");
     }
 
     #[tokio::test]

@@ -73,6 +73,14 @@ async fn silence_and_slow_heads_end() {
         // Idle, counted from the last answer.
         &[Sends(HELLO), Reads("200 hello"), Begins, Ends(60.0, "")],
         &[Sends("GET /slow HTTP/1.1|Host: x||"), Reads("200 slow"), Begins, Ends(60.0, "")],
+        &[
+            Sends("POST /ignore HTTP/1.1|Host: x|Content-Length: 5||"),
+            Reads("200 ignored"),
+            Waits(8.0),
+            Begins,
+            Sends("hello"),
+            Ends(60.0, ""),
+        ],
         &[Sends("GET /stream HTTP/1.1|Host: x||"), Reads("200 piece 0;piece 1;piece 2;"), Begins, Ends(60.0, "")],
     ] {
         play(script).await;
@@ -219,6 +227,27 @@ async fn lingering_begins_when_all_is_sent_and_ends() {
     assert!(!connection.is_over(), "it waits for the peer to close");
     sleep(Duration::from_millis(200)).await;
     assert!(connection.is_over());
+    // Also where content was lent for the last answer.
+    let mut connection = server.connect();
+    send(&mut connection, wire("POST /echo HTTP/1.1|Host: x|Content-Length: 5|Connection: close||").as_bytes()).await;
+    send(&mut connection, b"hello").await;
+    assert_eq!(summary(&connection.read_response().await), "200 close hello");
+    sleep(Duration::from_millis(1_900)).await;
+    assert!(!connection.is_over());
+    // It has not begun while a slow client reads, whoever holds the content.
+    for request in
+        ["GET /bytes/50000 HTTP/1.0||", "POST /keep/50000 HTTP/1.1|Host: x|Content-Length: 5|Connection: close||"]
+    {
+        let mut connection = server.connect_over(([127, 0, 0, 1], 1).into(), 4096, |stream| stream);
+        send(&mut connection, wire(request).as_bytes()).await;
+        connection.read_head().await;
+        let mut read = 0;
+        while let Some(piece) = connection.read_piece().await {
+            read += piece.len();
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(read, 50_000, "{request}");
+    }
     // A peer that goes on sending does not hold it longer.
     let mut connection = server.connect();
     send(&mut connection, wire("GET /close HTTP/1.1|Host: x||").as_bytes()).await;

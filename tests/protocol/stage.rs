@@ -144,6 +144,9 @@ pub fn routes() -> Routes {
         })
         .route("GET /bytes/{n}", |(), request: Request| async move { vec![b'x'; request.path::<usize>("n").unwrap()] })
         .route("GET /break", |(), _| async { broken() })
+        .route("GET /breaks-at-once", |(), _| async { scripted(&[Ok("begun")]) })
+        .route("GET /panics-first", |(), _| async { scripted(&[Err("panic")]) })
+        .route("GET /panics-later", |(), _| async { scripted(&[Ok("begun"), Err("panic")]) })
         .route("GET /panic", |(), _| async { panics() })
         .route_with("POST /echo", large, |(), request: Request| async { request.into_content() })
         .route("POST /collect", |(), request: Request| async { collect(request).await })
@@ -152,6 +155,14 @@ pub fn routes() -> Routes {
         .route("POST /first", |(), mut request: Request| async move { first(&mut request).await })
         .route("POST /trailers", |(), request: Request| async { trailers(request).await })
         .route("POST /keep", |(), request: Request| async { keep(request.into_content()) })
+        .route("POST /keep/{n}", |(), request: Request| async move {
+            let content = vec![b'x'; request.path::<usize>("n").unwrap()];
+            keep(request.into_content()).with_content("text/plain", content)
+        })
+        .route("POST /impatient", |(), mut request: Request| async move {
+            let patience = timeout(Duration::from_secs(1), request.content().next()).await;
+            if patience.is_ok() { "patient" } else { "impatient" }
+        })
         .route("GET /endless", |(), _| async { endless() })
         .route("POST /refuse", |(), _| async { Response::text("no").with_status(Status::FORBIDDEN) })
         .build()
@@ -173,6 +184,21 @@ fn streamed(pieces: usize) -> Body {
         }
     });
     body
+}
+
+/// Pieces without waiting, then a panic where one is written, else a failure.
+fn scripted(script: &'static [Result<&'static str, &'static str>]) -> Body {
+    struct Scripted(std::slice::Iter<'static, Result<&'static str, &'static str>>);
+    impl Source for Scripted {
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+            Poll::Ready(Some(match self.0.next() {
+                Some(Ok(piece)) => Ok(Bytes::from_static(piece.as_bytes())),
+                Some(Err(_)) => panic!("as this test wants it"),
+                None => Err(BodyError::Source("as this test wants it".into())),
+            }))
+        }
+    }
+    Body::source(Scripted(script.iter()))
 }
 
 fn broken() -> Body {

@@ -262,7 +262,9 @@ impl<T: Transport> Driver<T> {
             End::Forced => return self.closed("the shutdown would not wait"),
             End::Broken(why) => why,
         };
-        self.enter(Phase::Write, None);
+        if !self.outbound.output.is_empty() {
+            self.enter(Phase::Write, None);
+        }
         let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, cx)).await;
         match lingered {
             Ok(()) => self.closed(&why),
