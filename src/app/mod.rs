@@ -1,5 +1,10 @@
-//! The applications that run on firstbyte, one folder each.
+//! What runs on firstbyte: pages that show the server at work, and the applications, one folder each.
 //!
 //! Never: named by `http` or `net`; an application knows them, and not another application.
 
+pub mod chain;
+pub mod errors;
+pub mod home;
+pub mod inspect;
 pub mod lab;
+pub mod page;

@@ -119,6 +119,7 @@ mod tests {
         "H1-TIME",
         "H1-CONTENT",
         "HTTP-ROUTE",
+        "HTTP-ACCESS",
         "HTTP-INPUT",
         "HTTP-SERVER",
     ];

@@ -214,18 +214,26 @@ pub fn escape(bytes: &[u8]) -> String {
 
 /// Whether an `Accept` value asks for problem details. A program that accepts JSON gets JSON; a browser or curl, which
 /// accept anything, get text.
+///
+/// Runs for every request, since only then the field is at hand: it looks for the letter that few values have, and reads
+/// the media type around it.
 pub(crate) fn wants_json(accept: &[u8]) -> bool {
-    const SHORTEST: usize = "application/json".len();
-    // Most values name no JSON, and this runs for every request: look for its first letter before anything else.
-    accept.len() >= SHORTEST
-        && memchr::memchr2(b'j', b'J', accept).is_some()
-        && crate::http::field::split_list(accept).any(|member| {
-            let media_type = member.split(|&byte| byte == b';').next().unwrap_or(member).trim_ascii();
-            media_type.eq_ignore_ascii_case(b"application/problem+json")
-                || media_type.eq_ignore_ascii_case(b"application/json")
-        })
+    memchr::memchr2_iter(b'j', b'J', accept).any(|at| {
+        let (before, json) = accept.split_at(at);
+        let ends = matches!(json.get(4), None | Some(b',' | b';' | b' ' | b'\t'));
+        ends && json[..json.len().min(4)].eq_ignore_ascii_case(b"json")
+            && [&b"application/"[..], b"application/problem+"].iter().any(|media_type| ends_member(before, media_type))
+    })
 }
 
+/// Whether `before` ends in `media_type`, and a member of the list begins with it.
+fn ends_member(before: &[u8], media_type: &[u8]) -> bool {
+    let Some(start) = before.len().checked_sub(media_type.len()) else { return false };
+    let begins = matches!(start.checked_sub(1).map(|previous| before[previous]), None | Some(b',' | b' ' | b'\t'));
+    begins && before[start..].eq_ignore_ascii_case(media_type)
+}
+
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (content_type, words) = self.render(Style::Text);
@@ -286,7 +294,16 @@ mod tests {
         for accept in ["application/json", "text/html, application/problem+json;q=0.9", "APPLICATION/JSON"] {
             assert!(wants_json(accept.as_bytes()), "{accept}");
         }
-        for accept in ["", "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/jsonp-something"] {
+        for accept in ["application/json ;q=1", "a/b, application/json", "text/html,\tapplication/problem+JSON,x/y"] {
+            assert!(wants_json(accept.as_bytes()), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "text/html,application/xhtml+xml,*/*;q=0.8",
+            "application/jsonp-something",
+            "x-application/json",
+        ] {
             assert!(!wants_json(accept.as_bytes()), "{accept}");
         }
     }

@@ -87,6 +87,7 @@ pub struct Around<M, H> {
     inner: H,
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Middleware, H: Handler> Handler for Around<M, H> {
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send {
         self.middleware.handle(request, &self.inner)
@@ -110,6 +111,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<H: Handler> Handler for Arc<H> {
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send {
         H::handle(self, request)

@@ -284,6 +284,7 @@ impl From<BodyError> for Rejection {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let response = self.problem.into_response();

@@ -8,6 +8,7 @@
 pub mod authority;
 pub mod body;
 pub mod date;
+pub mod envelope;
 pub mod error;
 pub mod explain;
 pub mod field;

@@ -213,18 +213,21 @@ pub trait IntoResponse {
     fn into_response(self) -> Response;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Response {
     fn into_response(self) -> Response {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Status {
     fn into_response(self) -> Response {
         Response::new(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for () {
     fn into_response(self) -> Response {
         Response::new(Status::NO_CONTENT)
@@ -233,6 +236,7 @@ impl IntoResponse for () {
 
 macro_rules! text_into_response {
     ($($text:ty),+) => { $(
+        #[diagnostic::do_not_recommend]
         impl IntoResponse for $text {
             fn into_response(self) -> Response {
                 Response::text(self)
@@ -245,6 +249,7 @@ text_into_response!(&'static str, String);
 
 macro_rules! bytes_into_response {
     ($($bytes:ty),+) => { $(
+        #[diagnostic::do_not_recommend]
         impl IntoResponse for $bytes {
             fn into_response(self) -> Response {
                 Response::new(Status::OK).with_content("application/octet-stream", self)
@@ -255,12 +260,14 @@ macro_rules! bytes_into_response {
 
 bytes_into_response!(Bytes, Vec<u8>, Body);
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponse> IntoResponse for (Status, T) {
     fn into_response(self) -> Response {
         self.1.into_response().with_status(self.0)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
     fn into_response(self) -> Response {
         match self {
@@ -274,6 +281,7 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         Response::json(&self.0)

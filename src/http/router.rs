@@ -233,6 +233,7 @@ impl Routes {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Handler for Routes {
     async fn handle(&self, mut request: Request) -> Response {
         let head = &mut *request.head;

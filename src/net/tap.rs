@@ -214,7 +214,7 @@ impl Hub {
     pub fn closed(&self) -> Vec<Arc<Event>> {
         let histories: Vec<_> = lock(&self.histories).iter().cloned().collect();
         let last = histories.iter().filter_map(|history| lock(&history.ring).events.back().cloned());
-        last.filter(|event| matches!(event.what, What::Closed { .. })).collect()
+        last.filter(|event| event.is_end()).collect()
     }
 
     #[inline]
@@ -230,7 +230,9 @@ impl Hub {
             return Arc::clone(open);
         }
         if histories.len() == HISTORIES_MAX {
-            histories.pop_back();
+            // The oldest that is over; an open connection keeps its history as long as it can.
+            let oldest = histories.iter().rposition(|history| history.is_over()).unwrap_or(HISTORIES_MAX - 1);
+            histories.remove(oldest);
         }
         histories.push_front(Arc::clone(&history));
         history
@@ -340,7 +342,17 @@ impl Ring {
     }
 }
 
+impl History {
+    fn is_over(&self) -> bool {
+        lock(&self.ring).events.back().is_some_and(|last| last.is_end())
+    }
+}
+
 impl Event {
+    fn is_end(&self) -> bool {
+        matches!(self.what, What::Closed { .. })
+    }
+
     fn kept_bytes(&self) -> usize {
         match &self.what {
             What::Received { bytes, .. } | What::Sent { bytes, .. } => bytes.len(),

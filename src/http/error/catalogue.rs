@@ -370,6 +370,18 @@ catalogue! {
         section "RFC 9110 15.6.2"
         remedy "curl -X GET http://127.0.0.1:8080/";
 
+    // Who may have it.
+    LoopbackOnly "HTTP-ACCESS-001" FORBIDDEN
+        "this is shown to clients on the server's own machine"
+        expected "a connection from 127.0.0.1 or ::1, not by way of a proxy; or a server that was told to show it to all"
+        section "RFC 9110 15.5.4"
+        remedy "curl http://127.0.0.1:8080/inspect   (on that machine, or through ssh -L 8080:127.0.0.1:8080)";
+    ForeignName "HTTP-ACCESS-002" MISDIRECTED_REQUEST
+        "this is shown to those who ask for the server's own machine by its name"
+        expected "localhost, 127.0.0.1 or [::1] in the Host field: another name may be made to point here (DNS rebinding)"
+        section "RFC 9110 7.4"
+        remedy "curl http://127.0.0.1:8080/inspect";
+
     // What a handler reads from a request.
     MalformedJson "HTTP-INPUT-001" BAD_REQUEST
         "the content is no JSON"

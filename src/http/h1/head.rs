@@ -18,7 +18,7 @@
 //! `lenient_lines`.
 
 use crate::http::field::{FieldLine, Fields};
-use crate::http::h1::field_section::{self, FieldSectionParser, LineRules, Stop};
+use crate::http::h1::field_section::{FieldSectionParser, LineRules, Stop, classify};
 use crate::http::h1::grammar;
 use crate::http::method::METHOD_BYTES_MAX;
 use crate::http::{Fault, Limits, ProtocolError, Version};
@@ -134,173 +134,178 @@ impl HeadParser {
         verdict
     }
 
-    /// Runs the stages from the one in hand on. Each says whether it is done.
+    /// Runs the stages from the one in hand on. Where it stands is kept in locals and saved only when the input ends:
+    /// most heads arrive whole.
     #[inline]
     fn step(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<Progress, ProtocolError> {
-        if let Stage::Before { empty_lines } = self.stage {
+        let HeadParser { mut stage, mut start, mut scanned, mut fields } = *self;
+        if let Stage::Before { empty_lines } = stage {
             head.lines.clear();
-            if !self.skip_empty_lines(input, limits, empty_lines)? {
-                return Ok(Progress::NeedMore);
+            match skip_empty_lines(input, scanned, empty_lines, limits)? {
+                Before::Method { at } => (stage, start, scanned) = (Stage::Method, at, at),
+                Before::InputEnd { at, empty_lines } => return self.pause(Stage::Before { empty_lines }, at, at),
             }
         }
-        if self.stage == Stage::Method && !self.method(input, limits, head)? {
-            return Ok(Progress::NeedMore);
-        }
-        if self.stage == Stage::Target && !self.target(input, limits, head)? {
-            return Ok(Progress::NeedMore);
-        }
-        if self.stage == Stage::Version && !self.version(input, limits, head)? {
-            return Ok(Progress::NeedMore);
-        }
-        self.fields.parse(input, LineRules::of_head(limits), &mut head.lines)
-    }
-
-    /// RFC 9112 2.2: empty lines before a request-line are ignored, here up to a limit.
-    #[inline]
-    fn skip_empty_lines(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        mut empty_lines: usize,
-    ) -> Result<bool, ProtocolError> {
-        while let Some(b'\r' | b'\n') = input.get(self.scanned) {
-            if empty_lines == limits.leading_empty_lines_max {
-                return Err(Fault::TooManyEmptyLines.at(self.scanned));
-            }
-            match field_section::classify(input, self.scanned, limits.lenient_lines) {
-                Stop::LineEnd { next } => self.scanned = next,
-                Stop::Refused(error) => return Err(error),
-                Stop::InputEnd | Stop::Byte(_) => break,
-            }
-            empty_lines += 1;
-        }
-        match input.get(self.scanned) {
-            None | Some(b'\r') => {
-                self.stage = Stage::Before { empty_lines };
-                Ok(false)
-            }
-            Some(&TLS_HANDSHAKE) => Err(Fault::TlsHandshake.at(self.scanned)),
-            Some(_) => Ok(self.enter(Stage::Method, self.scanned)),
-        }
-    }
-
-    /// RFC 9112 3.1: `method = token`, then one SP.
-    #[inline]
-    fn method(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<bool, ProtocolError> {
-        let (start, end) = (self.start, grammar::token_end(input, self.scanned));
-        let bytes_max = limits.method_bytes_max.min(METHOD_BYTES_MAX);
-        if end - start > bytes_max {
-            return Err(Fault::MethodTooLong.at(start + bytes_max));
-        }
-        if input.get(end) == Some(&b' ') && end > start {
+        if stage == Stage::Method {
+            let Some(end) = method_end(input, start, scanned, limits)? else {
+                return self.pause(stage, start, scanned.max(input.len() - 1));
+            };
             head.method = Span::new(start, end);
-            return Ok(self.enter(Stage::Target, end + 1));
+            (stage, start, scanned) = (Stage::Target, end + 1, end + 1);
         }
-        match field_section::classify(input, end, limits.lenient_lines) {
-            Stop::InputEnd => Ok(self.pause(end)),
-            Stop::Refused(error) => Err(error),
-            Stop::LineEnd { .. } => Err(Fault::MissingTarget.at(end)),
-            Stop::Byte(b' ' | b'\t') if end == start => Err(Fault::WhitespaceBeforeMethod.at(end)),
-            Stop::Byte(_) => Err(Fault::MethodByte.at(end)),
-        }
-    }
-
-    /// RFC 9112 3.2: no white space inside, and one SP behind it.
-    #[inline]
-    fn target(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<bool, ProtocolError> {
-        let (start, end) = (self.start, grammar::target_end(input, self.scanned));
-        if end - start > limits.target_bytes_max {
-            return Err(Fault::TargetTooLong.at(start + limits.target_bytes_max));
-        }
-        if input.get(end) == Some(&b' ') && end > start {
+        if stage == Stage::Target {
+            let Some(end) = target_end(input, start, scanned, limits)? else {
+                return self.pause(stage, start, scanned.max(input.len() - 1));
+            };
             head.target = Span::new(start, end);
-            return Ok(self.enter(Stage::Version, end + 1));
+            (stage, start) = (Stage::Version, end + 1);
         }
-        match field_section::classify(input, end, limits.lenient_lines) {
-            Stop::InputEnd => Ok(self.pause(end)),
-            Stop::Refused(error) => Err(error),
-            Stop::LineEnd { .. } if end == start => Err(Fault::MissingTarget.at(end)),
-            Stop::LineEnd { .. } => Err(Fault::MissingVersion.at(end)),
-            Stop::Byte(b' ') => Err(Fault::ExtraSpace.at(end)),
-            Stop::Byte(b'#') => Err(Fault::FragmentInTarget.at(end)),
-            Stop::Byte(_) => Err(Fault::TargetByte.at(end)),
+        if stage == Stage::Version {
+            let Some((version, next)) = version(input, start, limits)? else {
+                return self.pause(stage, start, start);
+            };
+            head.version = version;
+            fields = FieldSectionParser::starting_at(next);
         }
+        let progress = fields.parse(input, LineRules::of_head(limits), &mut head.lines)?;
+        if progress == Progress::NeedMore {
+            (self.stage, self.fields) = (Stage::Fields, fields);
+        }
+        Ok(progress)
     }
 
-    /// RFC 9112 2.3: `HTTP-version`, case-sensitive, then the line end.
-    #[inline]
-    fn version(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<bool, ProtocolError> {
-        let rest = input.get(self.start..).unwrap_or_default();
-        if rest.starts_with(b"HTTP/1.1\r\n") {
-            head.version = Version::Http11;
-            return Ok(self.enter_fields(self.start + 10));
-        }
-        self.version_by_bytes(input, limits, head)
+    /// Remembers the piece in hand, and how far it was scanned: up to its last byte, which may be a CR that wants to
+    /// be seen with its LF.
+    fn pause(&mut self, stage: Stage, start: usize, scanned: usize) -> Result<Progress, ProtocolError> {
+        (self.stage, self.start, self.scanned) = (stage, start, scanned);
+        Ok(Progress::NeedMore)
     }
+}
 
-    /// Any version but the usual one. At most twelve bytes, so it starts again when more arrive.
-    #[cold]
-    fn version_by_bytes(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        head: &mut RequestHead,
-    ) -> Result<bool, ProtocolError> {
-        const PREFIX: &[u8] = b"HTTP/1.";
-        const MAJOR: usize = 5;
-        let start = self.start;
-        for (index, &expected) in PREFIX.iter().enumerate() {
-            match input.get(start + index) {
-                None => return Ok(false),
-                Some(&byte) if byte == expected => {}
-                Some(byte) if index == MAJOR && byte.is_ascii_digit() => {
-                    return Err(Fault::UnsupportedVersion.at(start + index));
-                }
-                Some(_) => return self.no_version(input, limits, start + index),
+/// What stands behind the empty lines.
+enum Before {
+    /// The method.
+    Method { at: usize },
+    /// Nothing yet, or a CR whose next byte is not there.
+    InputEnd { at: usize, empty_lines: usize },
+}
+
+/// RFC 9112 2.2: empty lines before a request-line are ignored, here up to a limit.
+#[inline]
+fn skip_empty_lines(
+    input: &[u8],
+    mut at: usize,
+    mut empty_lines: usize,
+    limits: &Limits,
+) -> Result<Before, ProtocolError> {
+    loop {
+        match input.get(at) {
+            Some(b'\r' | b'\n') if empty_lines == limits.leading_empty_lines_max => {
+                return Err(Fault::TooManyEmptyLines.at(at));
             }
+            Some(b'\r' | b'\n') => {}
+            Some(&TLS_HANDSHAKE) => return Err(Fault::TlsHandshake.at(at)),
+            Some(_) => return Ok(Before::Method { at }),
+            None => return Ok(Before::InputEnd { at, empty_lines }),
         }
-        let minor = start + PREFIX.len();
-        // RFC 9110 2.5: a higher minor version is treated as the highest one known.
-        head.version = match input.get(minor) {
-            None => return Ok(false),
-            Some(b'0') => Version::Http10,
-            Some(b'1'..=b'9') => Version::Http11,
-            Some(_) => return self.no_version(input, limits, minor),
-        };
-        match field_section::classify(input, minor + 1, limits.lenient_lines) {
-            Stop::InputEnd => Ok(false),
-            Stop::LineEnd { next } => Ok(self.enter_fields(next)),
-            Stop::Refused(error) => Err(error),
-            Stop::Byte(_) => Err(Fault::RequestLineTail.at(minor + 1)),
+        match classify(input, at, limits.lenient_lines) {
+            Stop::LineEnd { next } => (at, empty_lines) = (next, empty_lines + 1),
+            Stop::Refused(error) => return Err(error),
+            Stop::InputEnd | Stop::Byte(_) => return Ok(Before::InputEnd { at, empty_lines }),
         }
     }
+}
 
-    /// What to call the byte at `at`, which continues no version.
-    fn no_version(&self, input: &[u8], limits: &Limits, at: usize) -> Result<bool, ProtocolError> {
-        match field_section::classify(input, at, limits.lenient_lines) {
-            Stop::InputEnd => Ok(false),
-            Stop::Refused(error) => Err(error),
-            Stop::LineEnd { .. } if at == self.start => Err(Fault::MissingVersion.at(at)),
-            Stop::Byte(b' ') if at == self.start => Err(Fault::ExtraSpace.at(at)),
-            Stop::LineEnd { .. } | Stop::Byte(_) => Err(Fault::MalformedVersion.at(at)),
+/// RFC 9112 3.1: `method = token`, then one SP. The method's end, or `None` while the input ends first.
+#[inline]
+fn method_end(input: &[u8], start: usize, scanned: usize, limits: &Limits) -> Result<Option<usize>, ProtocolError> {
+    let end = grammar::token_end(input, scanned);
+    let bytes_max = limits.method_bytes_max.min(METHOD_BYTES_MAX);
+    if end - start > bytes_max {
+        return Err(Fault::MethodTooLong.at(start + bytes_max));
+    }
+    if input.get(end) == Some(&b' ') && end > start {
+        return Ok(Some(end));
+    }
+    match classify(input, end, limits.lenient_lines) {
+        Stop::InputEnd => Ok(None),
+        Stop::Refused(error) => Err(error),
+        Stop::LineEnd { .. } => Err(Fault::MissingTarget.at(end)),
+        Stop::Byte(b' ' | b'\t') if end == start => Err(Fault::WhitespaceBeforeMethod.at(end)),
+        Stop::Byte(_) => Err(Fault::MethodByte.at(end)),
+    }
+}
+
+/// RFC 9112 3.2: no white space inside, and one SP behind it. The target's end, or `None` while the input ends first.
+#[inline]
+fn target_end(input: &[u8], start: usize, scanned: usize, limits: &Limits) -> Result<Option<usize>, ProtocolError> {
+    let end = grammar::target_end(input, scanned);
+    if end - start > limits.target_bytes_max {
+        return Err(Fault::TargetTooLong.at(start + limits.target_bytes_max));
+    }
+    if input.get(end) == Some(&b' ') && end > start {
+        return Ok(Some(end));
+    }
+    match classify(input, end, limits.lenient_lines) {
+        Stop::InputEnd => Ok(None),
+        Stop::Refused(error) => Err(error),
+        Stop::LineEnd { .. } if end == start => Err(Fault::MissingTarget.at(end)),
+        Stop::LineEnd { .. } => Err(Fault::MissingVersion.at(end)),
+        Stop::Byte(b' ') => Err(Fault::ExtraSpace.at(end)),
+        Stop::Byte(b'#') => Err(Fault::FragmentInTarget.at(end)),
+        Stop::Byte(_) => Err(Fault::TargetByte.at(end)),
+    }
+}
+
+/// RFC 9112 2.3: `HTTP-version`, case-sensitive, then the line end. The version and where the fields begin, or `None`
+/// while the input ends first.
+#[inline]
+fn version(input: &[u8], start: usize, limits: &Limits) -> Result<Option<(Version, usize)>, ProtocolError> {
+    if input.get(start..).unwrap_or_default().starts_with(b"HTTP/1.1\r\n") {
+        return Ok(Some((Version::Http11, start + 10)));
+    }
+    version_by_bytes(input, start, limits)
+}
+
+/// Any version but the usual one. At most twelve bytes, so it starts again when more arrive.
+#[cold]
+fn version_by_bytes(input: &[u8], start: usize, limits: &Limits) -> Result<Option<(Version, usize)>, ProtocolError> {
+    const PREFIX: &[u8] = b"HTTP/1.";
+    const MAJOR: usize = 5;
+    for (index, &expected) in PREFIX.iter().enumerate() {
+        match input.get(start + index) {
+            None => return Ok(None),
+            Some(&byte) if byte == expected => {}
+            Some(byte) if index == MAJOR && byte.is_ascii_digit() => {
+                return Err(Fault::UnsupportedVersion.at(start + index));
+            }
+            Some(_) => return no_version(input, start, start + index, limits),
         }
     }
-
-    #[inline]
-    fn enter(&mut self, stage: Stage, start: usize) -> bool {
-        (self.stage, self.start, self.scanned) = (stage, start, start);
-        true
+    let minor = start + PREFIX.len();
+    // RFC 9110 2.5: a higher minor version is treated as the highest one known.
+    let version = match input.get(minor) {
+        None => return Ok(None),
+        Some(b'0') => Version::Http10,
+        Some(b'1'..=b'9') => Version::Http11,
+        Some(_) => return no_version(input, start, minor, limits),
+    };
+    match classify(input, minor + 1, limits.lenient_lines) {
+        Stop::InputEnd => Ok(None),
+        Stop::LineEnd { next } => Ok(Some((version, next))),
+        Stop::Refused(error) => Err(error),
+        Stop::Byte(_) => Err(Fault::RequestLineTail.at(minor + 1)),
     }
+}
 
-    #[inline]
-    fn enter_fields(&mut self, start: usize) -> bool {
-        self.fields = FieldSectionParser::starting_at(start);
-        self.enter(Stage::Fields, start)
-    }
-
-    fn pause(&mut self, scanned: usize) -> bool {
-        self.scanned = scanned;
-        false
+/// What to call the byte at `at`, which continues no version.
+fn no_version<T>(input: &[u8], start: usize, at: usize, limits: &Limits) -> Result<Option<T>, ProtocolError> {
+    match classify(input, at, limits.lenient_lines) {
+        Stop::InputEnd => Ok(None),
+        Stop::Refused(error) => Err(error),
+        Stop::LineEnd { .. } if at == start => Err(Fault::MissingVersion.at(at)),
+        Stop::Byte(b' ') if at == start => Err(Fault::ExtraSpace.at(at)),
+        Stop::LineEnd { .. } | Stop::Byte(_) => Err(Fault::MalformedVersion.at(at)),
     }
 }
 

@@ -58,6 +58,7 @@ impl<H: Handler> Next<H> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, H, Answer> Handler for FromFn<F, H>
 where
     F: Fn(Request, Next<H>) -> Answer + Send + Sync + 'static,

@@ -386,6 +386,6 @@ pub(super) fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = 
 pub(super) fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|&byte| byte == b'\n').filter_map(|line| {
         let (name, value) = line.split_at_checked(b"accept:".len())?;
-        name.eq_ignore_ascii_case(b"accept:").then_some(value)
+        name.eq_ignore_ascii_case(b"accept:").then_some(value.trim_ascii())
     })
 }

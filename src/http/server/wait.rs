@@ -262,7 +262,9 @@ impl<T: Transport> Driver<T> {
             End::Forced => return self.closed("the shutdown would not wait"),
             End::Broken(why) => why,
         };
-        self.enter(Phase::Write, None);
+        if !self.outbound.output.is_empty() {
+            self.enter(Phase::Write, None);
+        }
         let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, cx)).await;
         match lingered {
             Ok(()) => self.closed(&why),
@@ -276,7 +278,10 @@ impl<T: Transport> Driver<T> {
         if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
             return Poll::Ready(Err("the shutdown would not wait"));
         }
-        let finished = match self.outbound.poll_finish(cx) {
+        let before = self.outbound.output.len();
+        let finished = self.outbound.poll_finish(cx);
+        self.card.sent(before - self.outbound.output.len());
+        let finished = match finished {
             Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer is gone")),
             finished => finished.is_ready(),
         };

@@ -1,0 +1,80 @@
+# make help lists what there is. `make test` is what has to pass before anything is merged.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+# Seconds that `make fuzz` gives to each target.
+FUZZ_SECONDS ?= 30
+
+# What the tests drive, as command:package-of-Debian.
+TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
+
+.PHONY: help run test tools check-fmt lint unit doc fmt bench bench-instructions soak fuzz clean
+
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+run: ## Serve at 127.0.0.1:8080; flags by ARGS="--trace"
+	cargo run --release -- $(ARGS)
+
+test: tools check-fmt lint unit doc ## Everything that has to pass; installs what is missing
+
+tools: ## Install what the tests need and is missing, from Debian's packages
+	@missing=()
+	for tool in $(TOOLS); do
+	    command -v "$${tool%%:*}" > /dev/null || missing+=("$${tool##*:}")
+	done
+	if (( $${#missing[@]} == 0 )); then exit; fi
+	if ! command -v apt-get > /dev/null; then
+	    echo "make: missing: $${missing[*]} (names of Debian's packages); install them in the way of this system" >&2; exit 1
+	fi
+	as_root=(); (( EUID == 0 )) || as_root=(sudo -n)
+	echo "make: installing $${missing[*]}"
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT
+	if ! { "$${as_root[@]}" apt-get update && "$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y --no-install-recommends "$${missing[@]}"; } > "$$log" 2>&1; then
+	    tail "$$log" >&2
+	    echo "make: cannot install them; as root: apt-get install $${missing[*]}" >&2; exit 1
+	fi
+
+check-fmt:
+	cargo fmt --all --check
+
+lint: ## Clippy, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+unit: ## All tests, with the tools that they drive
+	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --workspace
+
+doc: ## The documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --package firstbyte
+
+fmt: ## Format
+	cargo fmt --all
+
+bench: ## Every case beside its peer, as ratios (a minute), then criterion's history of each (three minutes)
+	cargo bench --package firstbyte-benches --bench ratios
+	for bench in head_parse chunked route fields encode middleware end_to_end; do
+	    cargo bench --package firstbyte-benches --bench "$$bench"
+	done
+
+bench-instructions: TOOLS := valgrind:valgrind
+bench-instructions: tools ## Instructions a request, and where they go: for changes too small for a clock
+	CARGO_PROFILE_RELEASE_DEBUG=1 cargo run --release --package firstbyte-benches --bin instructions
+
+soak: ## What takes minutes: full sizes, in release
+	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --include-ignored
+
+fuzz: ## Each fuzz target for FUZZ_SECONDS, seeded from tests/corpus; installs what is missing
+	cargo +nightly --version > /dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+	cargo fuzz --version > /dev/null 2>&1 || cargo install --locked cargo-fuzz
+	for target in $$(cargo +nightly fuzz list); do
+	    mkdir -p "fuzz/corpus/$$target"
+	    cargo +nightly fuzz run "$$target" "fuzz/corpus/$$target" tests/corpus/*/ -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=10 -dict=fuzz/http.dict
+	done
+
+clean: ## Remove what was built
+	cargo clean

@@ -1,0 +1,58 @@
+//! Owns the quotes that the program brings along: text, author, source. All are in the public domain, translations too.
+
+pub(super) const SEEDS: [(&str, &str, &str); 30] = [
+    ("The unexamined life is not worth living.", "Socrates", "Plato, Apology 38a (translated by Jowett)"),
+    ("The soul is dyed by the thoughts.", "Marcus Aurelius", "Meditations V 16 (translated by Long)"),
+    ("I think, therefore I am.", "René Descartes", "Discourse on the Method (1637)"),
+    ("No man is an island, entire of itself.", "John Donne", "Devotions upon Emergent Occasions (1624)"),
+    ("Brevity is the soul of wit.", "William Shakespeare", "Hamlet, act 2, scene 2"),
+    ("This above all: to thine own self be true.", "William Shakespeare", "Hamlet, act 1, scene 3"),
+    ("Hell is empty, and all the devils are here.", "William Shakespeare", "The Tempest, act 1, scene 2"),
+    (
+        "All the world's a stage, and all the men and women merely players.",
+        "William Shakespeare",
+        "As You Like It, act 2, scene 7",
+    ),
+    (
+        "If I have seen further, it is by standing on the shoulders of giants.",
+        "Isaac Newton",
+        "Letter to Robert Hooke (1675)",
+    ),
+    ("A little learning is a dangerous thing.", "Alexander Pope", "An Essay on Criticism (1711)"),
+    ("To err is human, to forgive, divine.", "Alexander Pope", "An Essay on Criticism (1711)"),
+    ("We must cultivate our garden.", "Voltaire", "Candide (1759)"),
+    (
+        "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife.",
+        "Jane Austen",
+        "Pride and Prejudice (1813)",
+    ),
+    ("Beware; for I am fearless, and therefore powerful.", "Mary Shelley", "Frankenstein (1818)"),
+    (
+        "The Analytical Engine weaves algebraical patterns just as the Jacquard loom weaves flowers and leaves.",
+        "Ada Lovelace",
+        "Notes on the Analytical Engine (1843)",
+    ),
+    ("A foolish consistency is the hobgoblin of little minds.", "Ralph Waldo Emerson", "Self-Reliance (1841)"),
+    ("I am no bird; and no net ensnares me.", "Charlotte Brontë", "Jane Eyre (1847)"),
+    ("Whatever our souls are made of, his and mine are the same.", "Emily Brontë", "Wuthering Heights (1847)"),
+    ("In the fields of observation chance favours only the prepared mind.", "Louis Pasteur", "Lecture at Lille (1854)"),
+    ("The mass of men lead lives of quiet desperation.", "Henry David Thoreau", "Walden (1854)"),
+    ("Do I contradict myself? Very well then I contradict myself.", "Walt Whitman", "Song of Myself (1855)"),
+    ("If there is no struggle there is no progress.", "Frederick Douglass", "Speech at Canandaigua (1857)"),
+    ("It was the best of times, it was the worst of times.", "Charles Dickens", "A Tale of Two Cities (1859)"),
+    ("Curiouser and curiouser!", "Lewis Carroll", "Alice's Adventures in Wonderland (1865)"),
+    (
+        "Happy families are all alike; every unhappy family is unhappy in its own way.",
+        "Leo Tolstoy",
+        "Anna Karenina (translated by Garnett)",
+    ),
+    ("Where there is no imagination there is no horror.", "Arthur Conan Doyle", "A Study in Scarlet (1887)"),
+    ("Hope is the thing with feathers that perches in the soul.", "Emily Dickinson", "Poems, second series (1891)"),
+    ("I can resist everything except temptation.", "Oscar Wilde", "Lady Windermere's Fan (1892)"),
+    (
+        "We are all in the gutter, but some of us are looking at the stars.",
+        "Oscar Wilde",
+        "Lady Windermere's Fan (1892)",
+    ),
+    ("Failure is impossible.", "Susan B. Anthony", "Speech on her 86th birthday (1906)"),
+];

@@ -1,0 +1,231 @@
+//! Owns the home page: what firstbyte is, the request that asked for it, and what there is to try.
+//!
+//! The one idea: the page shows the visitor's own request, byte by byte and explained. That is what firstbyte is about.
+//!
+//! Text for a terminal, HTML for a browser; the command lines name the address that the visitor used.
+//!
+//! Spec: RFC 9110 12.5.1 (Accept), 12.5.5 (Vary).
+//! Never: sends a byte of the request back unescaped, or the value of a field that is a secret; runs a script.
+
+mod received;
+
+use crate::app::inspect::annotate::{Kind, Line};
+use crate::app::page::{self, Asset, Page, Wanted, escaped, section_link};
+use crate::http::{Request, Response, Router};
+
+use received::Received;
+
+static STYLE: Asset = Asset::new("/assets/home.css", "text/css; charset=utf-8", include_str!("home.css"));
+
+const SENTENCE: &str = "firstbyte is an HTTP/1.1 server, written by hand on raw TCP, with the wire in plain sight.";
+
+/// An application, as the home page tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What it is called.
+    pub name: &'static str,
+    /// Where it begins.
+    pub path: &'static str,
+    /// What it does and what it teaches, in one or two sentences.
+    pub about: &'static str,
+    /// Command lines to try. `{at}`, `{host}` and `{port}` become the address that the visitor used.
+    pub tries: &'static [&'static str],
+}
+
+/// What firstbyte shows of itself, whatever runs on it.
+const OURSELVES: [Entry; 2] = [
+    Entry {
+        name: "The wire inspector",
+        path: "/inspect",
+        about: "Every connection, live: its bytes with the section that defines each line, its states, deadlines and \
+                buffers, and why it closed. Leave it open and send something.",
+        tries: &["curl -s http://{at}/inspect"],
+    },
+    Entry {
+        name: "Explained errors",
+        path: "/errors",
+        about: "A malformed request is told which byte, which rule and which section, and how to send it right. All \
+                codes are on one page.",
+        tries: &[r"printf 'GET / HTTP/1.1\r\nHost : x\r\n\r\n' | nc -N {host} {port}"],
+    },
+];
+
+/// Adds the home page and the files that all pages share.
+pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>, applications: &[Entry]) -> Router<S> {
+    let entries: std::sync::Arc<[Entry]> = OURSELVES.iter().chain(applications).copied().collect();
+    let router = page::routes(STYLE.route(router));
+    router.route("GET /", move |_, request| {
+        let entries = std::sync::Arc::clone(&entries);
+        async move { home(&entries, &request) }
+    })
+}
+
+fn home(entries: &[Entry], request: &Request) -> Response {
+    let address = Address::of(request);
+    let received = Received::of(request);
+    page::negotiated(match page::wanted(request) {
+        Wanted::Html => {
+            let main = main(entries, &address, &received.lines());
+            Response::html(Page { title: "firstbyte", here: "/", main: &main, styles: &[&STYLE], scripts: &[] }.html())
+        }
+        Wanted::Json | Wanted::Text => Response::text(text(entries, &address, &received.lines())),
+    })
+}
+
+fn main(entries: &[Entry], address: &Address, lines: &[Line]) -> String {
+    let lines: String = lines.iter().map(line_html).collect();
+    let entries: String = entries.iter().map(|entry| entry_html(entry, address)).collect();
+    format!(
+        "<h1>From the first byte up</h1>\n<p class=\"lead\">{SENTENCE}</p>\n\
+         <section aria-labelledby=\"yours\">\n<h2 id=\"yours\">Your request, as it was received</h2>\n\
+         <ol class=\"wire\">\n{lines}</ol>\n\
+         <p class=\"aside\">Secrets are masked. <a href=\"/inspect\">See the answer, and every other connection, \
+         live.</a></p>\n</section>\n\
+         <section aria-labelledby=\"try\">\n<h2 id=\"try\">Try it</h2>\n<div class=\"entries\">\n{entries}</div>\n\
+         </section>\n"
+    )
+}
+
+fn line_html(line: &Line) -> String {
+    let kind = if line.kind == Kind::Start { " start" } else { "" };
+    let offset = line.bytes.map_or(String::new(), |(start, _)| start.to_string());
+    format!(
+        "<li class=\"in{kind}\"><span class=\"at\">{offset}</span><code>{}</code>\
+         <span class=\"note\">{} {}</span></li>\n",
+        bytes_html(line),
+        escaped(&line.note),
+        section_link(line.section),
+    )
+}
+
+/// The bytes, with the name of a field and the end of a line told apart.
+fn bytes_html(line: &Line) -> String {
+    let (text, end) = line.text.strip_suffix("\\r\\n").map_or((line.text.as_str(), ""), |text| (text, "\\r\\n"));
+    let name_end = if line.kind == Kind::Field { text.find(':').map_or(0, |colon| colon + 1) } else { 0 };
+    let (name, rest) = text.split_at(name_end);
+    let name = if name.is_empty() { String::new() } else { format!("<b>{}</b>", escaped(name)) };
+    format!("{name}{}<span class=\"end\">{end}</span>", escaped(rest))
+}
+
+fn entry_html(entry: &Entry, address: &Address) -> String {
+    let tries: String =
+        entry.tries.iter().map(|line| format!("<pre><code>{}</code></pre>\n", escaped(&address.fill(line)))).collect();
+    format!(
+        "<article>\n<h3><a href=\"{path}\">{}</a> <code class=\"path\">{path}</code></h3>\n<p>{}</p>\n{tries}</article>\n",
+        escaped(entry.name),
+        escaped(entry.about),
+        path = escaped(entry.path),
+    )
+}
+
+fn text(entries: &[Entry], address: &Address, lines: &[Line]) -> String {
+    let mut text = format!("{SENTENCE}\n\nYour request, as it was received:\n\n");
+    for line in lines {
+        let offset = line.bytes.map_or(0, |(start, _)| start);
+        text += &format!("  {offset:>4}  {:<44}  {}, {}\n", line.text, line.note, line.section);
+    }
+    text += "\nTry:\n";
+    for entry in entries {
+        text += &format!("\n  {} ({})\n", entry.name, entry.path);
+        for line in entry.tries {
+            text += &format!("    {}\n", address.fill(line));
+        }
+    }
+    text + &format!("\nfirstbyte {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// The address that the visitor used, fit to stand in a command line.
+struct Address {
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// From `Host`, as long as no byte of it means anything to a shell.
+    fn of(request: &Request) -> Address {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        let authority = request.authority().filter(|authority| authority.bytes().all(is_plain));
+        let Some(authority) = authority else { return Address { host: "127.0.0.1".to_owned(), port: 8080 } };
+        match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => {
+                Address { host: host.to_owned(), port: port.parse().unwrap_or(80) }
+            }
+            _ => Address { host: authority.to_owned(), port: 80 },
+        }
+    }
+
+    fn fill(&self, line: &str) -> String {
+        let at = if self.port == 80 { self.host.clone() } else { format!("{}:{}", self.host, self.port) };
+        // nc takes an IPv6 address without its brackets.
+        let host = self.host.trim_matches(['[', ']']);
+        line.replace("{at}", &at).replace("{host}", host).replace("{port}", &self.port.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Status;
+    use crate::http::test::{Answer, call};
+
+    const APPLICATION: Entry =
+        Entry { name: "a <b>", path: "/chain", about: "c & d", tries: &["curl http://{at}/x | nc {host} {port}"] };
+
+    async fn answer(request: Request) -> Answer {
+        let routes = routes(Router::new(()), &[APPLICATION]).build().expect("the routes fit");
+        call(&routes, request).await
+    }
+
+    #[tokio::test]
+    async fn a_browser_gets_a_page_and_a_terminal_gets_text() {
+        for (accept, content_type, holds) in [
+            ("text/html,*/*;q=0.8", "text/html; charset=utf-8", "<h3><a href=\"/chain\">a &lt;b&gt;</a>"),
+            ("*/*", "text/plain; charset=utf-8", "  a <b> (/chain)\n    curl http://localhost/x | nc localhost 80\n"),
+        ] {
+            let answer = answer(Request::get("/").with("Accept", accept)).await;
+            let content = answer.text();
+            assert_eq!(answer.field("content-type"), Some(content_type));
+            assert_eq!(answer.field("vary"), Some("Accept"));
+            assert!(content.contains(holds), "{content}");
+            assert!(content.contains(env!("CARGO_PKG_VERSION")) && content.contains("/inspect"), "{content}");
+            assert!(content.contains("GET / HTTP/1.1\\r\\n"), "{content}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_methods_are_told_which_are_allowed() {
+        let posted = answer(Request::post("/", "x")).await;
+        assert_eq!((posted.status, posted.field("allow")), (Status::METHOD_NOT_ALLOWED, Some("GET, HEAD, OPTIONS")));
+        assert_eq!(answer(Request::of(crate::http::Method::HEAD, "/")).await.status, Status::OK);
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_is_never_markup_and_secrets_stay_secret() {
+        let request = Request::get("/?'q'=1&x")
+            .with("Accept", "text/html")
+            .with("User-Agent", "<script>alert(1)</script>\x1b")
+            .with("Cookie", "session=secret")
+            .with("Authorization", "Bearer secret");
+        let answer = answer(request).await;
+        let content = answer.text();
+        assert!(!content.contains("<script>") && !content.contains('\x1b'), "{content}");
+        assert!(content.contains("&lt;script&gt;alert") && content.contains("/?&#39;q&#39;=1&amp;x"), "{content}");
+        assert!(!content.contains("secret"), "{content}");
+    }
+
+    #[test]
+    fn command_lines_name_the_visitors_address() {
+        let check = |host: &str, expected: &str| {
+            let mut request = Request::get("/");
+            request.fields_mut().set("Host", host).expect("a valid line");
+            assert_eq!(Address::of(&request).fill("{at} {host} {port}"), expected);
+        };
+        check("127.0.0.1:8080", "127.0.0.1:8080 127.0.0.1 8080");
+        check("example.com", "example.com example.com 80");
+        check("[::1]:81", "[::1]:81 ::1 81");
+        check("[::1]", "[::1] ::1 80");
+        for shell in ["x;reboot", "$(reboot)", "a'b", "a&b", "a!b"] {
+            check(shell, "127.0.0.1:8080 127.0.0.1 8080");
+        }
+    }
+}

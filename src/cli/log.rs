@@ -1,0 +1,25 @@
+//! Owns where log lines go and how they look: standard error, as text for people or JSON for programs.
+//!
+//! Spec: <https://no-color.org>: a `NO_COLOR` that is not empty takes the colours away.
+//! Never: writes to standard output, which is for what was asked for.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+use super::value::LogFormat;
+
+/// Begins to log what `filter` lets through. Once a process.
+pub fn init(filter: &str, format: LogFormat) {
+    let terminal = io::stderr().is_terminal();
+    // It was read when the settings were: here it is good.
+    let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(io::stderr);
+    match format {
+        LogFormat::Auto if !terminal => lines.json().flatten_event(true).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Auto | LogFormat::Text => {
+            let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            lines.with_ansi(colours).with_target(false).init();
+        }
+    }
+}

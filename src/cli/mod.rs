@@ -1,0 +1,211 @@
+//! Owns the command line: what may be said, what is then done, and with which exit code it ends.
+//!
+//! ```text
+//!   words ──command()──> flags ─┐
+//!   FIRSTBYTE_… ────────────────┼─layers─> settings ──serve──> exit code
+//!   --config FILE ──────────────┘        └─ every complaint ─> 2
+//! ```
+//!
+//! Never: starts to serve while anything is wrong with what it was told.
+
+mod descriptors;
+mod layers;
+mod log;
+mod serve;
+mod settings;
+mod value;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use layers::{Effective, Layers};
+use settings::{Group, SETTINGS, Setting};
+
+/// Something failed while it ran: an address in use, say.
+pub const FAILURE: u8 = 1;
+/// What was said on the command line, in the environment or in the file cannot be done.
+pub const USAGE: u8 = 2;
+/// The shutdown was not clean: connections were cut at the drain deadline or by a second signal.
+pub const CUT: u8 = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  firstbyte                                           serve at 127.0.0.1:8080
+  firstbyte serve --listen 127.0.0.1:0                at a port that the system chooses
+  firstbyte serve --lenient-lines                     so that requests typed into nc are answered
+  firstbyte serve --trace                             and see every byte
+  FIRSTBYTE_IDLE_DEADLINE=5s firstbyte                a flag by its variable
+  firstbyte serve --print-config > firstbyte.toml     write all settings down, then
+  firstbyte serve --config firstbyte.toml             use them
+
+Every flag is a variable too, --idle-deadline is FIRSTBYTE_IDLE_DEADLINE, and a key of the file: idle_deadline. A flag
+wins over a variable, a variable over the file. Sizes are written 512, 64KiB, 1MiB; times 250ms, 5s, 10m, 1h; `off`
+takes a bound away.
+
+Signals: the first SIGTERM or SIGINT (Ctrl-C) stops accepting and finishes what is at work; the second one cuts it.
+
+Exit codes:
+  0  a clean end        1  a failure, such as an address in use        2  flags, variables or file are wrong
+  3  a shutdown that cut connections, at the drain deadline or by a second signal";
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    // `serve` is what is meant when nothing is said.
+    let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
+    let environment = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    match load(matches, &environment) {
+        Ok(effective) => act(matches, effective),
+        Err(complaints) => refuse(&complaints),
+    }
+}
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("firstbyte")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An HTTP/1.1 server written by hand on raw TCP, with the wire in plain sight")
+        .after_help("More with --help: limits, examples, exit codes.")
+        .after_long_help(EXAMPLES)
+        .args(arguments())
+        .args_conflicts_with_subcommands(true)
+        .max_term_width(120)
+        .subcommand(
+            Command::new("serve")
+                .about("Serve until told to stop (what is done when no command is given)")
+                .after_help("More with --help: limits, examples, exit codes.")
+                .after_long_help(EXAMPLES)
+                .args(arguments())
+                .max_term_width(120),
+        )
+}
+
+fn arguments() -> impl Iterator<Item = Arg> {
+    let file = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Read settings from a TOML file; also by FIRSTBYTE_CONFIG")
+        .help_heading("Configuration");
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading("Configuration")
+    };
+    let check = switch("check-config", "Say whether all settings are good, and end");
+    let print = switch("print-config", "Print the settings in force as TOML, each with where it came from, and end");
+    SETTINGS.iter().map(argument).chain([file, check, print])
+}
+
+fn argument(setting: &Setting) -> Arg {
+    let mut defaults = settings::Settings::default();
+    let slot = (setting.slot)(&mut defaults);
+    let arg = Arg::new(setting.key)
+        .long(setting.flag())
+        .value_name(slot.hint())
+        .action(if slot.is_list() { ArgAction::Append } else { ArgAction::Set })
+        .help_heading(setting.group.heading())
+        // What the first look need not show.
+        .hide_short_help(setting.group != Group::Server);
+    let (first, _) = setting.about.split_once(". ").unwrap_or((setting.about, ""));
+    if slot.hint() == value::SWITCH {
+        let arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+        return arg.help(first).long_help(setting.about);
+    }
+    let with_default = |about| format!("{about} [default: {}]", slot.print().trim_matches(['"', '[', ']']));
+    arg.help(with_default(first)).long_help(with_default(setting.about))
+}
+
+fn load(matches: &ArgMatches, environment: &HashMap<String, String>) -> Result<Effective, Vec<String>> {
+    let path = matches.get_one::<PathBuf>("config").cloned();
+    let path = path.or_else(|| environment.get("FIRSTBYTE_CONFIG").map(PathBuf::from));
+    let text = match path.as_ref().map(std::fs::read_to_string).transpose() {
+        Ok(text) => text,
+        Err(error) => return Err(vec![format!("{}: {error}", path.unwrap_or_default().display())]),
+    };
+    Layers { file: path.as_deref().zip(text.as_deref()), environment, flags: matches }.load()
+}
+
+fn act(matches: &ArgMatches, effective: Effective) -> ExitCode {
+    effective.hints.iter().for_each(|hint| say(&format!("hint: {hint}")));
+    if matches.get_flag("print-config") {
+        return print(&effective.print());
+    }
+    if matches.get_flag("check-config") {
+        return print("all settings are good\n");
+    }
+    serve::serve(effective.settings)
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // Help and version are errors to clap, with exit code 0; there is nothing to do about a closed terminal.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+}
+
+fn refuse(complaints: &[String]) -> ExitCode {
+    let things =
+        if complaints.len() == 1 { "one setting is".to_owned() } else { format!("{} settings are", complaints.len()) };
+    say(&format!("error: {things} wrong"));
+    complaints.iter().for_each(|complaint| say(&format!("  {complaint}")));
+    say("\nAll settings: firstbyte --help");
+    ExitCode::from(USAGE)
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILURE),
+    }
+}
+
+/// Tells the person who started this.
+fn say(line: &str) {
+    // Nobody is left to be told that nobody listens.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_default_command() {
+        for words in [&["firstbyte", "--trace"][..], &["firstbyte", "serve", "--trace"]] {
+            let matches = command().try_get_matches_from(words).expect("good");
+            let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
+            assert!(load(matches, &HashMap::new()).expect("good").settings.trace, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for words in [&["firstbyte", "sreve"][..], &["firstbyte", "--trac"], &["firstbyte", "--workers"]] {
+            let error = command().try_get_matches_from(words).expect_err("wrong");
+            assert_eq!(error.exit_code(), i32::from(USAGE), "{words:?}");
+        }
+        let error = command().try_get_matches_from(["firstbyte", "--idle-deadlin=5s"]).expect_err("wrong");
+        assert!(error.to_string().contains("--idle-deadline"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let matches = command().try_get_matches_from(["firstbyte", "--config", "/nowhere/it.toml"]).expect("good");
+        let complaints = load(&matches, &HashMap::new()).expect_err("no such file");
+        assert!(complaints[0].starts_with("/nowhere/it.toml: No such file"), "{complaints:?}");
+    }
+}

@@ -1,0 +1,242 @@
+//! Owns the wiring: which applications there are, where they stand, and what a serving process does from start to end.
+//!
+//! ```text
+//!   settings ──> runtime ──> listeners, all of them or none
+//!                               │
+//!        applications ──> routes ──> a server for each listener, one shutdown for all
+//!                               │
+//!              Drained: 0       └──> Cut: 3
+//! ```
+//!
+//! Never: reads a flag, a variable or a file: [`Settings`] is all it knows.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use firstbyte::app::chain::{self, ChainConfig};
+use firstbyte::app::home::{self, Entry};
+use firstbyte::app::inspect::{self, Inspector};
+use firstbyte::app::{errors, lab};
+use firstbyte::http::middleware::WrongOrder;
+use firstbyte::http::router::Routes;
+use firstbyte::http::server::{Ended, Watched};
+use firstbyte::http::{BuildError, Router, Server};
+use firstbyte::net::{Listener, ListenerConfig};
+use tokio::runtime::{self, Runtime};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::settings::Settings;
+use super::{CUT, FAILURE, descriptors, log, say};
+
+/// How long a cut connection may take to notice. A handler that blocks its thread never does.
+const CUT_TIME: Duration = Duration::from_secs(1);
+
+/// How long the last lines of a trace may take.
+const TRACE_TIME: Duration = Duration::from_secs(1);
+
+/// Why nothing is served.
+enum Failure {
+    Runtime(io::Error),
+    Listen(SocketAddr, io::Error),
+    Signals(io::Error),
+    Routes(BuildError),
+    Order(WrongOrder),
+}
+
+/// Serves until told to stop.
+pub fn serve(settings: Settings) -> ExitCode {
+    log::init(&settings.log, settings.log_format);
+    let runtime = match runtime(&settings) {
+        Ok(runtime) => runtime,
+        Err(failure) => return fail(&failure),
+    };
+    let ended = runtime.block_on(run(settings));
+    // Whatever still blocks a thread is not waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::Cut { connections }) => {
+            tracing::warn!(connections, "the shutdown was not clean: connections were cut");
+            ExitCode::from(CUT)
+        }
+        Err(failure) => fail(&failure),
+    }
+}
+
+/// Everything that is served: each application, where it stands, what stands around it.
+fn applications(settings: &Settings, inspector: Inspector) -> Result<Routes, Failure> {
+    let config = ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() };
+    let chain = chain::routes(config);
+    introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
+    introduce("lab", "none", "none: nothing is kept");
+
+    let router = Router::new(());
+    let router = home::routes(router, &[CHAIN, LAB]);
+    let router = errors::routes(router);
+    let router = inspect::routes(router, inspector);
+    let router = lab::routes(router);
+    router.mount(chain::PREFIX, chain).build().map_err(Failure::Routes)
+}
+
+const CHAIN: Entry = Entry {
+    name: "The chain",
+    path: "/chain/quotes",
+    about: "A small public API behind logger, limiter and eight more layers: no address gets more than 100 requests in \
+            any 60 seconds. It teaches what middleware is, and why its order matters.",
+    tries: &[
+        "curl -i http://{at}/chain/quotes/random",
+        r#"curl -i --json '{"text":"Know thyself.","author":"Delphi"}' http://{at}/chain/quotes"#,
+    ],
+};
+
+const LAB: Entry = Entry {
+    name: "The lab",
+    path: "/anything",
+    about: "Routes with known answers, to try a client, a proxy or a load generator: streams, delays, statuses, \
+            redirects, cookies, events.",
+    tries: &[
+        "curl -i http://{at}/hello/ada",
+        "curl -T /etc/os-release http://{at}/echo",
+        "curl -N 'http://{at}/sse?count=3&ms=500'",
+        r"printf 'GET /hello/ada HTTP/1.1\r\nHost: x\r\n\r\n' | nc -N {host} {port}",
+    ],
+};
+
+/// Says at the start what stands around an application, and where its data is.
+fn introduce(application: &str, middleware: &str, store: &str) {
+    tracing::info!(application, middleware, store, "ready");
+}
+
+async fn run(mut settings: Settings) -> Result<Ended, Failure> {
+    fit_descriptors(&mut settings);
+    let watched = Watched::default();
+    watched.shutdown.listen_for_signals().map_err(Failure::Signals)?;
+    let inspector = Inspector::new(&watched, settings.inspect_remote);
+    let routes = Arc::new(applications(&settings, inspector.clone())?);
+    let listeners = listen(&settings.listen, &settings.listener)?;
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        announce(&listener);
+        let server = Server::new(Arc::clone(&routes))
+            .limits(settings.limits.clone())
+            .deadlines(settings.deadlines.clone())
+            .terse_errors(settings.terse_errors)
+            .watched_by(&watched);
+        serving.spawn(server.serve(listener));
+    }
+    let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
+    tokio::spawn(tell_of_draining(watched.clone(), settings.deadlines.drain));
+    let ended = tokio::select! {
+        ended = end_of_all(serving) => ended,
+        connections = cut_in_vain(&watched) => Ended::Cut { connections },
+    };
+    if let Some(trace) = trace {
+        // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
+        let _ = timeout(TRACE_TIME, trace).await;
+    }
+    Ok(ended)
+}
+
+fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
+    let mut builder = runtime::Builder::new_multi_thread();
+    builder.worker_threads(settings.workers).thread_name("firstbyte").enable_all().build().map_err(Failure::Runtime)
+}
+
+/// A connection that is promised must have a descriptor.
+fn fit_descriptors(settings: &mut Settings) {
+    let descriptors = descriptors::raise();
+    let wanted = settings.listener.caps.connections_max;
+    let fitting = descriptors::clamp(wanted, settings.listen.len(), descriptors);
+    if fitting < wanted {
+        tracing::warn!(wanted, fitting, descriptors, "connections_max is lowered: raise `ulimit -n`, or ask for less");
+        settings.listener.caps.connections_max = fitting;
+    }
+}
+
+fn listen(addresses: &[SocketAddr], config: &ListenerConfig) -> Result<Vec<Listener>, Failure> {
+    let bind = |&address| Listener::bind(address, config.clone()).map_err(|error| Failure::Listen(address, error));
+    addresses.iter().map(bind).collect()
+}
+
+/// The one line that programs wait for.
+fn announce(listener: &Listener) {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut out = io::stdout().lock();
+    // Whoever closed the output does not want to read it.
+    let _ = writeln!(out, "firstbyte listens on http://{address}").and_then(|()| out.flush());
+}
+
+async fn tell_of_draining(watched: Watched, limit: Duration) {
+    watched.shutdown.draining().await;
+    let connections = watched.registry.len();
+    tracing::info!(connections, ?limit, "draining: no new connections, what is at work is finished");
+}
+
+/// Connections are counted for all servers by each: the largest count is the one before the others were cut.
+async fn end_of_all(mut serving: JoinSet<Ended>) -> Ended {
+    let mut cut = None;
+    while let Some(ended) = serving.join_next().await {
+        if let Ok(Ended::Cut { connections }) = ended {
+            cut = cut.max(Some(connections));
+        }
+    }
+    cut.map_or(Ended::Drained, |connections| Ended::Cut { connections })
+}
+
+/// Gives up on connections that are cut and do not end.
+async fn cut_in_vain(watched: &Watched) -> usize {
+    watched.shutdown.forced().await;
+    tokio::time::sleep(CUT_TIME).await;
+    watched.registry.len()
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    say(&format!("error: {failure}"));
+    ExitCode::from(FAILURE)
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Runtime(error) => write!(f, "the threads that serve cannot be started: {error}"),
+            Failure::Signals(error) => write!(f, "signals cannot be listened for: {error}"),
+            Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
+            Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),
+            Failure::Listen(address, error) => {
+                write!(f, "cannot listen at {address}: {error}\n{}", remedy(*address, error.kind()))
+            }
+        }
+    }
+}
+
+fn remedy(address: SocketAddr, kind: io::ErrorKind) -> String {
+    let port = address.port();
+    match kind {
+        io::ErrorKind::AddrInUse => format!(
+            "Another process listens there: see which by `ss -ltnp 'sport = :{port}'`, or take a free port by `--listen {}:0`",
+            host(address)
+        ),
+        io::ErrorKind::PermissionDenied => {
+            "Ports below 1024 need a right: take a higher one, or give it by `setcap cap_net_bind_service=+ep`"
+                .to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "This machine does not have that address: `ip address` lists those that it has; 0.0.0.0 is all of them"
+                .to_owned()
+        }
+        _ => "Another address may work: `--listen 127.0.0.1:8080`".to_owned(),
+    }
+}
+
+/// The address without its port, as it is written before one.
+fn host(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
+}

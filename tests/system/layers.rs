@@ -1,0 +1,155 @@
+//! Imports go one way: `app` → `ws`, `http` → `net` → tokio. The cores know neither sockets nor clocks.
+//!
+//! The sources are read as text, without their comments: naming a layer is using it.
+
+use std::fs;
+use std::path::Path;
+
+/// Which files a rule is for, and what they must not name.
+struct Rule {
+    /// Begins the path below `src`.
+    below: &'static str,
+    /// Ends the path of files that the rule is not for.
+    except: Option<&'static str>,
+    never: &'static [&'static str],
+}
+
+const RULES: &[Rule] = &[
+    Rule { below: "net/", except: None, never: &["crate::http", "crate::ws", "crate::app", "crate::cli"] },
+    Rule { below: "http/", except: None, never: &["crate::ws", "crate::app", "crate::cli"] },
+    Rule { below: "ws/", except: None, never: &["crate::app", "crate::cli"] },
+    Rule { below: "ws/", except: Some("/handshake.rs"), never: &["crate::http"] },
+    Rule { below: "app/", except: None, never: &["crate::cli"] },
+    Rule { below: "http/h1/", except: None, never: CORE_NEVER },
+    Rule { below: "http/route_tree", except: None, never: CORE_NEVER },
+    Rule { below: "http/middleware/rate_limit/", except: None, never: CORE_NEVER },
+];
+
+/// What a core has no need of.
+const CORE_NEVER: &[&str] =
+    &["crate::net", "tokio", "tracing", "async ", ".await", "Instant::now", "SystemTime", "std::net::Tcp", "println!"];
+
+/// Crates that a core may name, and our own.
+const CORE_CRATES: &[&str] = &["core", "std", "bytes", "memchr", "crate", "super", "self"];
+
+/// Pages that show the server at work: they may name each other.
+const OURSELVES: &[&str] = &["errors", "home", "inspect"];
+
+/// What every application may use.
+const SHARED_APPS: &[&str] = &["page"];
+
+#[test]
+fn no_layer_names_one_above_it() {
+    let breaches: Vec<String> = sources().iter().flat_map(|(path, text)| breaches(path, text)).collect();
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+/// Path below `src` and text of every source.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut sources) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let below = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                sources.push((below, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(sources.len() > 20, "the sources are not where they were");
+    sources
+}
+
+fn breaches(path: &str, text: &str) -> Vec<String> {
+    let rules = RULES
+        .iter()
+        .filter(|rule| path.starts_with(rule.below) && rule.except.is_none_or(|except| !path.ends_with(except)));
+    let mut breaches = Vec::new();
+    for rule in rules {
+        let is_core = rule.never == CORE_NEVER;
+        // A core may be driven by anything in its tests.
+        if is_core && is_test_file(path) {
+            continue;
+        }
+        for (index, line) in code_lines(text, is_core) {
+            let named = rule.never.iter().find(|never| names(line, never)).copied();
+            let foreign = if is_core { foreign_crate(line) } else { other_app(path, line) };
+            if let Some(named) = named.or(foreign) {
+                breaches.push(format!("src/{path}:{}: {} names {named}: {}", index + 1, rule.below, line.trim()));
+            }
+        }
+    }
+    breaches
+}
+
+/// The application of a line's import, when it is not that of the file. Pages about the server itself build on each other.
+fn other_app<'a>(path: &str, line: &'a str) -> Option<&'a str> {
+    let own = path.strip_prefix("app/")?.split_once('/')?.0;
+    let named = line.split_once("crate::app::")?.1.split([':', ';', ',', ' ', '{']).next()?;
+    (named != own && !SHARED_APPS.contains(&named) && !OURSELVES.contains(&own)).then_some(named)
+}
+
+fn is_test_file(path: &str) -> bool {
+    ["/tests.rs", "/properties.rs"].iter().any(|end| path.ends_with(end))
+}
+
+/// The numbered lines without comments; for a core only those before its tests.
+fn code_lines(text: &str, is_core: bool) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate();
+    lines
+        .take_while(move |(_, line)| !is_core || !line.contains("#[cfg(test)]"))
+        .map(|(index, line)| (index, line.split_once("//").map_or(line, |(code, _)| code)))
+}
+
+/// Whether `word` stands in `line`, and not as a part of a longer name.
+fn names(line: &str, word: &str) -> bool {
+    let is_name =
+        |character: Option<char>| character.is_some_and(|character| character.is_alphanumeric() || character == '_');
+    let grouped = word
+        .strip_prefix("crate::")
+        .is_some_and(|module| line.split_once("crate::{").is_some_and(|(_, group)| names(group, module)));
+    grouped
+        || line.match_indices(word).any(|(at, _)| {
+            !is_name(line[..at].chars().next_back()) && !is_name(line[at + word.len()..].chars().next())
+                || word.ends_with(' ') && !is_name(line[..at].chars().next_back())
+        })
+}
+
+/// A crate that is imported and not allowed.
+fn foreign_crate(line: &str) -> Option<&str> {
+    let path = line.trim_start().strip_prefix("pub ").unwrap_or(line.trim_start()).strip_prefix("use ")?;
+    let name = path.trim_start_matches("::").split([':', ';', ' ', '{']).next()?;
+    let local = name.chars().next().is_some_and(char::is_uppercase) || name.is_empty();
+    (!local && !CORE_CRATES.contains(&name)).then_some(name)
+}
+
+#[test]
+fn breaches_are_seen() {
+    let check = |path: &str, line: &str, expected: usize| {
+        assert_eq!(breaches(path, line).len(), expected, "{path}: {line}");
+    };
+    check("net/buffer.rs", "use crate::http::Limits;", 1);
+    check("net/buffer.rs", "    let limits = crate::http::Limits::default();", 1);
+    check("net/buffer.rs", "use crate::{http::Limits, net::tap};", 1);
+    check("net/buffer.rs", "use crate::httpd;", 0);
+    check("net/buffer.rs", "//! Never: names `crate::http`.", 0);
+    check("http/server/mod.rs", "use crate::net::tap::Tap;", 0);
+    check("http/server/mod.rs", "pub use crate::app::lab;", 1);
+    check("ws/handshake.rs", "use crate::http::Request;", 0);
+    check("ws/frame.rs", "use crate::http::Request;", 1);
+    check("http/h1/head.rs", "use tokio::time::Instant;", 1);
+    check("http/h1/head.rs", "use serde::Serialize;", 1);
+    check("http/h1/head.rs", "pub async fn parse() {}", 1);
+    check("http/h1/head.rs", "    let now = Instant::now();", 1);
+    check("http/h1/head.rs", "    tracing::debug!(len);", 1);
+    check("http/h1/head.rs", "use crate::http::h1::grammar;\nuse std::ops::Range;\nuse memchr::memchr;", 0);
+    check("http/h1/head.rs", "#[cfg(test)]\nmod tests {\n    use proptest::prelude::*;\n}", 0);
+    check("app/chain/mod.rs", "use crate::http::Request;", 0);
+    check("app/chain/mod.rs", "use crate::app::lab::ECHO_BYTES_MAX;", 1);
+    check("app/chain/handlers.rs", "use crate::app::chain::domain;", 0);
+    check("app/chain/mod.rs", "use crate::app::page::Page;", 0);
+    check("app/home/mod.rs", "use crate::app::inspect::annotate;", 0);
+}

@@ -1,0 +1,20 @@
+//! The real binary over real sockets, driven by the clients that people use: curl, nc, Python, a browser.
+//!
+//! Each test has a server of its own, on a port that the system chose; a drop ends it.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
+
+mod browser;
+mod chromium;
+mod clients;
+mod command_line;
+mod compile_errors;
+mod documents;
+mod examples;
+mod layers;
+mod process;
+mod server;
+mod shortage;
+mod stream;
+mod tools;
+mod wire;

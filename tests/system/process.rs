@@ -1,0 +1,88 @@
+//! How the process ends: by signals, with requests at work, with clients that hold on.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::server::{Server, read_to_end, wait_for};
+
+fn slow(ms: u32) -> String {
+    format!("GET /slow?ms={ms} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+/// Waits until the log says that draining has begun.
+fn wait_for_draining(server: &Server) {
+    wait_for("draining", || server.stderr().contains("draining").then_some(()));
+}
+
+/// Gives the server time to read what was sent: it tells nobody when a handler begins.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(100));
+}
+
+#[test]
+fn either_signal_ends_it_cleanly() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&[]);
+        server.signal(signal);
+        assert_eq!(server.exit_code(), Some(0));
+        assert!(server.stderr().contains("\"connections\":0"), "{}", server.stderr());
+    }
+}
+
+#[test]
+fn a_request_at_work_is_answered_whole_and_idle_peers_do_not_hold_it() {
+    let mut server = Server::start(&[]);
+    let _silent = server.connect();
+    let mut idle = server.connect();
+    idle.write_all(b"GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut half = server.connect();
+    half.write_all(b"GET /plaintext HTTP/1.1\r\n").unwrap();
+    let mut working = server.connect();
+    working.write_all(slow(700).as_bytes()).unwrap();
+    settle();
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    let answer = read_to_end(&mut working);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert!(read_to_end(&mut idle).contains("Hello, World!"));
+    let refused = read_to_end(&mut half);
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert_eq!(server.exit_code(), Some(0));
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(700 + 500 + 1000), "{took:?}");
+}
+
+#[test]
+fn the_second_signal_cuts() {
+    let mut server = Server::start(&[]);
+    let mut working = server.connect();
+    working.write_all(slow(60_000).as_bytes()).unwrap();
+    settle();
+    server.signal(Signal::TERM);
+    wait_for_draining(&server);
+    server.signal(Signal::INT);
+    assert_eq!(server.exit_code(), Some(3));
+    assert!(server.stderr().contains("\"connections\":1"), "{}", server.stderr());
+    assert!(!read_to_end(&mut working).contains("200 OK"));
+}
+
+#[test]
+fn the_drain_deadline_cuts() {
+    let mut server = Server::start(&["--drain-deadline=100ms"]);
+    let mut working = server.connect();
+    working.write_all(slow(60_000).as_bytes()).unwrap();
+    settle();
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(3));
+}
+
+#[test]
+fn a_stopped_server_refuses_connections() {
+    let mut server = Server::start(&[]);
+    server.signal(Signal::TERM);
+    server.exit_code();
+    assert!(std::net::TcpStream::connect(server.addr).is_err());
+}

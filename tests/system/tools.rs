@@ -1,0 +1,20 @@
+//! Owns what becomes of a test whose tool is not there: under `make test` it fails, otherwise it says so and passes.
+
+use std::path::PathBuf;
+
+/// Where `tool` is. `None`, after a loud line, when it is missing and need not be there.
+pub fn find(tool: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file());
+    if found.is_none() {
+        let required = std::env::var_os("FIRSTBYTE_REQUIRE_TOOLS").is_some();
+        assert!(!required, "{tool} is missing: make tools");
+        eprintln!("NOT TESTED: {tool} is missing, so what it would show is not known. `make tools` installs it");
+    }
+    found
+}
+
+/// Whether all of `tools` are there.
+pub fn all(tools: &[&str]) -> bool {
+    tools.iter().all(|tool| find(tool).is_some())
+}
