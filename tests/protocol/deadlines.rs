@@ -230,7 +230,10 @@ async fn lingering_begins_when_all_is_sent_and_ends() {
     // Also where content was lent for the last answer.
     let mut connection = server.connect();
     send(&mut connection, wire("POST /echo HTTP/1.1|Host: x|Content-Length: 5|Connection: close||").as_bytes()).await;
-    send(&mut connection, b"hello").await;
+    for piece in ["hel", "lo"] {
+        send(&mut connection, piece.as_bytes()).await;
+        tokio::task::yield_now().await;
+    }
     assert_eq!(summary(&connection.read_response().await), "200 close hello");
     sleep(Duration::from_millis(1_900)).await;
     assert!(!connection.is_over());

@@ -1,18 +1,22 @@
 //! Owns the server that these tests talk to, and the one way in which they state what it says.
 //!
 //! The one idea: an exchange is two lines, what is sent and what is answered, and every table of exchanges is played
-//! whole, one at a time, byte by byte and cut in two at each byte: the answers must be the same.
+//! whole, one at a time, byte by byte and cut in two at each byte, over a wire that flows and one that stutters, watched
+//! and not: the answers must be the same.
 
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use firstbyte::http::body::{BodyError, Source};
 use firstbyte::http::router::{RouteOptions, Routes};
-use firstbyte::http::test::{Answer, TestConnection, TestServer};
+use firstbyte::http::test::{Answer, TestConnection, TestServer, WIRE_BYTES};
 use firstbyte::http::{Body, IntoResponse, Method, Problem, Request, Response, Router, Server, Status};
+use firstbyte::net::memory::MemoryStream;
+use firstbyte::net::transport::{ReadHalf, Transport, WriteHalf};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
@@ -41,13 +45,67 @@ pub fn wire(text: &str) -> String {
 pub async fn check(server: &TestServer<impl firstbyte::http::Handler>, exchanges: &[(&str, &str)], after: After) {
     let length = exchanges.iter().map(|(request, _)| wire(request).len()).sum();
     let cuts = (1..length).map(Arrival::CutAt);
-    for arrival in [Arrival::Whole, Arrival::OneByOne, Arrival::Bytewise].into_iter().chain(cuts) {
-        let mut connection = server.connect();
+    for (index, arrival) in [Arrival::Whole, Arrival::OneByOne, Arrival::Bytewise].into_iter().chain(cuts).enumerate() {
+        let _watch = (index % 3 == 0).then(|| server.watched().hub.watch());
+        let mut connection = if index % 2 == 0 { server.connect() } else { stuttering(server) };
         let answers = play(&mut connection, exchanges, arrival).await;
         let expected: Vec<_> =
             exchanges.iter().map(|(_, answer)| *answer).filter(|answer| !answer.is_empty()).collect();
         assert_eq!(answers, expected, "{arrival:?} {exchanges:?}");
         assert_eq!(state(&mut connection).await, after, "{arrival:?} {exchanges:?}");
+    }
+}
+
+/// A connection whose server reads and writes a few bytes at a time, and is kept waiting before each.
+fn stuttering(server: &TestServer<impl firstbyte::http::Handler>) -> TestConnection {
+    let stutter = |stream: MemoryStream| {
+        let (reader, writer) = stream.split();
+        (Stutter { half: reader, ready: false }, Stutter { half: writer, ready: false })
+    };
+    server.connect_over(([127, 0, 0, 1], 1).into(), WIRE_BYTES, stutter)
+}
+
+/// A half that is ready every second time, for at most [`STUTTER_BYTES`].
+struct Stutter<H> {
+    half: H,
+    ready: bool,
+}
+
+const STUTTER_BYTES: usize = 13;
+
+impl<H> Stutter<H> {
+    fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.ready = !self.ready;
+        if self.ready {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<H: ReadHalf> ReadHalf for Stutter<H> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_ready(cx));
+        let room = into.len().min(STUTTER_BYTES);
+        self.half.poll_read(cx, &mut into[..room])
+    }
+}
+
+impl<H: WriteHalf> WriteHalf for Stutter<H> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_ready(cx));
+        let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+        self.half.poll_write(cx, &[IoSlice::new(&first[..first.len().min(STUTTER_BYTES)])])
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_ready(cx));
+        self.half.poll_shutdown(cx)
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.half.poll_gone(cx)
     }
 }
 
