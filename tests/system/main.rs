@@ -9,6 +9,7 @@ mod chromium;
 mod clients;
 mod command_line;
 mod compile_errors;
+mod crowds;
 mod documents;
 mod examples;
 mod layers;

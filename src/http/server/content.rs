@@ -18,6 +18,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -226,11 +227,16 @@ impl<R: ReadHalf> Lent<R> {
             self.loan.card.wake();
         }
         let now = Instant::now();
-        let deadline = self.rate.wait(now).and_then(|patience| within(now, patience));
+        let patience = self.rate.wait(now);
+        let deadline = patience.and_then(|patience| within(now, patience));
         if self.tap.is_watched() {
             self.tell_wait(deadline, now);
         }
-        ready!(self.timer.poll_expired(deadline, cx));
+        // When the alarm rings, the clock is past the deadline. What is left is nothing, and to wait until `now` for it
+        // would never end.
+        if patience != Some(Duration::ZERO) {
+            ready!(self.timer.poll_expired(deadline, cx));
+        }
         if self.tap.is_watched() {
             self.tap.tell(What::Fired { phase: Phase::Content });
         }
