@@ -18,7 +18,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -30,7 +29,7 @@ use crate::http::server::trace;
 use crate::http::{Fault, Fields, Limits};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Inbound;
-use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer, within};
+use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer};
 use crate::net::registry::Card;
 use crate::net::tap::{Tap, What};
 use crate::net::transport::ReadHalf;
@@ -227,16 +226,11 @@ impl<R: ReadHalf> Lent<R> {
             self.loan.card.wake();
         }
         let now = Instant::now();
-        let patience = self.rate.wait(now);
-        let deadline = patience.and_then(|patience| within(now, patience));
+        let deadline = self.rate.wait(now);
         if self.tap.is_watched() {
             self.tell_wait(deadline, now);
         }
-        // When the alarm rings, the clock is past the deadline. What is left is nothing, and to wait until `now` for it
-        // would never end.
-        if patience != Some(Duration::ZERO) {
-            ready!(self.timer.poll_expired(deadline, cx));
-        }
+        ready!(self.timer.poll_expired(deadline, cx));
         if self.tap.is_watched() {
             self.tap.tell(What::Fired { phase: Phase::Content });
         }
