@@ -49,7 +49,7 @@ impl<T: Transport> Driver<T> {
         self.enter(Phase::Write, None);
         let room = std::future::poll_fn(|cx| {
             self.watch_peer(shared, None, cx)?;
-            if self.outbound.output.len() < bytes_max {
+            if self.outbound.output.len() < bytes_max.max(1) {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_expired(cx))?;
