@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firstbyte::http::body::{BodyError, Source};
-use firstbyte::http::router::{RouteOptions, Routes};
+use firstbyte::http::router::{Disconnect, RouteOptions, Routes};
 use firstbyte::http::test::{Answer, TestConnection, TestServer, WIRE_BYTES};
 use firstbyte::http::{Body, IntoResponse, Method, Problem, Request, Response, Router, Server, Status};
 use firstbyte::net::memory::MemoryStream;
@@ -184,6 +184,7 @@ pub fn server() -> TestServer<Routes> {
 
 pub fn routes() -> Routes {
     let large = RouteOptions { content_bytes_max: Some(1 << 31), ..RouteOptions::default() };
+    let apart = RouteOptions { disconnect: Disconnect::Notify, ..RouteOptions::default() };
     let small = RouteOptions { content_bytes_max: Some(8), ..RouteOptions::default() };
     Router::new(())
         .route("GET /hello", |(), _| async { "hello" })
@@ -207,6 +208,7 @@ pub fn routes() -> Routes {
         .route("GET /too-long", |(), _| async { declared(6) })
         .route("GET /panics-first", |(), _| async { scripted(&[Err("panic")]) })
         .route("GET /panics-later", |(), _| async { scripted(&[Ok("begun"), Err("panic")]) })
+        .route_with("GET /panic-apart", apart, |(), _| async { panics() })
         .route("GET /panic", |(), _| async { panics() })
         .route_with("POST /echo", large, |(), request: Request| async { request.into_content() })
         .route("POST /collect", |(), request: Request| async { collect(request).await })

@@ -4,7 +4,7 @@
 //! it obeys its deadline, and it listens for the end of the server.
 //!
 //! Spec: RFC 9112 9.5 (time-outs), 9.6 (lingering close).
-//! Never: reads more than [`AHEAD_BYTES_MAX`] while a handler is at work, or anything while the peer does not read.
+//! Never: reads more than [`AHEAD_BYTES_MAX`] while a handler is at work or the peer does not read.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
