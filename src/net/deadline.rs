@@ -93,7 +93,8 @@ pub struct Deadlines {
     /// Between an answer and the next request. Default 60 s. Larger: idle connections hold descriptors. The peer sees
     /// a close.
     pub idle: Duration,
-    /// From the head to the answer's head. Default 30 s. Larger: stuck handlers hold their requests. The peer sees 503.
+    /// From the head to the answer's head; where content is still coming, it runs anew as long as that moves. Default
+    /// 30 s. Larger: stuck handlers hold their requests. The peer sees 503.
     pub handler: Duration,
     /// While content is awaited. Default 1 KiB/s over 10 s. Slower: trickled content holds handlers. The peer sees 408
     /// and a close.

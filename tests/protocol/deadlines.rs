@@ -195,6 +195,40 @@ async fn a_reader_below_the_least_rate_is_cut_and_one_above_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_upload_that_is_collected_is_judged_by_its_rate() {
+    let server = server();
+    let mut connection = server.connect();
+    connection.send(wire("POST /collect HTTP/1.1|Host: x|Content-Length: 122880||")).await;
+    for _ in 0..120 {
+        sleep(Duration::from_secs(1)).await;
+        connection.send([b'x'; 1024]).await;
+    }
+    assert_eq!(summary(&connection.read_response().await), "200 122880 bytes");
+    // A handler that is stuck behind its content has its time once, from there on.
+    let handler = |mut request: Request| async move {
+        let _ = request.content().collect(10).await;
+        std::future::pending::<&str>().await
+    };
+    let mut connection = TestServer::new(Server::new(handler)).connect();
+    send(&mut connection, wire("POST / HTTP/1.1|Host: x|Content-Length: 2||").as_bytes()).await;
+    sleep(Duration::from_secs(5)).await;
+    let begin = Instant::now();
+    send(&mut connection, b"xx").await;
+    assert_eq!(summary(&connection.read_response().await), "503 HTTP-SERVER-002");
+    assert_eq!(begin.elapsed().as_secs(), 30);
+    // One that does not read is not helped by what comes.
+    let mut connection = TestServer::new(Server::new(|_: Request| std::future::pending::<&str>())).connect();
+    let begin = Instant::now();
+    connection.send(wire("POST / HTTP/1.1|Host: x|Content-Length: 200||")).await;
+    for _ in 0..29 {
+        sleep(Duration::from_secs(1)).await;
+        connection.send("x").await;
+    }
+    assert_eq!(connection.read_response().await.status.code(), 503);
+    assert_eq!(begin.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_honest_upload_is_never_cut() {
     let server = server();
     let mut connection = server.connect();

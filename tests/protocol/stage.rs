@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firstbyte::http::body::{BodyError, Source};
-use firstbyte::http::router::{RouteOptions, Routes};
+use firstbyte::http::router::{Disconnect, RouteOptions, Routes};
 use firstbyte::http::test::{Answer, TestConnection, TestServer, WIRE_BYTES};
 use firstbyte::http::{Body, IntoResponse, Method, Problem, Request, Response, Router, Server, Status};
 use firstbyte::net::memory::MemoryStream;
@@ -184,6 +184,7 @@ pub fn server() -> TestServer<Routes> {
 
 pub fn routes() -> Routes {
     let large = RouteOptions { content_bytes_max: Some(1 << 31), ..RouteOptions::default() };
+    let apart = RouteOptions { disconnect: Disconnect::Notify, ..RouteOptions::default() };
     let small = RouteOptions { content_bytes_max: Some(8), ..RouteOptions::default() };
     Router::new(())
         .route("GET /hello", |(), _| async { "hello" })
@@ -203,8 +204,11 @@ pub fn routes() -> Routes {
         .route("GET /bytes/{n}", |(), request: Request| async move { vec![b'x'; request.path::<usize>("n").unwrap()] })
         .route("GET /break", |(), _| async { broken() })
         .route("GET /breaks-at-once", |(), _| async { scripted(&[Ok("begun")]) })
+        .route("GET /too-short", |(), _| async { declared(8) })
+        .route("GET /too-long", |(), _| async { declared(6) })
         .route("GET /panics-first", |(), _| async { scripted(&[Err("panic")]) })
         .route("GET /panics-later", |(), _| async { scripted(&[Ok("begun"), Err("panic")]) })
+        .route_with("GET /panic-apart", apart, |(), _| async { panics() })
         .route("GET /panic", |(), _| async { panics() })
         .route_with("POST /echo", large, |(), request: Request| async { request.into_content() })
         .route("POST /collect", |(), request: Request| async { collect(request).await })
@@ -242,6 +246,23 @@ fn streamed(pieces: usize) -> Body {
         }
     });
     body
+}
+
+/// Seven bytes in two pieces, whose source says that there are `length`.
+fn declared(length: u64) -> Body {
+    struct Declared(u64, Vec<&'static str>);
+    impl Source for Declared {
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+            let piece = self.1.pop();
+            self.0 -= piece.map_or(0, |piece| piece.len() as u64).min(self.0);
+            Poll::Ready(piece.map(|piece| Ok(Bytes::from_static(piece.as_bytes()))))
+        }
+
+        fn length(&self) -> Option<u64> {
+            Some(self.0)
+        }
+    }
+    Body::source(Declared(length, vec!["!!", "begun"]))
 }
 
 /// Pieces without waiting, then a panic where one is written, else a failure.
