@@ -119,6 +119,7 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     let inspector = Inspector::new(&watched, settings.inspect_remote);
     let routes = Arc::new(applications(&settings, inspector.clone())?);
     let listeners = listen(&settings.listen, &settings.listener)?;
+    let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let mut serving = JoinSet::new();
     for listener in listeners {
         announce(&listener);
@@ -129,12 +130,14 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
             .watched_by(&watched);
         serving.spawn(server.serve(listener));
     }
-    let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
-    tokio::spawn(tell_of_draining(watched.clone(), settings.deadlines.drain));
-    let ended = tokio::select! {
-        ended = end_of_all(serving) => ended,
-        connections = cut_in_vain(&watched) => Ended::Cut { connections },
+    let end = async {
+        tokio::select! {
+            ended = end_of_all(serving) => ended,
+            connections = cut_in_vain(&watched) => Ended::Cut { connections },
+        }
     };
+    // Draining is told of first, even when nothing is left to drain.
+    let ((), ended) = tokio::join!(tell_of_draining(&watched, settings.deadlines.drain), end);
     if let Some(trace) = trace {
         // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
         let _ = timeout(TRACE_TIME, trace).await;
@@ -171,7 +174,7 @@ fn announce(listener: &Listener) {
     let _ = writeln!(out, "firstbyte listens on http://{address}").and_then(|()| out.flush());
 }
 
-async fn tell_of_draining(watched: Watched, limit: Duration) {
+async fn tell_of_draining(watched: &Watched, limit: Duration) {
     watched.shutdown.draining().await;
     let connections = watched.registry.len();
     tracing::info!(connections, ?limit, "draining: no new connections, what is at work is finished");

@@ -425,6 +425,12 @@ mod tests {
         assert!(matches!(body.next().await, Some(Ok(_))));
         assert!(matches!(body.next().await, Some(Err(BodyError::TooLarge { limit: 3 }))));
         assert!(body.next().await.is_none());
+        let (sender, mut body) = Body::channel(4);
+        for _ in 0..2 {
+            sender.send("xy").await.expect("room");
+            body.limit(3);
+            assert!(matches!(body.next().await, Some(Ok(_))), "the last call counts");
+        }
     }
 
     #[tokio::test]

@@ -155,12 +155,14 @@ impl Serialize for Fields<'_> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize, M: Serialize> IntoResponse for Success<T, M> {
     fn into_response(self) -> Response {
         Response::json(&self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         Response::json(&self).with_status(self.status)

@@ -15,7 +15,6 @@
 
 use std::io;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -128,11 +127,10 @@ impl<W: WriteHalf> Outbound<W> {
         if moved > 0 {
             self.rate.moved(now, moved);
         }
-        let patience = self.rate.wait(now);
-        if patience == Some(Duration::ZERO) {
+        self.stalled = self.rate.wait(now);
+        if self.stalled.is_some_and(|until| until <= now) {
             return Poll::Ready(Err(Lost::TooSlow));
         }
-        self.stalled = patience.and_then(|patience| now.checked_add(patience));
         Poll::Pending
     }
 

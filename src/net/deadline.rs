@@ -93,7 +93,8 @@ pub struct Deadlines {
     /// Between an answer and the next request. Default 60 s. Larger: idle connections hold descriptors. The peer sees
     /// a close.
     pub idle: Duration,
-    /// From the head to the answer's head. Default 30 s. Larger: stuck handlers hold their requests. The peer sees 503.
+    /// From the head to the answer's head; where content is still coming, it runs anew as long as that moves. Default
+    /// 30 s. Larger: stuck handlers hold their requests. The peer sees 503.
     pub handler: Duration,
     /// While content is awaited. Default 1 KiB/s over 10 s. Slower: trickled content holds handlers. The peer sees 408
     /// and a close.
@@ -208,14 +209,14 @@ impl RateWatch {
         RateWatch { rate, patience: rate.over, bytes: 0, waiting_since: None }
     }
 
-    /// The peer is waited for from `now` on, unless it already was. Says how much patience is left, or `None` when the
-    /// rule is off.
-    pub fn wait(&mut self, now: Instant) -> Option<Duration> {
+    /// The peer is waited for from `now` on, unless it already was. Says when patience ends, which stays the same until
+    /// something moves, or `None` when the rule is off.
+    pub fn wait(&mut self, now: Instant) -> Option<Instant> {
         if self.rate.bytes_per_second == 0 {
             return None;
         }
         let since = *self.waiting_since.get_or_insert(now);
-        Some(self.patience.saturating_sub(now.saturating_duration_since(since)))
+        within(since, self.patience)
     }
 
     /// The peer has moved `bytes`; waiting is over until [`RateWatch::wait`].
@@ -269,9 +270,9 @@ mod tests {
         let mut watch = RateWatch::new(RATE);
         let mut now = start;
         while now - start < SECOND * 1_000 {
-            let left = watch.wait(now).expect("the rule is on");
-            if left < gap {
-                return Some((now + left - start).as_secs());
+            let end = watch.wait(now).expect("the rule is on");
+            if end < now + gap {
+                return Some((end - start).as_secs());
             }
             now += gap;
             watch.moved(now, bytes);
@@ -295,7 +296,8 @@ mod tests {
         let now = Instant::now();
         watch.wait(now);
         watch.moved(now + SECOND, 1024 * 1024);
-        assert_eq!(watch.wait(now + SECOND), Some(SECOND * 20));
+        assert_eq!(watch.wait(now + SECOND), Some(now + SECOND * 21));
+        assert_eq!(watch.wait(now + SECOND * 5), Some(now + SECOND * 21), "waiting on moves nothing");
     }
 
     #[test]
@@ -304,6 +306,6 @@ mod tests {
         let now = Instant::now();
         watch.wait(now);
         watch.moved(now + SECOND, 1);
-        assert_eq!(watch.wait(now + SECOND * 100), Some(SECOND * 9));
+        assert_eq!(watch.wait(now + SECOND * 100), Some(now + SECOND * 109));
     }
 }

@@ -204,6 +204,9 @@ async fn a_client_is_asked_to_continue_only_when_its_content_is_wanted() {
     for (path, answer) in [("/collect", "200 5 bytes"), ("/echo", "200 hello"), ("/first", "200 some")] {
         converse(&server, &[Err(&head(path)), Ok("100"), Err("hello"), Ok(answer), Err(NEXT.0), Ok(NEXT.1)]).await;
     }
+    // Asked for, and answered before it has come: it may still come.
+    let impatient = head("/impatient");
+    converse(&server, &[Err(&impatient), Ok("100"), Ok("200 impatient"), Err("hello"), Err(NEXT.0), Ok(NEXT.1)]).await;
     // Here already, whole or in part.
     let whole = format!("{}hello", head("/collect"));
     converse(&server, &[Err(&whole), Ok("200 5 bytes"), Err(NEXT.0), Ok(NEXT.1)]).await;

@@ -73,6 +73,14 @@ async fn silence_and_slow_heads_end() {
         // Idle, counted from the last answer.
         &[Sends(HELLO), Reads("200 hello"), Begins, Ends(60.0, "")],
         &[Sends("GET /slow HTTP/1.1|Host: x||"), Reads("200 slow"), Begins, Ends(60.0, "")],
+        &[
+            Sends("POST /ignore HTTP/1.1|Host: x|Content-Length: 5||"),
+            Reads("200 ignored"),
+            Waits(8.0),
+            Begins,
+            Sends("hello"),
+            Ends(60.0, ""),
+        ],
         &[Sends("GET /stream HTTP/1.1|Host: x||"), Reads("200 piece 0;piece 1;piece 2;"), Begins, Ends(60.0, "")],
     ] {
         play(script).await;
@@ -187,6 +195,40 @@ async fn a_reader_below_the_least_rate_is_cut_and_one_above_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_upload_that_is_collected_is_judged_by_its_rate() {
+    let server = server();
+    let mut connection = server.connect();
+    connection.send(wire("POST /collect HTTP/1.1|Host: x|Content-Length: 122880||")).await;
+    for _ in 0..120 {
+        sleep(Duration::from_secs(1)).await;
+        connection.send([b'x'; 1024]).await;
+    }
+    assert_eq!(summary(&connection.read_response().await), "200 122880 bytes");
+    // A handler that is stuck behind its content has its time once, from there on.
+    let handler = |mut request: Request| async move {
+        let _ = request.content().collect(10).await;
+        std::future::pending::<&str>().await
+    };
+    let mut connection = TestServer::new(Server::new(handler)).connect();
+    send(&mut connection, wire("POST / HTTP/1.1|Host: x|Content-Length: 2||").as_bytes()).await;
+    sleep(Duration::from_secs(5)).await;
+    let begin = Instant::now();
+    send(&mut connection, b"xx").await;
+    assert_eq!(summary(&connection.read_response().await), "503 HTTP-SERVER-002");
+    assert_eq!(begin.elapsed().as_secs(), 30);
+    // One that does not read is not helped by what comes.
+    let mut connection = TestServer::new(Server::new(|_: Request| std::future::pending::<&str>())).connect();
+    let begin = Instant::now();
+    connection.send(wire("POST / HTTP/1.1|Host: x|Content-Length: 200||")).await;
+    for _ in 0..29 {
+        sleep(Duration::from_secs(1)).await;
+        connection.send("x").await;
+    }
+    assert_eq!(connection.read_response().await.status.code(), 503);
+    assert_eq!(begin.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_honest_upload_is_never_cut() {
     let server = server();
     let mut connection = server.connect();
@@ -219,6 +261,30 @@ async fn lingering_begins_when_all_is_sent_and_ends() {
     assert!(!connection.is_over(), "it waits for the peer to close");
     sleep(Duration::from_millis(200)).await;
     assert!(connection.is_over());
+    // Also where content was lent for the last answer.
+    let mut connection = server.connect();
+    send(&mut connection, wire("POST /echo HTTP/1.1|Host: x|Content-Length: 5|Connection: close||").as_bytes()).await;
+    for piece in ["hel", "lo"] {
+        send(&mut connection, piece.as_bytes()).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(summary(&connection.read_response().await), "200 close hello");
+    sleep(Duration::from_millis(1_900)).await;
+    assert!(!connection.is_over());
+    // It has not begun while a slow client reads, whoever holds the content.
+    for request in
+        ["GET /bytes/50000 HTTP/1.0||", "POST /keep/50000 HTTP/1.1|Host: x|Content-Length: 5|Connection: close||"]
+    {
+        let mut connection = server.connect_over(([127, 0, 0, 1], 1).into(), 4096, |stream| stream);
+        send(&mut connection, wire(request).as_bytes()).await;
+        connection.read_head().await;
+        let mut read = 0;
+        while let Some(piece) = connection.read_piece().await {
+            read += piece.len();
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(read, 50_000, "{request}");
+    }
     // A peer that goes on sending does not hold it longer.
     let mut connection = server.connect();
     send(&mut connection, wire("GET /close HTTP/1.1|Host: x||").as_bytes()).await;

@@ -24,6 +24,8 @@ async fn a_connection_lives_as_long_as_both_ends_want() {
         ("GET /close HTTP/1.1|Host: x||", "200 close bye", After::Closed),
         ("GET /nothing HTTP/1.1|Host: x||", "404 HTTP-ROUTE-001", After::Open),
         ("GET /panic HTTP/1.1|Host: x||", "500 HTTP-SERVER-001 close", After::Closed),
+        ("GET /panic-apart HTTP/1.1|Host: x||", "500 HTTP-SERVER-001 close", After::Closed),
+        ("GET /panics-first HTTP/1.1|Host: x||", "500 HTTP-SERVER-006 close", After::Closed),
         ("GET /interim HTTP/1.1|Host: x||", "500 HTTP-SERVER-007", After::Open),
     ] {
         let next = if after == After::Open { "200 hello" } else { "" };

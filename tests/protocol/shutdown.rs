@@ -130,6 +130,12 @@ async fn force_ends_every_stage_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_forced_handler_sees_why() {
+    for by_signal in [false, true] {
+        forced_handler_sees_why(by_signal).await;
+    }
+}
+
+async fn forced_handler_sees_why(by_signal: bool) {
     let seen = Arc::new(Mutex::new(None));
     let log = Arc::clone(&seen);
     let server = TestServer::new(Server::new(move |request: Request| {
@@ -140,7 +146,12 @@ async fn a_forced_handler_sees_why() {
     }));
     let mut connection = server.connect();
     send(&mut connection, wire("GET / HTTP/1.1|Host: x||").as_bytes()).await;
-    server.force_down();
+    if by_signal {
+        server.watched().shutdown.force();
+        server.watched().registry.wake_all();
+    } else {
+        server.force_down();
+    }
     sleep(Duration::from_millis(1)).await;
     assert_eq!(*seen.lock().unwrap(), Some(Reason::Shutdown));
     assert!(connection.is_over());

@@ -1,18 +1,22 @@
 //! Owns the server that these tests talk to, and the one way in which they state what it says.
 //!
 //! The one idea: an exchange is two lines, what is sent and what is answered, and every table of exchanges is played
-//! whole, one at a time, byte by byte and cut in two at each byte: the answers must be the same.
+//! whole, one at a time, byte by byte and cut in two at each byte, over a wire that flows and one that stutters, watched
+//! and not: the answers must be the same.
 
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use firstbyte::http::body::{BodyError, Source};
-use firstbyte::http::router::{RouteOptions, Routes};
-use firstbyte::http::test::{Answer, TestConnection, TestServer};
+use firstbyte::http::router::{Disconnect, RouteOptions, Routes};
+use firstbyte::http::test::{Answer, TestConnection, TestServer, WIRE_BYTES};
 use firstbyte::http::{Body, IntoResponse, Method, Problem, Request, Response, Router, Server, Status};
+use firstbyte::net::memory::MemoryStream;
+use firstbyte::net::transport::{ReadHalf, Transport, WriteHalf};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
@@ -41,13 +45,67 @@ pub fn wire(text: &str) -> String {
 pub async fn check(server: &TestServer<impl firstbyte::http::Handler>, exchanges: &[(&str, &str)], after: After) {
     let length = exchanges.iter().map(|(request, _)| wire(request).len()).sum();
     let cuts = (1..length).map(Arrival::CutAt);
-    for arrival in [Arrival::Whole, Arrival::OneByOne, Arrival::Bytewise].into_iter().chain(cuts) {
-        let mut connection = server.connect();
+    for (index, arrival) in [Arrival::Whole, Arrival::OneByOne, Arrival::Bytewise].into_iter().chain(cuts).enumerate() {
+        let _watch = (index % 3 == 0).then(|| server.watched().hub.watch());
+        let mut connection = if index % 2 == 0 { server.connect() } else { stuttering(server) };
         let answers = play(&mut connection, exchanges, arrival).await;
         let expected: Vec<_> =
             exchanges.iter().map(|(_, answer)| *answer).filter(|answer| !answer.is_empty()).collect();
         assert_eq!(answers, expected, "{arrival:?} {exchanges:?}");
         assert_eq!(state(&mut connection).await, after, "{arrival:?} {exchanges:?}");
+    }
+}
+
+/// A connection whose server reads and writes a few bytes at a time, and is kept waiting before each.
+fn stuttering(server: &TestServer<impl firstbyte::http::Handler>) -> TestConnection {
+    let stutter = |stream: MemoryStream| {
+        let (reader, writer) = stream.split();
+        (Stutter { half: reader, ready: false }, Stutter { half: writer, ready: false })
+    };
+    server.connect_over(([127, 0, 0, 1], 1).into(), WIRE_BYTES, stutter)
+}
+
+/// A half that is ready every second time, for at most [`STUTTER_BYTES`].
+struct Stutter<H> {
+    half: H,
+    ready: bool,
+}
+
+const STUTTER_BYTES: usize = 13;
+
+impl<H> Stutter<H> {
+    fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.ready = !self.ready;
+        if self.ready {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<H: ReadHalf> ReadHalf for Stutter<H> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_ready(cx));
+        let room = into.len().min(STUTTER_BYTES);
+        self.half.poll_read(cx, &mut into[..room])
+    }
+}
+
+impl<H: WriteHalf> WriteHalf for Stutter<H> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_ready(cx));
+        let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+        self.half.poll_write(cx, &[IoSlice::new(&first[..first.len().min(STUTTER_BYTES)])])
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_ready(cx));
+        self.half.poll_shutdown(cx)
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.half.poll_gone(cx)
     }
 }
 
@@ -126,6 +184,7 @@ pub fn server() -> TestServer<Routes> {
 
 pub fn routes() -> Routes {
     let large = RouteOptions { content_bytes_max: Some(1 << 31), ..RouteOptions::default() };
+    let apart = RouteOptions { disconnect: Disconnect::Notify, ..RouteOptions::default() };
     let small = RouteOptions { content_bytes_max: Some(8), ..RouteOptions::default() };
     Router::new(())
         .route("GET /hello", |(), _| async { "hello" })
@@ -144,6 +203,12 @@ pub fn routes() -> Routes {
         })
         .route("GET /bytes/{n}", |(), request: Request| async move { vec![b'x'; request.path::<usize>("n").unwrap()] })
         .route("GET /break", |(), _| async { broken() })
+        .route("GET /breaks-at-once", |(), _| async { scripted(&[Ok("begun")]) })
+        .route("GET /too-short", |(), _| async { declared(8) })
+        .route("GET /too-long", |(), _| async { declared(6) })
+        .route("GET /panics-first", |(), _| async { scripted(&[Err("panic")]) })
+        .route("GET /panics-later", |(), _| async { scripted(&[Ok("begun"), Err("panic")]) })
+        .route_with("GET /panic-apart", apart, |(), _| async { panics() })
         .route("GET /panic", |(), _| async { panics() })
         .route_with("POST /echo", large, |(), request: Request| async { request.into_content() })
         .route("POST /collect", |(), request: Request| async { collect(request).await })
@@ -152,6 +217,14 @@ pub fn routes() -> Routes {
         .route("POST /first", |(), mut request: Request| async move { first(&mut request).await })
         .route("POST /trailers", |(), request: Request| async { trailers(request).await })
         .route("POST /keep", |(), request: Request| async { keep(request.into_content()) })
+        .route("POST /keep/{n}", |(), request: Request| async move {
+            let content = vec![b'x'; request.path::<usize>("n").unwrap()];
+            keep(request.into_content()).with_content("text/plain", content)
+        })
+        .route("POST /impatient", |(), mut request: Request| async move {
+            let patience = timeout(Duration::from_secs(1), request.content().next()).await;
+            if patience.is_ok() { "patient" } else { "impatient" }
+        })
         .route("GET /endless", |(), _| async { endless() })
         .route("POST /refuse", |(), _| async { Response::text("no").with_status(Status::FORBIDDEN) })
         .build()
@@ -173,6 +246,38 @@ fn streamed(pieces: usize) -> Body {
         }
     });
     body
+}
+
+/// Seven bytes in two pieces, whose source says that there are `length`.
+fn declared(length: u64) -> Body {
+    struct Declared(u64, Vec<&'static str>);
+    impl Source for Declared {
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+            let piece = self.1.pop();
+            self.0 -= piece.map_or(0, |piece| piece.len() as u64).min(self.0);
+            Poll::Ready(piece.map(|piece| Ok(Bytes::from_static(piece.as_bytes()))))
+        }
+
+        fn length(&self) -> Option<u64> {
+            Some(self.0)
+        }
+    }
+    Body::source(Declared(length, vec!["!!", "begun"]))
+}
+
+/// Pieces without waiting, then a panic where one is written, else a failure.
+fn scripted(script: &'static [Result<&'static str, &'static str>]) -> Body {
+    struct Scripted(std::slice::Iter<'static, Result<&'static str, &'static str>>);
+    impl Source for Scripted {
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+            Poll::Ready(Some(match self.0.next() {
+                Some(Ok(piece)) => Ok(Bytes::from_static(piece.as_bytes())),
+                Some(Err(_)) => panic!("as this test wants it"),
+                None => Err(BodyError::Source("as this test wants it".into())),
+            }))
+        }
+    }
+    Body::source(Scripted(script.iter()))
 }
 
 fn broken() -> Body {

@@ -1,1 +1,62 @@
-//! placeholder
+//! The pages, seen by a browser: they load without a complaint, fit a phone, and show what happens while it happens.
+
+use std::process::{Command, Stdio};
+
+use crate::chromium::Browser;
+use crate::server::Server;
+use crate::tools;
+
+/// Widths of a phone and of a desk, in CSS pixels.
+const WIDTHS: [u32; 2] = [375, 1280];
+
+#[test]
+fn every_page_loads_fits_and_leads_somewhere() {
+    let Some(mut browser) = Browser::start() else { return };
+    let server = Server::start(&[]);
+    for (name, path) in [("home", "/"), ("errors", "/errors"), ("inspect", "/inspect")] {
+        for (width, scheme) in WIDTHS.into_iter().zip(["dark", "light"]) {
+            browser.view(width, scheme);
+            browser.open(&server.url(path));
+            assert!(browser.eval("document.querySelector('h1').innerText.length") != 0, "{path} has a heading");
+            let overflow = browser.eval("document.documentElement.scrollWidth - innerWidth");
+            assert!(overflow.as_i64() <= Some(0), "{path} is {overflow} pixels too wide for {width}");
+            browser.screenshot(&format!("{name}-{scheme}-{width}"));
+        }
+        let dead = browser.eval(
+            "Promise.all([...document.querySelectorAll('a[href^=\"/\"]')].map(async (a) => \
+             (await fetch(a.href)).ok ? [] : [a.href])).then((dead) => dead.flat())",
+        );
+        assert_eq!(dead, serde_json::json!([]), "links of {path}");
+    }
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[test]
+fn the_inspector_shows_an_exchange_while_it_lasts() {
+    let (Some(curl), Some(mut browser)) = (tools::find("curl"), Browser::start()) else { return };
+    let server = Server::start(&[]);
+    browser.view(1280, "light");
+    browser.open(&server.url("/inspect"));
+    browser.wait_until("document.getElementById('link').dataset.state === 'live'");
+
+    let mut curl = Command::new(curl);
+    curl.args(["-s", "-H", "Authorization: Bearer of-secrets"]);
+    let mut asking = curl.arg(server.url("/slow?ms=3000")).stdout(Stdio::null()).spawn().unwrap();
+    browser.wait_until("[...document.querySelectorAll('#rows td')].some((cell) => cell.innerText === 'handler')");
+    let seen = |text: &str| format!("document.getElementById('lines').innerText.includes({text:?})");
+    browser.wait_until(&seen("GET /slow?ms=3000 HTTP/1.1"));
+    browser.wait_until(&seen("RFC 9112"));
+    browser.screenshot("inspect-at-work");
+    assert!(asking.wait().unwrap().success());
+    browser.wait_until(&seen("HTTP/1.1 200 OK"));
+    browser.wait_until("[...document.querySelectorAll('#rows tr.closed')].length > 0");
+    assert_eq!(browser.eval(&seen("of-secrets")), false, "secrets are masked");
+    browser.screenshot("inspect-closed");
+
+    // Another connection is followed at once, and a click leads back to the first one.
+    server.exchange(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n");
+    browser.wait_until(&seen("Host :"));
+    browser.eval("document.querySelector('#rows tr:last-child button').click()");
+    browser.wait_until(&seen("GET /slow?ms=3000 HTTP/1.1"));
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}

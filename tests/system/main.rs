@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
 mod browser;
+mod chromium;
 mod clients;
 mod command_line;
 mod compile_errors;
+mod crowds;
 mod documents;
 mod examples;
 mod layers;

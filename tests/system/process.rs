@@ -86,3 +86,25 @@ fn a_stopped_server_refuses_connections() {
     server.exit_code();
     assert!(std::net::TcpStream::connect(server.addr).is_err());
 }
+
+#[test]
+fn the_start_says_what_stands_around_each_application_and_where_data_is() {
+    let server = Server::start(&["--log-format=text"]);
+    let stderr = server.stderr();
+    assert!(stderr.contains("application=\"chain\" middleware=\"request_id → "), "{stderr}");
+    assert!(stderr.contains("in memory: data goes with the process"), "{stderr}");
+    assert!(!stderr.contains('\x1b'), "no colours where no terminal is: {stderr}");
+}
+
+#[test]
+fn a_trace_tells_the_life_of_a_connection_to_its_end() {
+    let mut server = Server::start(&["--trace", "--log=error"]);
+    server.exchange(b"GET /hello/ada HTTP/1.1\r\nHost: x\r\nCookie: secret\r\nConnection: close\r\n\r\n");
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
+    let trace = server.stderr();
+    let told = ["accepted from", "GET /hello/ada HTTP/1.1", "RFC 9112 3", "HTTP/1.1 200 OK", "closed: "];
+    let places: Vec<_> = told.iter().map(|told| trace.find(told)).collect();
+    assert!(places.is_sorted() && places.iter().all(Option::is_some), "{places:?}\n{trace}");
+    assert!(!trace.contains("secret"), "{trace}");
+}

@@ -46,6 +46,7 @@ impl From<StoreError> for Error {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         const NOT_FOUND: (Status, &str) = (Status::NOT_FOUND, "quote_not_found");

@@ -8,9 +8,7 @@
 
 use crate::app::inspect::annotate::{Line, request_head};
 use crate::http::Request;
-
-/// Fields whose values are secrets.
-const SECRET: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
+use crate::http::server::trace::masked;
 
 /// A request's head.
 pub(super) struct Received(Vec<u8>);
@@ -21,14 +19,11 @@ impl Received {
         for (name, value) in request.fields().iter() {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");
-            match SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
-                true => head.resize(head.len() + value.len(), b'*'),
-                false => head.extend_from_slice(value),
-            }
+            head.extend_from_slice(value);
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        Received(head)
+        Received(masked(&head))
     }
 
     pub(super) fn lines(&self) -> Vec<Line> {

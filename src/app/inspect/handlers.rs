@@ -1,7 +1,8 @@
 //! Owns the answers of the inspector: the page, the table and one connection's exchange, each at rest and live.
 //!
-//! The one idea: a live answer is a task that looks at the registry and the histories some times a second, and not a
-//! subscriber of every event: a viewer costs the same whether the server is idle or busy.
+//! The one idea: a live answer is a task that looks at the registry and the histories some times a second, and does not
+//! subscribe to every event: it has the same work whether the server is idle or busy, and no crowd of other connections
+//! makes it miss the one that is looked at.
 //!
 //! Spec: WHATWG HTML 9.2 (Server-Sent Events).
 //! Never: keeps a [`Watch`](crate::net::tap::Watch) after its viewer has left, or delays a shutdown.

@@ -106,7 +106,7 @@ function fill(tr, row) {
   const state = tr.cells[2].firstChild;
   put(state, closed ? `closed: ${row.why}` : row.phase);
   if (closed) state.title = row.why;
-  const name = `pill ${row.phase}`;
+  const name = `state ${row.phase}`;
   if (state.className !== name) state.className = name;
   put(tr.cells[1], row.peer);
   put(tr.cells[3], closed ? `${time(row.ago_ms)} ago` : time(row.in_phase_ms));

@@ -12,7 +12,7 @@
 //! when `NO_COLOR` is set (no-color.org).
 //!
 //! Never: blocks the server; prints a control byte of a peer unescaped.
-//! Limits: [`QUEUE_EVENTS_MAX`], [`CONNECTIONS_MAX`].
+//! Limits: `QUEUE_EVENTS_MAX`, `CONNECTIONS_MAX`, below.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -195,12 +195,12 @@ struct Visible<'a>(&'a [u8]);
 
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
         let (shown, rest) = self.0.split_at(self.0.len().min(LOGGED_BYTES_MAX));
-        for &byte in shown {
-            match byte {
-                b'"' | b'\\' => write!(f, "\\x{byte:02x}")?,
-                b'!'..=b'~' => write!(f, "{}", char::from(byte))?,
-                _ => write!(f, "\\x{byte:02x}")?,
+        for run in shown.chunk_by(|a, b| plain(a) == plain(b)) {
+            match std::str::from_utf8(run) {
+                Ok(text) if plain(&run[0]) => f.write_str(text)?,
+                _ => run.iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?,
             }
         }
         if rest.is_empty() { Ok(()) } else { write!(f, "\\+{}", rest.len()) }

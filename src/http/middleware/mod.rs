@@ -16,7 +16,7 @@
 //! - `BodyLimit`: refuses at the head before time is given.
 //! - `Timeout`: measures the handler, and nothing but it.
 //!
-//! [`order`] refuses another one. What is written as a function ([`from_fn`]) may stand anywhere.
+//! [`order`] refuses another one. What is written as a function ([`from_fn()`]) may stand anywhere.
 //!
 //! Never: is needed: a server without middleware is whole.
 

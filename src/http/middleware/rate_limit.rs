@@ -21,7 +21,7 @@
 //! RateLimit-Policy).
 //! Never: waits; spawns; holds a lock while the handler runs.
 //! Limits: `addresses_max`. An address that comes once costs 56 bytes and its bucket; one that uses its quota of 100 costs
-//! 396 more. The default, 2^20 addresses, holds at most 64 MiB for the first kind and 460 MiB for the second.
+//! 396 more. The default, 2^20 addresses, holds at most 64 MiB for the first kind and 456 MiB for the second.
 //! Place: behind whatever knows the client, before anything is read or waited for.
 
 pub mod sliding_window;

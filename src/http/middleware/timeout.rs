@@ -25,7 +25,7 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    /// Answers within `limit`.
+    /// Answers within `limit`. One that is longer than the clock can count is none.
     pub const fn new(limit: Duration) -> Timeout {
         Timeout { limit }
     }
@@ -33,7 +33,7 @@ impl Timeout {
 
 impl Middleware for Timeout {
     async fn handle<N: Handler>(&self, mut request: Request, next: &N) -> Response {
-        let deadline = Instant::now() + self.limit;
+        let Some(deadline) = Instant::now().checked_add(self.limit) else { return next.handle(request).await };
         let context = request.context().child_with_deadline(deadline);
         request.set_context(context);
         match timeout_at(deadline, next.handle(request)).await {
@@ -79,6 +79,12 @@ mod tests {
             assert_eq!(status, Status::SERVICE_UNAVAILABLE, "{ms} ms");
             assert!(took >= LIMIT && took <= LIMIT + Duration::from_millis(1), "{took:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_endless_limit_is_none() {
+        let handler = Timeout::new(Duration::MAX).around(|_: Request| async { "done" });
+        assert_eq!(handler.handle(Request::get("/")).await.status(), Status::OK);
     }
 
     #[tokio::test(start_paused = true)]

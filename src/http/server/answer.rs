@@ -202,7 +202,10 @@ impl<T: Transport> Driver<T> {
         }
         match first {
             Ok(Some(Some(Err(error)))) => {
+                // A source of ours that failed may have panicked: nobody knows in which state.
+                let ours = matches!(error, BodyError::Source(_));
                 *response = Problem::of_body(error).into_response();
+                response.head_mut().close = ours;
                 Ok(None)
             }
             Ok(first) => Ok(first),

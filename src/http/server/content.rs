@@ -29,7 +29,7 @@ use crate::http::server::trace;
 use crate::http::{Fault, Fields, Limits};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Inbound;
-use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer, within};
+use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer};
 use crate::net::registry::Card;
 use crate::net::tap::{Tap, What};
 use crate::net::transport::ReadHalf;
@@ -40,6 +40,8 @@ pub(super) struct Loan<R> {
     wants_continue: AtomicBool,
     /// The client waits for a 100 that was not sent. Whether it will send its content after another answer is up to it.
     unasked: AtomicBool,
+    /// Content has come since the driver last asked.
+    moved: AtomicBool,
     returned: Mutex<Option<Returned<R>>>,
 }
 
@@ -55,6 +57,11 @@ impl<R> Loan<R> {
     /// The half and the state it came back in, once.
     pub(super) fn take_back(&self) -> Option<Returned<R>> {
         self.returned().take()
+    }
+
+    /// Whether content has come since this was last asked.
+    pub(super) fn take_moved(&self) -> bool {
+        self.moved.swap(false, Relaxed)
     }
 
     /// The half, once all content has come.
@@ -118,6 +125,7 @@ pub(super) fn lend<R: ReadHalf>(
         card,
         wants_continue: AtomicBool::new(false),
         unasked: AtomicBool::new(expects_continue),
+        moved: AtomicBool::new(false),
         returned: Mutex::new(None),
     });
     let lent = Lent {
@@ -207,6 +215,7 @@ impl<R: ReadHalf> Lent<R> {
                 self.rate.moved(Instant::now(), count);
                 self.expects_continue = false;
                 self.loan.unasked.store(false, Relaxed);
+                self.loan.moved.store(true, Relaxed);
                 self.wait_told = false;
                 self.loan.card.received(count);
                 self.loan.card.unread(inbound.buffer.len());
@@ -226,7 +235,7 @@ impl<R: ReadHalf> Lent<R> {
             self.loan.card.wake();
         }
         let now = Instant::now();
-        let deadline = self.rate.wait(now).and_then(|patience| within(now, patience));
+        let deadline = self.rate.wait(now);
         if self.tap.is_watched() {
             self.tell_wait(deadline, now);
         }

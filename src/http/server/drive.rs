@@ -20,7 +20,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -177,10 +177,11 @@ impl<T: Transport> Driver<T> {
             deadline: within(self.now, shared.config.deadlines.handler),
         };
         head.content_bytes_max = shared.config.limits.content_bytes_max;
-        head.deadline = asked.deadline;
         let (mut content, mut loan) =
             self.open_content(shared, &framing).map_err(|problem| End::Refused(asked.style, Box::new(problem)))?;
         content.limit(shared.config.limits.content_bytes_max);
+        // While content is coming the handler's deadline moves, and a context's cannot.
+        head.deadline = asked.deadline.filter(|_| loan.is_none());
         let mut response = self.call(shared, asked.deadline, Request::new(head, content), &mut loan).await?;
         if response.status().is_informational() {
             response = final_answer(response, asked);
@@ -318,17 +319,19 @@ impl<T: Transport> Driver<T> {
             if !std::mem::replace(&mut entered, true) {
                 self.enter(Phase::Handler, deadline);
             }
-            self.reclaim(loan);
+            self.reclaim(shared, loan);
             self.poll_while_handling(shared, loan.as_ref(), cx)
         })
         .await
     }
 
     /// Takes the receiving half back as soon as all content has come: from then on a peer that leaves is noticed.
-    fn reclaim(&mut self, loan: &mut MaybeLoan<T>) {
+    fn reclaim<H>(&mut self, shared: &Shared<H>, loan: &mut MaybeLoan<T>) {
         if let Some(inbound) = loan.as_ref().and_then(|loan| loan.take_back_whole()) {
             self.inbound = Some(inbound);
             *loan = None;
+            self.now = Instant::now();
+            self.enter(Phase::Handler, within(self.now, shared.config.deadlines.handler));
         }
     }
 
@@ -342,10 +345,13 @@ impl<T: Transport> Driver<T> {
         if let Err(end) = self.watch_peer(shared, loan, cx) {
             return Poll::Ready(Err(end));
         }
-        match self.poll_expired(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(Problem::new(Fault::HandlerTimedOut).into_response())),
-            Poll::Ready(Err(end)) => Poll::Ready(Err(end)),
-            Poll::Pending => Poll::Pending,
+        loop {
+            ready!(self.poll_expired(cx))?;
+            if !loan.is_some_and(|loan| loan.take_moved()) {
+                return Poll::Ready(Ok(Problem::new(Fault::HandlerTimedOut).into_response()));
+            }
+            // Content has come meanwhile: a long upload is judged by its rate, not by the handler's deadline.
+            self.enter(Phase::Handler, within(self.now, shared.config.deadlines.handler));
         }
     }
 

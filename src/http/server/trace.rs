@@ -42,7 +42,7 @@ const SECRET: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"cookie",
 
 /// `head` with every secret value replaced by asterisks, byte for byte. A refused head is no better understood than its
 /// sender deserves, so a bare CR ends a line here too, and a folded line belongs to the one before.
-pub(super) fn masked(head: &[u8]) -> Vec<u8> {
+pub(crate) fn masked(head: &[u8]) -> Vec<u8> {
     let mut masked = head.to_vec();
     let mut secret = false;
     for line in masked.split_mut(|&byte| matches!(byte, b'\r' | b'\n')).filter(|line| !line.is_empty()) {

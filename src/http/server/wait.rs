@@ -4,7 +4,7 @@
 //! it obeys its deadline, and it listens for the end of the server.
 //!
 //! Spec: RFC 9112 9.5 (time-outs), 9.6 (lingering close).
-//! Never: reads more than [`AHEAD_BYTES_MAX`] while a handler is at work, or anything while the peer does not read.
+//! Never: reads more than [`AHEAD_BYTES_MAX`] while a handler is at work or the peer does not read.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -49,7 +49,7 @@ impl<T: Transport> Driver<T> {
         self.enter(Phase::Write, None);
         let room = std::future::poll_fn(|cx| {
             self.watch_peer(shared, None, cx)?;
-            if self.outbound.output.len() < bytes_max {
+            if self.outbound.output.len() < bytes_max.max(1) {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_expired(cx))?;
@@ -262,7 +262,9 @@ impl<T: Transport> Driver<T> {
             End::Forced => return self.closed("the shutdown would not wait"),
             End::Broken(why) => why,
         };
-        self.enter(Phase::Write, None);
+        if !self.outbound.output.is_empty() {
+            self.enter(Phase::Write, None);
+        }
         let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, cx)).await;
         match lingered {
             Ok(()) => self.closed(&why),
