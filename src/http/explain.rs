@@ -21,6 +21,7 @@
 
 use serde::Serialize;
 
+use crate::http::field::name;
 use crate::http::{Fault, IntoResponse, ProtocolError, Response};
 
 /// Bytes of the request shown on each side of the offending one.
@@ -238,6 +239,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (content_type, words) = self.render(Style::Text);
         let mut response = Response::new(self.fault.status()).with_content(content_type, words);
+        // RFC 9110 10.2.3: what passes by itself says when to come again.
+        if matches!(self.fault, Fault::TooManyConnections | Fault::Draining | Fault::HandlerTimedOut) {
+            response = response.with(name::RETRY_AFTER, "1");
+        }
         response.head_mut().problem = Some(Box::new(self));
         response
     }
@@ -281,6 +286,15 @@ mod tests {
         assert_eq!(json["code"], Fault::BareLf.code());
         assert_eq!((&json["offset"], &json["status"]), (&20.into(), &400.into()));
         assert_eq!((&json["detail"], &json["field"]), (&"d".into(), &"f".into()));
+    }
+
+    #[test]
+    fn what_passes_by_itself_says_when_to_come_again() {
+        for (fault, expected) in
+            [(Fault::TooManyConnections, Some("1")), (Fault::Draining, Some("1")), (Fault::BareLf, None)]
+        {
+            assert_eq!(Problem::new(fault).into_response().field("retry-after"), expected, "{fault:?}");
+        }
     }
 
     #[test]

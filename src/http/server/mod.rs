@@ -106,7 +106,11 @@ impl<H: Handler> Server<H> {
     }
 
     /// Replaces the limits.
+    ///
+    /// # Panics
+    /// When `head_bytes_max` is 0 or above 1 GiB: no request could be read, or none bounded.
     pub fn limits(mut self, limits: Limits) -> Server<H> {
+        assert!((1..=1 << 30).contains(&limits.head_bytes_max), "head_bytes_max is {}", limits.head_bytes_max);
         self.config.limits = limits;
         self
     }
