@@ -15,6 +15,7 @@
 #![no_main]
 
 use std::cell::RefCell;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -145,10 +146,15 @@ impl Handler for Answering {
 }
 
 /// One connection, from the outside.
-#[derive(Debug)]
 struct Played {
     answers: Vec<u8>,
     seen: Seen,
+}
+
+impl fmt::Debug for Played {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} answered:\n{}", self.seen, String::from_utf8_lossy(&self.answers))
+    }
 }
 
 async fn play(pieces: &[&[u8]], finishes: bool, limits: &Limits) -> Played {
