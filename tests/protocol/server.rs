@@ -124,6 +124,24 @@ async fn refusals_are_worded_as_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_of_head_has_no_content_and_says_how_much_it_would_have() {
+    for rest in [" / HTTP/1.1|Host : x||", " / HTTP/1.1||", " / HTTP/1.1|Ho", " /# HTTP/1.1|Host: x||"] {
+        let mut lengths = Vec::new();
+        for method in [Method::GET, Method::HEAD] {
+            let mut connection = server().connect();
+            connection.send(wire(&format!("{method}{rest}"))).await;
+            connection.finish().await;
+            let answer = connection.read_response_to(method).await;
+            assert_eq!((answer.status, answer.closes()), (Status::BAD_REQUEST, true), "{method}{rest}");
+            // Content behind the answer to HEAD would be found here.
+            connection.expect_closed().await;
+            lengths.push(answer.field("content-length").map(str::len));
+        }
+        assert_eq!(lengths[0], lengths[1], "{rest}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_can_be_read_by_a_client_that_goes_on_sending() {
     let server = server();
     let mut connection = server.connect();

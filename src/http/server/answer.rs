@@ -30,6 +30,7 @@ use crate::http::h1::machine::{Receive, Received};
 use crate::http::middleware::recover::caught;
 use crate::http::server::content::Loan;
 use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
+use crate::http::server::refusal::Refusal;
 use crate::http::server::{Shared, trace};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, IntoResponse, Limits, Response, Status};
@@ -154,13 +155,16 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Queues a refusal as an answer that closes.
-    pub(super) fn answer_refusal(&mut self, style: Style, problem: Problem) {
-        let mut response = problem.into_response();
-        word(&mut response, style);
+    pub(super) fn answer_refusal(&mut self, refusal: Refusal) {
+        let mut response = refusal.problem.into_response();
+        word(&mut response, refusal.style);
         let (head, mut body) = response.into_parts();
         let content = body.take_ready().unwrap_or_default();
         let declared = AnswerContent::Length(content.len() as u64);
         self.encode_head(head.status, &head.fields, declared, Connection::Close);
+        if !refusal.has_content {
+            return;
+        }
         if self.tap.is_watched() {
             self.tap.sent(trace::CONTENT, &content);
         }

@@ -25,7 +25,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::http::explain::{Problem, Style, wants_json};
+use crate::http::explain::{Problem, Style};
 use crate::http::field::Known;
 use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
@@ -36,6 +36,7 @@ use crate::http::recycle::Recycled;
 use crate::http::request::{Head, Peer};
 use crate::http::server::answer::final_answer;
 use crate::http::server::content::{self, Loan};
+use crate::http::server::refusal::{Refusal, style};
 use crate::http::server::{Shared, begin, trace};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
@@ -93,7 +94,7 @@ pub(super) enum End {
     /// All was said: flush, FIN, and let the peer read.
     Finished(&'static str),
     /// The peer erred, or we cannot serve it: say so, then as `Finished`.
-    Refused(Style, Box<Problem>),
+    Refused(Box<Refusal>),
     /// Nothing can be said any more.
     Lost(Lost),
     /// An answer broke off, and a close is the only way to tell (RFC 9112 8): as `Finished`, its end missing.
@@ -147,8 +148,7 @@ impl<T: Transport> Driver<T> {
     /// Answers `problem` before anything was asked.
     pub(super) async fn refuse<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, problem: Problem) {
         self.begin(Phase::Write).await;
-        let style = if shared.config.terse_errors { Style::Terse } else { Style::Text };
-        self.end(shared, End::Refused(style, Box::new(problem))).await;
+        self.end(shared, End::Refused(Refusal::of_head(shared, b"", problem))).await;
     }
 
     async fn begin(&mut self, phase: Phase) {
@@ -178,7 +178,7 @@ impl<T: Transport> Driver<T> {
         };
         head.content_bytes_max = shared.config.limits.content_bytes_max;
         let (mut content, mut loan) =
-            self.open_content(shared, &framing).map_err(|problem| End::Refused(asked.style, Box::new(problem)))?;
+            self.open_content(shared, &framing).map_err(|problem| End::Refused(Refusal::of_request(asked, problem)))?;
         content.limit(shared.config.limits.content_bytes_max);
         // While content is coming the handler's deadline moves, and a context's cannot.
         head.deadline = asked.deadline.filter(|_| loan.is_none());
@@ -229,11 +229,10 @@ impl<T: Transport> Driver<T> {
                 return Ok(None);
             }
             Err(error) => {
-                let style = style(shared, accept_lines(unread));
                 if self.tap.is_watched() {
                     trace::head_refused(&mut self.tap, unread, error.at);
                 }
-                return Err(End::Refused(style, Box::new(Problem::of_bytes(error, unread))));
+                return Err(End::Refused(Refusal::of_head(shared, unread, Problem::of_bytes(error, unread))));
             }
         };
         let framing = head.accept(&unread[..len], Arc::clone(&self.peer.0));
@@ -244,8 +243,8 @@ impl<T: Transport> Driver<T> {
         match framing {
             Ok(framing) => Ok(Some((head, framing))),
             Err(error) => {
-                let style = style(shared, head.fields.known(Known::Accept));
-                Err(End::Refused(style, Box::new(Problem::of_bytes(error, &head.fields.bytes))))
+                let received = &head.fields.bytes;
+                Err(End::Refused(Refusal::of_head(shared, received, Problem::of_bytes(error, received))))
             }
         }
     }
@@ -377,21 +376,4 @@ impl<T: Transport> Driver<T> {
             trace::entered(&mut self.tap, from, phase, deadline);
         }
     }
-}
-
-/// How the answers to this request word what went wrong.
-pub(super) fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = &'a [u8]>) -> Style {
-    match (shared.config.terse_errors, accept.any(wants_json)) {
-        (true, _) => Style::Terse,
-        (false, true) => Style::Json,
-        (false, false) => Style::Text,
-    }
-}
-
-/// The `Accept` values of a head that was refused: a guess, made only to word the refusal.
-pub(super) fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|&byte| byte == b'\n').filter_map(|line| {
-        let (name, value) = line.split_at_checked(b"accept:".len())?;
-        name.eq_ignore_ascii_case(b"accept:").then_some(value.trim_ascii())
-    })
 }

@@ -13,6 +13,7 @@
 mod answer;
 mod content;
 mod drive;
+mod refusal;
 pub mod trace;
 mod wait;
 

@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::http::explain::Problem;
 use crate::http::h1::encode;
 use crate::http::server::content::Loan;
-use crate::http::server::drive::{Driver, End, accept_lines, style};
+use crate::http::server::drive::{Driver, End};
+use crate::http::server::refusal::Refusal;
 use crate::http::server::{Shared, trace};
 use crate::http::upgrade::{OnUpgrade, Upgraded};
 use crate::http::{Fault, Handler};
@@ -117,12 +118,11 @@ impl<T: Transport> Driver<T> {
     fn head_refused<H>(&mut self, shared: &Shared<H>, fault: Fault) -> End {
         // Not `unread()`, which would borrow the tap too.
         let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
-        let style = style(shared, accept_lines(unread));
         let problem = Problem::of_bytes(fault.at(unread.len()), unread);
         if self.tap.is_watched() {
             trace::head_refused(&mut self.tap, unread, unread.len());
         }
-        End::Refused(style, Box::new(problem))
+        End::Refused(Refusal::of_head(shared, unread, problem))
     }
 
     fn filled(&mut self, count: usize, unread: usize) {
@@ -248,12 +248,12 @@ impl<T: Transport> Driver<T> {
     pub(super) async fn end<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, end: End) {
         let why = match end {
             End::Finished(why) => why.to_owned(),
-            End::Refused(style, problem) => {
-                let why = format!("refused: {}", problem.fault().code());
+            End::Refused(refusal) => {
+                let why = format!("refused: {}", refusal.problem.fault().code());
                 if self.tap.is_watched() {
-                    trace::refused(&mut self.tap, &problem);
+                    trace::refused(&mut self.tap, &refusal.problem);
                 }
-                self.answer_refusal(style, *problem);
+                self.answer_refusal(*refusal);
                 why
             }
             End::Upgraded(task) => return self.upgrade(shared, task).await,

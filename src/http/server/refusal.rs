@@ -1,0 +1,51 @@
+//! Owns the refusal of a request that no handler sees: how it is worded, and whether it has content.
+//!
+//! The one idea: a head that cannot be trusted is still read for what its sender can read: it may have asked for JSON, and
+//! for no content at all.
+//!
+//! Spec: RFC 9110 9.3.2 (no content to HEAD), 12.5.1 (Accept); RFC 9457 (problem details).
+//! Never: decides anything but the wording: the head that it guesses from was refused.
+
+use crate::http::Method;
+use crate::http::explain::{Problem, Style, wants_json};
+use crate::http::server::Shared;
+use crate::http::server::drive::Asked;
+
+/// A problem, and how to tell it to this client.
+pub(super) struct Refusal {
+    pub(super) problem: Problem,
+    pub(super) style: Style,
+    /// Whether content may follow the answer's head.
+    pub(super) has_content: bool,
+}
+
+impl Refusal {
+    /// Refuses a request whose `head`, or what has come of it, was not understood.
+    pub(super) fn of_head<H>(shared: &Shared<H>, head: &[u8], problem: Problem) -> Box<Refusal> {
+        let request_line =
+            head.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).map_or(&[][..], |at| &head[at..]);
+        let has_content = !request_line.starts_with(b"HEAD ");
+        Box::new(Refusal { problem, style: style(shared, accept_lines(head)), has_content })
+    }
+
+    /// Refuses a request whose head was in order.
+    pub(super) fn of_request(asked: Asked, problem: Problem) -> Box<Refusal> {
+        Box::new(Refusal { problem, style: asked.style, has_content: asked.method != Method::HEAD })
+    }
+}
+
+/// How the answers to a request word what went wrong.
+pub(super) fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = &'a [u8]>) -> Style {
+    match (shared.config.terse_errors, accept.any(wants_json)) {
+        (true, _) => Style::Terse,
+        (false, true) => Style::Json,
+        (false, false) => Style::Text,
+    }
+}
+
+fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|&byte| byte == b'\n').filter_map(|line| {
+        let (name, value) = line.split_at_checked(b"accept:".len())?;
+        name.eq_ignore_ascii_case(b"accept:").then_some(value.trim_ascii())
+    })
+}
