@@ -203,13 +203,13 @@ struct Answer {
 
 impl Played {
     /// Checks all answers, to the requests `begun`, and says their statuses.
-    fn check(&self, begun: &[Option<Asked>]) -> Vec<u16> {
+    fn check(&self, begun: &[Begun]) -> Vec<u16> {
         let mut statuses = Vec::new();
         let (mut rest, mut closed) = (&self.answers[..], false);
         while !rest.is_empty() {
             assert!(!closed, "bytes behind the last answer: {self:?}");
             let index = statuses.len();
-            let answer = self.answer(rest, begun.get(index).and_then(Option::as_ref).map(|asked| asked.0));
+            let answer = self.answer(rest, begun.get(index).and_then(Begun::method));
             rest = &rest[answer.len..];
             if answer.status == 100 {
                 continue;
@@ -225,7 +225,7 @@ impl Played {
         assert!(statuses.len() == begun.len() || closed, "silence after {}: {begun:?}, {self:?}", statuses.len());
         assert!(statuses.len() >= self.seen.requests.len(), "a handler's answer was lost: {self:?}");
         let seen = self.seen.requests.iter().map(Some);
-        assert!(seen.eq(begun[..self.seen.requests.len()].iter().map(Option::as_ref)), "smuggled: {begun:?}, {self:?}");
+        assert!(seen.eq(begun[..self.seen.requests.len()].iter().map(Begun::asked)), "smuggled: {begun:?}, {self:?}");
         statuses
     }
 
@@ -271,23 +271,52 @@ impl Played {
     }
 }
 
+/// A request that has begun, as far as the cores can tell.
+#[derive(Debug)]
+enum Begun {
+    Understood(Asked),
+    /// Its head is malformed or incomplete; its first bytes may still say that no content is wanted.
+    Refused {
+        to_head: bool,
+    },
+}
+
+impl Begun {
+    fn asked(&self) -> Option<&Asked> {
+        if let Begun::Understood(asked) = self { Some(asked) } else { None }
+    }
+
+    fn method(&self) -> Option<Method> {
+        match self {
+            Begun::Understood(asked) => Some(asked.0),
+            Begun::Refused { to_head } => to_head.then_some(Method::HEAD),
+        }
+    }
+}
+
+/// RFC 9110 9.3.2: no content in the answer, also where the rest of the head is wrong.
+fn asks_for_head(understood: &[u8]) -> bool {
+    understood.trim_ascii_start().starts_with(b"HEAD ")
+}
+
 /// The requests that begin in `input`, as far as the cores can tell: up to the first that is malformed, incomplete or
-/// the last of its connection. Each with method and target, when its head is whole.
-fn requests_begun(input: &[u8], limits: &Limits) -> Vec<Option<Asked>> {
+/// the last of its connection.
+fn requests_begun(input: &[u8], limits: &Limits) -> Vec<Begun> {
     let (mut rest, mut begun) = (input, Vec::new());
     loop {
         let mut head = RequestHead::default();
         let len = match HeadParser::default().parse(rest, limits, &mut head) {
             Ok(Progress::Done { len }) => len,
             Ok(Progress::NeedMore) if rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => return begun,
-            Ok(Progress::NeedMore) | Err(_) => {
-                begun.push(None);
+            refused => {
+                let understood = refused.map_or_else(|error| &rest[..error.at], |_| rest);
+                begun.push(Begun::Refused { to_head: asks_for_head(understood) });
                 return begun;
             }
         };
         let method = Method::parse(head.method().of(rest)).expect("what the parser accepts");
         let target = String::from_utf8_lossy(head.target().of(rest)).into_owned();
-        begun.push(Some((method, target)));
+        begun.push(Begun::Understood((method, target)));
         match content_len(method, head, rest, len, limits) {
             Some(used) => rest = &rest[len + used..],
             None => return begun,

@@ -148,7 +148,7 @@ impl<T: Transport> Driver<T> {
     /// Answers `problem` before anything was asked.
     pub(super) async fn refuse<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, problem: Problem) {
         self.begin(Phase::Write).await;
-        self.end(shared, End::Refused(Refusal::of_head(shared, b"", problem))).await;
+        self.end(shared, End::Refused(Refusal::of_nothing(shared, problem))).await;
     }
 
     async fn begin(&mut self, phase: Phase) {
@@ -232,7 +232,7 @@ impl<T: Transport> Driver<T> {
                 if self.tap.is_watched() {
                     trace::head_refused(&mut self.tap, unread, error.at);
                 }
-                return Err(End::Refused(Refusal::of_head(shared, unread, Problem::of_bytes(error, unread))));
+                return Err(End::Refused(Refusal::of_head(shared, unread, error)));
             }
         };
         let framing = head.accept(&unread[..len], Arc::clone(&self.peer.0));
@@ -242,10 +242,7 @@ impl<T: Transport> Driver<T> {
         }
         match framing {
             Ok(framing) => Ok(Some((head, framing))),
-            Err(error) => {
-                let received = &head.fields.bytes;
-                Err(End::Refused(Refusal::of_head(shared, received, Problem::of_bytes(error, received))))
-            }
+            Err(error) => Err(End::Refused(Refusal::of_head(shared, &head.fields.bytes, error))),
         }
     }
 

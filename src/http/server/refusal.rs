@@ -6,10 +6,10 @@
 //! Spec: RFC 9110 9.3.2 (no content to HEAD), 12.5.1 (Accept); RFC 9457 (problem details).
 //! Never: decides anything but the wording: the head that it guesses from was refused.
 
-use crate::http::Method;
 use crate::http::explain::{Problem, Style, wants_json};
 use crate::http::server::Shared;
 use crate::http::server::drive::Asked;
+use crate::http::{Method, ProtocolError};
 
 /// A problem, and how to tell it to this client.
 pub(super) struct Refusal {
@@ -20,12 +20,18 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Refuses a request whose `head`, or what has come of it, was not understood.
-    pub(super) fn of_head<H>(shared: &Shared<H>, head: &[u8], problem: Problem) -> Box<Refusal> {
-        let request_line =
-            head.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).map_or(&[][..], |at| &head[at..]);
-        let has_content = !request_line.starts_with(b"HEAD ");
-        Box::new(Refusal { problem, style: style(shared, accept_lines(head)), has_content })
+    /// Refuses a request whose head, `received` as far as it has come, was not understood.
+    pub(super) fn of_head<H>(shared: &Shared<H>, received: &[u8], error: ProtocolError) -> Box<Refusal> {
+        // Only what stands before the fault was understood, and that is the same however the bytes came.
+        let understood = &received[..error.at.min(received.len())];
+        let has_content = !understood.trim_ascii_start().starts_with(b"HEAD ");
+        let problem = Problem::of_bytes(error, received);
+        Box::new(Refusal { problem, style: style(shared, accept_lines(received)), has_content })
+    }
+
+    /// Refuses a connection that was not yet read from.
+    pub(super) fn of_nothing<H>(shared: &Shared<H>, problem: Problem) -> Box<Refusal> {
+        Box::new(Refusal { problem, style: style(shared, std::iter::empty()), has_content: true })
     }
 
     /// Refuses a request whose head was in order.

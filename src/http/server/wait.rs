@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::explain::Problem;
 use crate::http::h1::encode;
 use crate::http::server::content::Loan;
 use crate::http::server::drive::{Driver, End};
@@ -118,11 +117,10 @@ impl<T: Transport> Driver<T> {
     fn head_refused<H>(&mut self, shared: &Shared<H>, fault: Fault) -> End {
         // Not `unread()`, which would borrow the tap too.
         let unread = self.inbound.as_ref().map_or(&[][..], |inbound| inbound.buffer.unread());
-        let problem = Problem::of_bytes(fault.at(unread.len()), unread);
         if self.tap.is_watched() {
             trace::head_refused(&mut self.tap, unread, unread.len());
         }
-        End::Refused(Refusal::of_head(shared, unread, problem))
+        End::Refused(Refusal::of_head(shared, unread, fault.at(unread.len())))
     }
 
     fn filled(&mut self, count: usize, unread: usize) {
