@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Never: bounds itself: the driver asks [`Output::len`] and stops producing; that is the backpressure.
-//! Invariants: positions in `shared` ascend and lie in `sent..=copied.len()`; an empty queue owns no memory after
-//! [`Output::release`].
+//! Invariants: positions in `shared` ascend and lie in `sent..=copied.len()`; `copied` holds at most as many bytes that
+//! are sent as bytes that are not, and [`SENT_BYTES_MAX`]; an empty queue owns no memory after [`Output::release`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -26,6 +26,9 @@ pub const COPY_BYTES_MAX: usize = 4 * 1024;
 
 /// Slices given to one vectored write.
 const SLICES_MAX: usize = 16;
+
+/// Bytes that are sent and still lie before those that are not. Moving fewer is not worth it.
+const SENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Free buffers kept a thread, and the capacity above which one is not kept.
 const KEPT_MAX: usize = 64;
@@ -144,7 +147,7 @@ impl Output {
             self.shared_bytes -= from_piece;
             written -= from_piece;
             if !piece.is_empty() {
-                return;
+                return self.forget_sent();
             }
             self.shared.pop_front();
         }
@@ -153,6 +156,18 @@ impl Output {
             self.sent = 0;
             self.copied.clear();
         }
+        self.forget_sent();
+    }
+
+    /// Moves what is not sent to the front, once more is sent than that: each byte is moved once at most for each one
+    /// that was sent. A peer that never takes all would otherwise leave everything it was ever sent in memory.
+    fn forget_sent(&mut self) {
+        if self.sent <= SENT_BYTES_MAX.max(self.copied.len() - self.sent) {
+            return;
+        }
+        self.copied.drain(..self.sent);
+        self.shared.iter_mut().for_each(|(position, _)| *position -= self.sent);
+        self.sent = 0;
     }
 }
 
@@ -250,5 +265,31 @@ mod tests {
         output.advance(3);
         output.release();
         assert_eq!(output.copied.capacity(), 0);
+    }
+
+    #[test]
+    fn what_was_sent_is_forgotten_though_the_queue_never_empties() {
+        let large = Bytes::from(vec![b'L'; COPY_BYTES_MAX + 1]);
+        let (mut output, mut queued, mut sent) = (Output::new(), 0, 0);
+        let mut sink = Sink { each: 3_000, taken: Vec::new(), writes: 0 };
+        let mut expected = Vec::new();
+        for round in 0..2_000 {
+            let small = vec![round as u8; 1_000];
+            for piece in [Bytes::from(small), large.slice(..if round % 3 == 0 { large.len() } else { 0 })] {
+                queued += piece.len();
+                expected.extend_from_slice(&piece);
+                output.push(piece);
+            }
+            while queued - sent > 40_000 {
+                let mut slices = Context::from_waker(Waker::noop());
+                let Poll::Ready(Ok(written)) = output.poll_write_vectored(&mut sink, &mut slices) else { panic!() };
+                output.advance(written);
+                sent += written;
+            }
+            assert_eq!(output.len(), queued - sent);
+            assert!(output.copied.len() <= 2 * 42_000, "{} bytes are held in round {round}", output.copied.len());
+        }
+        assert!(matches!(output.poll_flush(&mut sink, &mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(()))));
+        assert!(sink.taken == expected, "the order is kept");
     }
 }
