@@ -13,10 +13,11 @@
 //! Never: arms a timer for each request: [`Timer`] keeps one, lets it ring early and looks again.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Where a connection is in its life, and thereby what it may be waiting for.
@@ -171,7 +172,8 @@ impl Alarm {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.waker = Some(cx.waker().clone());
-        self.sleep.as_mut().poll(cx)
+        // A task that has used up its turn would get a `Pending` that arms nothing, and never ask again.
+        pin!(unconstrained(self.sleep.as_mut())).poll(cx)
     }
 }
 
@@ -307,5 +309,19 @@ mod tests {
         watch.wait(now);
         watch.moved(now + SECOND, 1);
         assert_eq!(watch.wait(now + SECOND * 100), Some(now + SECOND * 109));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_is_armed_by_a_task_that_has_used_up_its_turn() {
+        let start = Instant::now();
+        let mut timer = Timer::default();
+        let expired = std::future::poll_fn(|cx| {
+            while tokio::task::coop::has_budget_remaining() {
+                let _ = pin!(tokio::task::consume_budget()).poll(cx);
+            }
+            timer.poll_expired(Some(start + SECOND), cx)
+        });
+        assert!(tokio::time::timeout(SECOND * 2, expired).await.is_ok());
+        assert_eq!(start.elapsed().as_secs(), 1);
     }
 }
