@@ -79,7 +79,7 @@ impl Buffer {
         } else if self.end == self.bytes.len() {
             self.make_room();
         }
-        let limit = self.bytes.len().min(self.start + bytes_max);
+        let limit = self.bytes.len().min(self.start.saturating_add(bytes_max));
         &mut self.bytes[self.end..limit]
     }
 
@@ -185,5 +185,14 @@ mod tests {
         buffer.release();
         assert!(buffer.bytes.is_empty());
         assert!(FREE.with(|list| !list.borrow().is_empty()));
+    }
+
+    #[test]
+    fn a_bound_that_is_off_bounds_nothing() {
+        let mut buffer = Buffer::new();
+        fill(&mut buffer, b"abc", usize::MAX);
+        buffer.consume(1);
+        assert_eq!(fill(&mut buffer, b"def", usize::MAX), 3);
+        assert_eq!(buffer.unread(), b"bcdef");
     }
 }
