@@ -151,6 +151,8 @@ struct Ring {
     bytes: usize,
     /// Events that had to go: the number of the oldest that is kept.
     gone: u64,
+    /// Its history had to make room for another one: nobody can ask for it, so nothing more is kept.
+    evicted: bool,
 }
 
 /// Events kept of one connection.
@@ -232,7 +234,9 @@ impl Hub {
         if histories.len() == HISTORIES_MAX {
             // The oldest that is over; an open connection keeps its history as long as it can.
             let oldest = histories.iter().rposition(|history| history.is_over()).unwrap_or(HISTORIES_MAX - 1);
-            histories.remove(oldest);
+            if let Some(evicted) = histories.remove(oldest) {
+                *lock(&evicted.ring) = Ring { evicted: true, ..Ring::default() };
+            }
         }
         histories.push_front(Arc::clone(&history));
         history
@@ -326,6 +330,9 @@ impl Tap {
 
 impl Ring {
     fn push(&mut self, event: Arc<Event>) {
+        if self.evicted {
+            return;
+        }
         self.bytes += event.kept_bytes();
         self.events.push_back(event);
         while self.events.len() > EVENTS_MAX || self.bytes > RING_BYTES_MAX {
@@ -457,5 +464,19 @@ mod tests {
         let _watch = hub.watch();
         tap.decided("seen again", "");
         assert_eq!(hub.history(1, 0).expect("kept").events.len(), 2, "accepted and decided");
+    }
+
+    #[tokio::test]
+    async fn a_history_that_made_room_for_another_holds_nothing() {
+        let hub = Hub::new();
+        let _watch = hub.watch();
+        let mut first = tap(&hub, 1);
+        first.decided("x", "");
+        for connection in 2..HISTORIES_MAX as u64 + 2 {
+            tap(&hub, connection).decided("x", "");
+        }
+        first.sent(PART, &[b'x'; EVENT_BYTES_MAX]);
+        let history = first.history.as_ref().expect("it was opened");
+        assert!(lock(&history.ring).events.is_empty(), "an open connection still holds its own");
     }
 }
