@@ -80,6 +80,21 @@ async fn malformed_content_is_refused_wherever_it_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_is_lingered_on_as_any_last_one() {
+    let server = server();
+    let mut connection = server.connect();
+    for content in ["POST /echo HTTP/1.1|Host: x|Transfer-Encoding: chunked||", "1|a|", "zz|"] {
+        send(&mut connection, wire(content).as_bytes()).await;
+    }
+    let said = String::from_utf8(connection.read_to_end().await.expect("a FIN")).unwrap();
+    assert!(said.ends_with("\r\n1\r\na\r\n"), "{said}");
+    assert!(!connection.is_over());
+    for _ in 0..2 {
+        connection.try_send("more, which is read and dropped").await.expect("no reset that would overtake the answer");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_hides_malformed_content_is_overruled() {
     async fn hides(mut request: Request) -> Status {
         let _ = request.content().collect(100).await;

@@ -97,11 +97,14 @@ impl<T: Transport> Driver<T> {
             self.ask_for_content();
         }
         let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
-        if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
-            self.stream(shared, &mut begun, first).await?;
-        }
+        let sent = if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
+            self.stream(shared, &mut begun, first).await
+        } else {
+            Ok(())
+        };
         self.now = Instant::now();
-        match self.finish_answer(begun) {
+        // Whether it was sent or broke off, its body goes here, and gives back what it was made of.
+        match sent.and_then(|()| self.finish_answer(begun)) {
             Ok(()) => self.drain(shared, rest).await,
             // RFC 9110 7.8: the other protocol begins behind the content.
             Err(End::Upgraded(upgrade)) => self.drain(shared, rest).await.and(Err(End::Upgraded(upgrade))),
