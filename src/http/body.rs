@@ -123,7 +123,7 @@ impl Body {
         B: Into<Bytes>,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Body::source(StreamSource(Box::pin(stream)))
+        Body::source(StreamSource(Some(Box::pin(stream))))
     }
 
     /// Content that another task sends. At most `pieces` of them wait; the sender waits for room after that.
@@ -356,7 +356,8 @@ impl Source for ChannelSource {
     }
 }
 
-struct StreamSource<S>(Pin<Box<S>>);
+/// A stream, until it has ended: one that has must not be asked again.
+struct StreamSource<S>(Option<Pin<Box<S>>>);
 
 impl<S, B, E> Source for StreamSource<S>
 where
@@ -366,7 +367,11 @@ where
 {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            let piece = std::task::ready!(self.0.as_mut().poll_next(cx));
+            let Some(stream) = &mut self.0 else { return Poll::Ready(None) };
+            let piece = std::task::ready!(stream.as_mut().poll_next(cx));
+            if piece.is_none() {
+                self.0 = None;
+            }
             match piece.map(|piece| piece.map(Into::into).map_err(|error| BodyError::Source(error.into()))) {
                 // An empty piece would end a chunked message (RFC 9112 7.1): skip it.
                 Some(Ok(bytes)) if Bytes::is_empty(&bytes) => {}
@@ -387,6 +392,23 @@ mod tests {
         assert_eq!(body.next().await.expect("a piece").expect("no error"), "abc");
         assert!(body.next().await.is_none());
         assert!(Body::from("").next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_has_ended_is_not_asked_again() {
+        struct Once(Option<Option<Result<&'static str, std::io::Error>>>);
+        impl Stream for Once {
+            type Item = Result<&'static str, std::io::Error>;
+
+            fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                let piece = self.0.take().expect("a stream may panic when it is asked beyond its end");
+                self.0 = piece.is_some().then_some(None);
+                Poll::Ready(piece)
+            }
+        }
+        let mut body = Body::stream(Once(Some(Some(Ok("abc")))));
+        assert_eq!(body.collect(10).await.expect("one piece"), "abc");
+        assert!(body.next().await.is_none());
     }
 
     #[tokio::test]
