@@ -5,6 +5,8 @@ use std::time::Duration;
 use firstbyte::http::test::{TestConnection, TestServer};
 use firstbyte::http::{Request, Server};
 use firstbyte::net::deadline::Deadlines;
+use firstbyte::net::{Context, Reason};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
 use crate::stage::{After, send, server, state, summary, wire};
@@ -226,6 +228,31 @@ async fn a_long_upload_that_is_collected_is_judged_by_its_rate() {
     }
     assert_eq!(connection.read_response().await.status.code(), 503);
     assert_eq!(begin.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_whose_time_is_up_is_told_so_wherever_its_content_is() {
+    struct Dropped(Context, UnboundedSender<Option<Reason>>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.1.send(self.0.reason()).expect("the test listens");
+        }
+    }
+    let (telling, mut told) = unbounded_channel();
+    let handler = move |request: Request| {
+        let dropped = Dropped(request.context().clone(), telling.clone());
+        async move {
+            let _dropped = dropped;
+            std::future::pending::<&str>().await
+        }
+    };
+    let server = TestServer::new(Server::new(handler));
+    for content in ["hello", ""] {
+        let mut connection = server.connect();
+        connection.send(wire(&format!("POST / HTTP/1.1|Host: x|Content-Length: 5||{content}"))).await;
+        assert_eq!(connection.read_response().await.status.code(), 503);
+        assert_eq!(told.recv().await.flatten(), Some(Reason::DeadlineExceeded), "content: {content:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -301,6 +301,8 @@ impl<T: Transport> Driver<T> {
         if entered {
             self.enter(Phase::Handler, deadline);
         }
+        // No deadline of its own tells such a context that the time is up: see `exchange`.
+        let context = loan.is_some().then(|| request.context().clone());
         let mut handling = match caught(|| shared.handler.handle(request)) {
             Ok(handling) => pin!(handling),
             Err(answer) => return Ok(answer),
@@ -316,7 +318,11 @@ impl<T: Transport> Driver<T> {
                 self.enter(Phase::Handler, deadline);
             }
             self.reclaim(shared, loan);
-            self.poll_while_handling(shared, loan.as_ref(), cx)
+            let outcome = ready!(self.poll_while_handling(shared, loan.as_ref(), cx));
+            if let (Ok(_timed_out), Some(context)) = (&outcome, &context) {
+                context.cancel(Reason::DeadlineExceeded);
+            }
+            Poll::Ready(outcome)
         })
         .await
     }
