@@ -4,17 +4,21 @@
 //! counts down by hand, so that a panic or a forgotten path cannot lose a seat.
 //!
 //! ```text
-//!  seat() --waits for the total cap--> seat --admit(address)--> Ok(permit)   counted at its network, too
-//!                                                          '--> Err(permit)  its network is full: refuse it
+//!  seat() --waits for the total cap--> seat --admit(address)--> Ok(permit)         counted at its network, too
+//!                                                          |--> Err(Some(permit))  its network is full: refuse it
+//!                                                          '--> Err(None)          too many are being refused: close it
 //!  Permit dropped: network counted down, seat back, waiters woken
 //! ```
+//!
+//! A refusal takes a seat for as long as its peer takes to read it. So only a part of the seats is for refusals: one
+//! address that connects again and again would otherwise take them all by being refused.
 //!
 //! Spec: RFC 4291 2.5.4 for the /64: an interface identifier has 64 bits, so that one machine may use all addresses of
 //! such a prefix.
 //! Never: sees a socket; waits while holding a lock.
 //! Invariants: `open` is the number of permits out, at most `connections_max`. A network is in the table only while it
 //! has a connection, so that the table is bounded too.
-//! Limits: `connections_max`, `connections_per_address_max`.
+//! Limits: `connections_max`, `connections_per_address_max`, [`REFUSED_PART`].
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -24,13 +28,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
+/// Of so many seats one may be taken by a connection that is being refused; of fewer, one still.
+const REFUSED_PART: usize = 16;
+
 /// How many connections there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caps {
     /// Connections open at once. Default 10,000. Larger: more descriptors (`ulimit -n`) and memory. The peer waits.
     pub connections_max: usize,
     /// Connections open at once from one IPv4 address or one IPv6 /64. Default 256. Larger: one client can take a larger
-    /// part of `connections_max`. The peer is answered a refusal by the protocol's driver.
+    /// part of `connections_max`. The peer is answered a refusal by the protocol's driver, or sees a close while a 16th
+    /// of all seats are taken by such refusals.
     pub connections_per_address_max: usize,
     /// Whether `connections_per_address_max` holds for loopback addresses too. Default no: a proxy or a load generator
     /// on this machine is one address and many clients.
@@ -54,7 +62,7 @@ pub struct Counts {
     pub full: u64,
     /// Connections handed out as [`Arrival::OverLimit`](super::Arrival::OverLimit).
     pub over_address_limit: u64,
-    /// Connections closed unserved because no descriptor was left.
+    /// Connections closed without a word: no descriptor was left, or too many were being refused.
     pub shed: u64,
     /// Calls of `accept` that failed.
     pub errors: u64,
@@ -83,13 +91,22 @@ impl Counters {
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    /// Where it is counted, unless its address is exempt or over the cap.
-    network: Option<IpAddr>,
+    /// Where it is counted besides its seat, unless its address is exempt.
+    counted: Option<Counted>,
+}
+
+/// What a permit is counted as.
+#[derive(Clone, Copy, Debug)]
+enum Counted {
+    /// A connection of this network.
+    Network(IpAddr),
+    /// A refusal.
+    Refusal,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.release(self.network);
+        self.admission.release(self.counted);
     }
 }
 
@@ -98,6 +115,8 @@ impl Drop for Permit {
 pub(super) struct Admission {
     seats: Semaphore,
     networks: Mutex<HashMap<IpAddr, usize>>,
+    /// Refusals that may begin now.
+    refusals: Semaphore,
     caps: Caps,
     pub(super) tally: Tally,
     /// Told whenever a permit is dropped.
@@ -110,6 +129,7 @@ impl Admission {
         Admission {
             seats: Semaphore::new(caps.connections_max.min(Semaphore::MAX_PERMITS)),
             networks: Mutex::default(),
+            refusals: Semaphore::new((caps.connections_max / REFUSED_PART).clamp(1, Semaphore::MAX_PERMITS)),
             caps,
             tally: Tally::default(),
             closed: Notify::new(),
@@ -126,19 +146,36 @@ impl Admission {
     }
 
     /// Turns the seat into a permit for a connection from `address`: `Ok` when it is to be served, `Err` when its
-    /// network has its full number.
-    pub(super) fn admit(self: &Arc<Self>, seat: SemaphorePermit<'_>, address: IpAddr) -> Result<Permit, Permit> {
+    /// network has its full number. Without a permit the seat is free again.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        seat: SemaphorePermit<'_>,
+        address: IpAddr,
+    ) -> Result<Permit, Option<Permit>> {
+        let capped = self.caps.cap_loopback || !address.is_loopback();
+        let counted = match capped.then(|| network(address)) {
+            None => None,
+            Some(network) if self.count(network) => Some(Counted::Network(network)),
+            Some(_) => return Err(self.refuse(seat)),
+        };
+        Ok(self.permit(seat, counted))
+    }
+
+    fn refuse(self: &Arc<Self>, seat: SemaphorePermit<'_>) -> Option<Permit> {
+        let Ok(refusal) = self.refusals.try_acquire() else {
+            self.tally.shed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        refusal.forget();
+        self.tally.over_address_limit.fetch_add(1, Ordering::Relaxed);
+        Some(self.permit(seat, Some(Counted::Refusal)))
+    }
+
+    fn permit(self: &Arc<Self>, seat: SemaphorePermit<'_>, counted: Option<Counted>) -> Permit {
         seat.forget();
         self.tally.accepted.fetch_add(1, Ordering::Relaxed);
         self.tally.open.fetch_add(1, Ordering::Relaxed);
-        let capped = self.caps.cap_loopback || !address.is_loopback();
-        let network = capped.then(|| network(address));
-        if network.is_none_or(|network| self.count(network)) {
-            Ok(Permit { admission: Arc::clone(self), network })
-        } else {
-            self.tally.over_address_limit.fetch_add(1, Ordering::Relaxed);
-            Err(Permit { admission: Arc::clone(self), network: None })
-        }
+        Permit { admission: Arc::clone(self), counted }
     }
 
     /// Waits until no permit is out.
@@ -162,18 +199,24 @@ impl Admission {
         fits
     }
 
-    fn release(&self, network: Option<IpAddr>) {
-        if let Some(network) = network
-            && let Entry::Occupied(mut open) = self.networks().entry(network)
-        {
+    fn release(&self, counted: Option<Counted>) {
+        match counted {
+            Some(Counted::Network(network)) => self.count_down(network),
+            Some(Counted::Refusal) => self.refusals.add_permits(1),
+            None => {}
+        }
+        self.tally.open.fetch_sub(1, Ordering::Release);
+        self.seats.add_permits(1);
+        self.closed.notify_waiters();
+    }
+
+    fn count_down(&self, network: IpAddr) {
+        if let Entry::Occupied(mut open) = self.networks().entry(network) {
             *open.get_mut() -= 1;
             if *open.get() == 0 {
                 open.remove();
             }
         }
-        self.tally.open.fetch_sub(1, Ordering::Release);
-        self.seats.add_permits(1);
-        self.closed.notify_waiters();
     }
 
     fn networks(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -208,7 +251,8 @@ mod tests {
     }
 
     async fn admit(admission: &Arc<Admission>, address: &str) -> Result<Permit, Permit> {
-        admission.admit(admission.seat().await, address.parse().unwrap())
+        let admitted = admission.admit(admission.seat().await, address.parse().unwrap());
+        admitted.map_err(|refused| refused.expect("few are being refused"))
     }
 
     /// Admits one after the other, keeps all, and expects `+` for a permit and `-` for a refusal.
@@ -256,6 +300,23 @@ mod tests {
         drop(admission.seat().await);
         drop(admission.seat().await);
         assert_eq!(admission.tally.full.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn refusals_do_not_take_all_seats() {
+        let admission = admission(2 * REFUSED_PART, 1);
+        let _served = admit(&admission, "192.0.2.1").await.unwrap();
+        let refused = admit(&admission, "192.0.2.1").await.unwrap_err();
+        let _other = admit(&admission, "192.0.2.1").await.unwrap_err();
+        let again = || async { admission.admit(admission.seat().await, "192.0.2.1".parse().unwrap()) };
+        for _ in 0..100 {
+            assert!(matches!(again().await, Err(None)));
+        }
+        let Counts { accepted, open, over_address_limit, shed, .. } = Counters(Arc::clone(&admission)).read();
+        assert_eq!((accepted, open, over_address_limit, shed), (3, 3, 2, 100));
+        assert!(admit(&admission, "192.0.2.2").await.is_ok(), "another address finds a seat");
+        drop(refused);
+        assert!(matches!(again().await, Err(Some(_))));
     }
 
     #[test]

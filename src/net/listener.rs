@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!  seat (total cap) --> accept --> address cap --+--> Accepted  { stream, peer, permit }
-//!       ^                 |                      '--> OverLimit { stream, peer, permit }   answer it briefly, close
+//!       ^                 |                      |--> OverLimit { stream, peer, permit }   answer it briefly, close
+//!       |                 |                      '--> too many of those: closed here
 //!       |                 '- error: the peer's fault   -> next
 //!       |                           descriptors, memory -> wait for a close or 50 ms; still short: shed one, repeat
 //!       '----------------- Permit dropped: seat back, address counted down, waiters woken
@@ -157,11 +158,15 @@ impl Listener {
     /// # Cancel safety
     /// Dropping the future loses no connection and no seat.
     pub async fn accept(&self) -> io::Result<Arrival> {
-        let seat = self.admission.seat().await;
         let mut waited = false;
         loop {
+            let seat = self.admission.seat().await;
             match self.socket.accept().await {
-                Ok((stream, peer)) => return Ok(self.admit(seat, stream, peer)),
+                Ok((stream, peer)) => {
+                    if let Some(arrival) = self.admit(seat, stream, peer) {
+                        return Ok(arrival);
+                    }
+                }
                 Err(error) => self.survive(error, &mut waited).await?,
             }
         }
@@ -177,11 +182,15 @@ impl Listener {
     /// # Cancel safety
     /// Dropping the future loses no connection and no seat.
     pub async fn accept_pending(&self) -> io::Result<Option<Arrival>> {
-        let seat = self.admission.seat().await;
         let mut waited = false;
         loop {
+            let seat = self.admission.seat().await;
             match self.accept_now() {
-                Ok((stream, peer)) => return Ok(Some(self.admit(seat, stream, peer))),
+                Ok((stream, peer)) => {
+                    if let Some(arrival) = self.admit(seat, stream, peer) {
+                        return Ok(Some(arrival));
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => self.survive(error, &mut waited).await?,
             }
@@ -202,13 +211,14 @@ impl Listener {
         Counters(Arc::clone(&self.admission))
     }
 
-    fn admit(&self, seat: SemaphorePermit<'_>, stream: TcpStream, peer: SocketAddr) -> Arrival {
+    /// `None` when the connection was closed: too many of its kind are being refused.
+    fn admit(&self, seat: SemaphorePermit<'_>, stream: TcpStream, peer: SocketAddr) -> Option<Arrival> {
         // It fails when the peer has reset the connection: the first read will say so.
         let _ = stream.set_nodelay(true);
         let peer = canonical(peer);
         match self.admission.admit(seat, peer.ip()) {
-            Ok(permit) => Arrival::Accepted { stream, peer, permit },
-            Err(permit) => Arrival::OverLimit { stream, peer, permit },
+            Ok(permit) => Some(Arrival::Accepted { stream, peer, permit }),
+            Err(permit) => permit.map(|permit| Arrival::OverLimit { stream, peer, permit }),
         }
     }
 
