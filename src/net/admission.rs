@@ -18,7 +18,7 @@
 //! Never: sees a socket; waits while holding a lock.
 //! Invariants: `open` is the number of permits out, at most `connections_max`. A network is in the table only while it
 //! has a connection, so that the table is bounded too.
-//! Limits: `connections_max`, `connections_per_address_max`, [`REFUSED_PART`].
+//! Limits: `connections_max`, `connections_per_address_max`, and `REFUSED_PART` below.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -10,7 +10,7 @@
 //!
 //! Never: bounds itself: the driver asks [`Output::len`] and stops producing; that is the backpressure.
 //! Invariants: positions in `shared` ascend and lie in `sent..=copied.len()`; `copied` holds at most as many bytes that
-//! are sent as bytes that are not, and [`SENT_BYTES_MAX`]; an empty queue owns no memory after [`Output::release`].
+//! are sent as bytes that are not, or 16 KiB; an empty queue owns no memory after [`Output::release`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
