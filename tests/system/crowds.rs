@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::server::{Server, wait_for};
+use crate::server::{Server, read_to_end, wait_for};
 use crate::tools;
 
 const GET: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -27,6 +27,18 @@ fn idle(server: &Server, count: usize) -> Vec<TcpStream> {
         stream
     };
     (0..count).map(connect).collect()
+}
+
+#[test]
+fn an_address_over_its_cap_is_told_when_to_come_back_and_served_then() {
+    let server = Server::start(&["--cap-loopback", "--connections-per-address-max=1"]);
+    let served = idle(&server, 1);
+    let refused = read_to_end(&mut server.connect());
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("HTTP-SERVER-003"), "{refused}");
+    assert!(refused.contains("\r\nRetry-After: 1\r\n"), "{refused}");
+    drop(served);
+    let again = || server.exchange(b"GET /plaintext HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    wait_for("its place is free", || again().starts_with("HTTP/1.1 200 ").then_some(()));
 }
 
 #[test]
