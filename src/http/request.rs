@@ -78,6 +78,8 @@ pub(crate) struct Head {
     pub(crate) route: Option<&'static Pattern>,
     pub(crate) captures: Captures,
     pub(crate) content_bytes_max: u64,
+    /// What no layer inside can raise `content_bytes_max` above.
+    content_bytes_cap: u64,
     pub(crate) deadline: Option<Instant>,
     peer: Option<Arc<Peer>>,
     client: Option<IpAddr>,
@@ -95,6 +97,7 @@ impl Default for Head {
             route: None,
             captures: Captures::default(),
             content_bytes_max: Limits::default().content_bytes_max,
+            content_bytes_cap: u64::MAX,
             deadline: None,
             peer: None,
             client: None,
@@ -121,6 +124,7 @@ impl Recycle for Head {
         self.route = None;
         self.captures.truncate(0);
         self.content_bytes_max = Limits::default().content_bytes_max;
+        self.content_bytes_cap = u64::MAX;
         self.deadline = None;
         self.peer = None;
         self.client = None;
@@ -272,10 +276,17 @@ impl Request {
         self.head.content_bytes_max
     }
 
-    /// Allows `bytes_max` bytes of content. The last call counts: a route's word stands above its server's.
+    /// Allows `bytes_max` bytes of content. The last call counts: a route's word stands above its server's, though not
+    /// above that of a [`BodyLimit`](crate::http::middleware::BodyLimit) around it.
     pub fn limit_content(&mut self, bytes_max: u64) {
-        self.head.content_bytes_max = bytes_max;
-        self.content.limit(bytes_max);
+        self.head.content_bytes_max = bytes_max.min(self.head.content_bytes_cap);
+        self.content.limit(self.head.content_bytes_max);
+    }
+
+    /// Allows `bytes_max` bytes of content, whatever the layers inside allow.
+    pub(crate) fn cap_content(&mut self, bytes_max: u64) {
+        self.head.content_bytes_cap = self.head.content_bytes_cap.min(bytes_max);
+        self.limit_content(bytes_max);
     }
 
     /// The pattern of the route that was chosen, such as `GET /users/{id}`.

@@ -245,11 +245,11 @@ impl Handler for Routes {
             Lookup::NotFound => return self.unrouted(&request, None),
         };
         request.head.route = Some(endpoint.pattern);
-        let bytes_max = endpoint.options.content_bytes_max.unwrap_or(request.content_bytes_max());
+        request.limit_content(endpoint.options.content_bytes_max.unwrap_or(request.content_bytes_max()));
+        let bytes_max = request.content_bytes_max();
         let mut response = if request.content().length().is_some_and(|length| length > bytes_max) {
             too_large(bytes_max)
         } else {
-            request.limit_content(bytes_max);
             match &endpoint.call {
                 Call::Function(call) => call(request).await,
                 Call::Mounted(handler) => handler.handle(request).await,

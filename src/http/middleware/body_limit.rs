@@ -4,7 +4,8 @@
 //!
 //! Spec: RFC 9110 15.5.14 (413).
 //! Never: reads content.
-//! Limits: its own, in bytes; give the largest that a route inside accepts. A route may state a smaller one.
+//! Limits: its own, in bytes; give the largest that a route inside accepts. A route may state a smaller one; a larger one
+//! has no effect.
 //! Place: behind the limiter, since a refusal here costs next to nothing; before the timeout.
 
 use crate::http::handler::Link;
@@ -31,7 +32,7 @@ impl Middleware for BodyLimit {
         if request.content().length().is_some_and(|length| length > self.bytes_max) {
             return too_large(self.bytes_max);
         }
-        request.limit_content(self.bytes_max);
+        request.cap_content(self.bytes_max);
         next.handle(request).await
     }
 
@@ -43,7 +44,8 @@ impl Middleware for BodyLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Body, IntoResponse, Problem, Status};
+    use crate::http::router::RouteOptions;
+    use crate::http::{Body, IntoResponse, Problem, Router, Status};
 
     async fn read_all(mut request: Request) -> Response {
         match request.content().collect(u64::MAX).await {
@@ -89,6 +91,24 @@ mod tests {
             }
             drop(sender);
             assert_eq!(status_of(body).await, expected, "{pieces:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_route_inside_may_lower_the_limit_and_not_raise_it() {
+        for (route_max, expected) in [(2, Status::CONTENT_TOO_LARGE), (3, Status::OK), (100, Status::OK)] {
+            let options = RouteOptions { content_bytes_max: Some(route_max), ..RouteOptions::default() };
+            let routes = Router::new(()).route_with("POST /", options, |(), request| read_all(request));
+            let handler = BodyLimit::new(4).around(routes.build().expect("a table"));
+            for (content, expected) in [("abc", expected), ("abcde", Status::CONTENT_TOO_LARGE)] {
+                let (sender, body) = Body::channel(1);
+                sender.send(content).await.expect("room");
+                drop(sender);
+                for body in [body, Body::from(content)] {
+                    let status = handler.handle(Request::post("/", body)).await.status();
+                    assert_eq!(status, expected, "{content:?} where the route accepts {route_max}");
+                }
+            }
         }
     }
 
