@@ -16,7 +16,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -72,7 +72,7 @@ impl std::error::Error for BodyError {}
 
 /// Something that yields content one piece at a time.
 pub trait Source: Send {
-    /// The next piece, `None` at the end. Pieces are not empty.
+    /// The next piece, `None` at the end. An empty piece is left out.
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
 
     /// Bytes still to come, when that is known for certain.
@@ -169,7 +169,13 @@ impl Body {
             Inner::Bytes(bytes) => {
                 Some(Ok(std::mem::take(bytes))).filter(|bytes| !matches!(bytes, Ok(b) if b.is_empty()))
             }
-            Inner::Source(source) => std::task::ready!(source.as_mut().poll_next(cx)),
+            Inner::Source(source) => loop {
+                // An empty piece would end a chunked message (RFC 9112 7.1): skip it.
+                match ready!(source.as_mut().poll_next(cx)) {
+                    Some(Ok(bytes)) if bytes.is_empty() => {}
+                    piece => break piece,
+                }
+            },
         };
         let piece = piece.map(|piece| piece.and_then(|bytes| self.count(bytes)));
         if !matches!((&self.inner, &piece), (Inner::Source(_), Some(Ok(_)) | None)) {
@@ -366,18 +372,12 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        loop {
-            let Some(stream) = &mut self.0 else { return Poll::Ready(None) };
-            let piece = std::task::ready!(stream.as_mut().poll_next(cx));
-            if piece.is_none() {
-                self.0 = None;
-            }
-            match piece.map(|piece| piece.map(Into::into).map_err(|error| BodyError::Source(error.into()))) {
-                // An empty piece would end a chunked message (RFC 9112 7.1): skip it.
-                Some(Ok(bytes)) if Bytes::is_empty(&bytes) => {}
-                piece => return Poll::Ready(piece),
-            }
+        let Some(stream) = &mut self.0 else { return Poll::Ready(None) };
+        let piece = ready!(stream.as_mut().poll_next(cx));
+        if piece.is_none() {
+            self.0 = None;
         }
+        Poll::Ready(piece.map(|piece| piece.map(Into::into).map_err(|error| BodyError::Source(error.into()))))
     }
 }
 
@@ -392,6 +392,21 @@ mod tests {
         assert_eq!(body.next().await.expect("a piece").expect("no error"), "abc");
         assert!(body.next().await.is_none());
         assert!(Body::from("").next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn empty_pieces_are_left_out_whoever_makes_them() {
+        struct Pieces(Vec<&'static str>);
+        impl Source for Pieces {
+            fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+                Poll::Ready(self.0.pop().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))))
+            }
+        }
+        let mut body = Body::source(Pieces(vec!["", "b", "", "a", ""]));
+        for piece in ["a", "b"] {
+            assert_eq!(body.next().await.expect("a piece").expect("no error"), piece);
+        }
+        assert!(body.next().await.is_none());
     }
 
     #[tokio::test]
