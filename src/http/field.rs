@@ -78,6 +78,7 @@ pub(crate) enum Known {
     Upgrade,
     Accept,
     Date,
+    Server,
 }
 
 impl Known {
@@ -89,6 +90,7 @@ impl Known {
             4 if spells(name, b"date") => Known::Date,
             6 if spells(name, b"accept") => Known::Accept,
             6 if spells(name, b"expect") => Known::Expect,
+            6 if spells(name, b"server") => Known::Server,
             7 if spells(name, b"upgrade") => Known::Upgrade,
             10 if spells(name, b"connection") => Known::Connection,
             14 if spells(name, b"content-length") => Known::ContentLength,

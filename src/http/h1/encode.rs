@@ -3,7 +3,7 @@
 //! ```text
 //!   HTTP/1.1 200 OK\r\n                    the first nine bytes are the same for every answer: PREFIX
 //!   Content-Type: text/plain\r\n           the handler's lines, in its order
-//!   Date: …\r\n Server: firstbyte\r\n      ours, unless the handler wrote its own Date
+//!   Date: …\r\n Server: firstbyte\r\n      ours, unless the handler wrote its own
 //!   Content-Length: 13\r\n                 what framing decided
 //!   \r\n
 //! ```
@@ -65,11 +65,12 @@ impl Connection {
 /// Appends the head to `out`, without the first `already_sent` bytes, which must be within [`PREFIX`].
 pub fn encode_answer_head(head: &AnswerHead<'_>, already_sent: usize, out: &mut Vec<u8>) {
     encode_status_line(head.status, &PREFIX[already_sent..], out);
-    let (mut dated, mut invites) = (false, false);
+    let (mut dated, mut named, mut invites) = (false, false, false);
     for line in &head.fields.lines {
         match line.known {
             Known::ContentLength | Known::TransferEncoding | Known::Connection => continue,
             Known::Date => dated = true,
+            Known::Server => named = true,
             Known::Upgrade => invites = true,
             _ => {}
         }
@@ -80,7 +81,10 @@ pub fn encode_answer_head(head: &AnswerHead<'_>, already_sent: usize, out: &mut 
         out.extend_from_slice(&head.date);
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b"Server: firstbyte\r\n");
+    // RFC 9110 5.3: a field that is no list stands once.
+    if !named {
+        out.extend_from_slice(b"Server: firstbyte\r\n");
+    }
     encode_framing(head.content, out);
     // RFC 9110 7.8: whoever sends Upgrade also sends the connection option.
     out.extend_from_slice(match (head.connection, invites) {
@@ -161,6 +165,17 @@ mod tests {
             AnswerContent::Chunked,
             Connection::Close,
             "HTTP/1.1 299 \r\nDate: mine\r\nServer: firstbyte\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        );
+    }
+
+    #[test]
+    fn what_a_handler_says_of_itself_stands_once() {
+        check(
+            Status::NO_CONTENT,
+            &[("server", "mine/1.0"), ("date", "mine")],
+            AnswerContent::None,
+            Connection::Default,
+            "HTTP/1.1 204 No Content\r\nserver: mine/1.0\r\ndate: mine\r\n\r\n",
         );
     }
 
