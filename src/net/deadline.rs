@@ -82,6 +82,14 @@ pub struct Rate {
     pub credit: Duration,
 }
 
+impl Rate {
+    /// Bytes that must have moved within `over`, at least one.
+    fn quota(&self) -> u64 {
+        let bytes = u128::from(self.bytes_per_second).saturating_mul(self.over.as_millis()) / 1_000;
+        u64::try_from(bytes).unwrap_or(u64::MAX).max(1)
+    }
+}
+
 /// The time that peers are given. Every field is on by default; "off" has to be spelled out as [`Duration::MAX`] or a
 /// rate of 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,8 +235,7 @@ impl RateWatch {
             self.patience = self.patience.saturating_sub(now.saturating_duration_since(since));
         }
         self.bytes += bytes as u64;
-        let quota = self.rate.bytes_per_second.saturating_mul(self.rate.over.as_secs().max(1));
-        if self.bytes >= quota {
+        if self.bytes >= self.rate.quota() {
             let worth = Duration::from_secs(self.bytes / self.rate.bytes_per_second.max(1));
             self.patience = worth.min(self.rate.credit).max(self.rate.over);
             self.bytes = 0;
@@ -300,6 +307,19 @@ mod tests {
         watch.moved(now + SECOND, 1024 * 1024);
         assert_eq!(watch.wait(now + SECOND), Some(now + SECOND * 21));
         assert_eq!(watch.wait(now + SECOND * 5), Some(now + SECOND * 21), "waiting on moves nothing");
+    }
+
+    #[test]
+    fn a_rate_holds_over_parts_of_a_second_too() {
+        let over = Duration::from_millis(300);
+        let mut watch = RateWatch::new(Rate { over, ..RATE });
+        let now = Instant::now();
+        watch.wait(now);
+        let later = now + Duration::from_millis(250);
+        watch.moved(later, 307);
+        assert_eq!(watch.wait(later), Some(later + over), "1,024 bytes a second are 307 in 300 ms");
+        let endless = Rate { bytes_per_second: u64::MAX, over: Duration::MAX, ..RATE };
+        assert_eq!(endless.quota(), u64::MAX);
     }
 
     #[test]
