@@ -210,6 +210,12 @@ pub const SETTINGS: &[Setting] = &[
         slot: |settings| Box::new(Time { value: &mut settings.deadlines.linger, may_be_zero: true }),
     },
     Setting {
+        key: "linger_sending_deadline",
+        group: Group::Deadlines,
+        about: "The same for a peer that still sends what nobody reads",
+        slot: |settings| Box::new(Time { value: &mut settings.deadlines.linger_sending, may_be_zero: true }),
+    },
+    Setting {
         key: "drain_deadline",
         group: Group::Deadlines,
         about: "From the signal to the end of a clean shutdown. What is then at work is cut",

@@ -13,6 +13,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::LocalKey;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,6 +25,7 @@ use crate::http::recycle::{FreeList, Recycle, Recycled};
 use crate::http::route_tree::Captures;
 use crate::http::target::parse_target;
 use crate::http::{Body, Fault, Fields, Limits, Method, ProtocolError, Target, Version};
+use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
 
 /// A request.
@@ -41,11 +43,13 @@ pub struct Peer {
     pub connection: u64,
     server: Context,
     context: OnceLock<Context>,
+    /// Given back when nothing works for this peer any more: a shutdown waits for it.
+    _seat: Option<Permit>,
 }
 
 impl Peer {
-    pub(crate) fn new(addr: SocketAddr, connection: u64, server: &Context) -> Arc<Peer> {
-        Arc::new(Peer { addr, connection, server: server.clone(), context: OnceLock::new() })
+    pub(crate) fn new(addr: SocketAddr, connection: u64, server: &Context, seat: Option<Permit>) -> Arc<Peer> {
+        Arc::new(Peer { addr, connection, server: server.clone(), context: OnceLock::new(), _seat: seat })
     }
 
     /// Cancelled when the connection is over; the parent of each request's context. Made when first asked for.
@@ -63,7 +67,7 @@ impl Peer {
     fn nobody() -> Arc<Peer> {
         static NOBODY: LazyLock<Arc<Peer>> = LazyLock::new(|| {
             let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            Peer::new(addr, 0, &Context::root())
+            Peer::new(addr, 0, &Context::root(), None)
         });
         Arc::clone(&NOBODY)
     }
@@ -81,6 +85,8 @@ pub(crate) struct Head {
     /// What no layer inside can raise `content_bytes_max` above.
     content_bytes_cap: u64,
     pub(crate) deadline: Option<Instant>,
+    /// Time to answer, counted from the end of content that is still coming.
+    pub(crate) time: Option<Duration>,
     peer: Option<Arc<Peer>>,
     client: Option<IpAddr>,
     context: OnceLock<Context>,
@@ -99,6 +105,7 @@ impl Default for Head {
             content_bytes_max: Limits::default().content_bytes_max,
             content_bytes_cap: u64::MAX,
             deadline: None,
+            time: None,
             peer: None,
             client: None,
             context: OnceLock::new(),
@@ -126,6 +133,7 @@ impl Recycle for Head {
         self.content_bytes_max = Limits::default().content_bytes_max;
         self.content_bytes_cap = u64::MAX;
         self.deadline = None;
+        self.time = None;
         self.peer = None;
         self.client = None;
         self.context.take();
@@ -212,7 +220,7 @@ impl Request {
 
     /// Pretends that the connection came from `addr`.
     pub fn with_peer(mut self, addr: SocketAddr) -> Request {
-        self.head.peer = Some(Peer::new(addr, 0, &Context::root()));
+        self.head.peer = Some(Peer::new(addr, 0, &Context::root(), None));
         self
     }
 
@@ -294,9 +302,15 @@ impl Request {
         self.head.route.map(Pattern::text)
     }
 
-    /// The other end of the connection.
-    pub fn peer(&self) -> &Peer {
+    /// The other end of the connection. As long as somebody holds it, a shutdown takes it for at work.
+    pub fn peer(&self) -> &Arc<Peer> {
         self.head.peer.as_ref().expect("every request has a peer")
+    }
+
+    /// Time left to answer. While content is coming the deadline runs anew: then it is the time from its end on.
+    /// `None` when nothing bounds it.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.context().remaining().or(self.head.time)
     }
 
     /// The address of the client: the peer's, unless trusted proxies say otherwise.

@@ -22,11 +22,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::http::explain::Problem;
 use crate::http::field::name;
 use crate::http::pattern::{Pattern, PatternError};
-use crate::http::request::authority;
+use crate::http::request::{Peer, authority};
 use crate::http::route_tree::{Conflict, Lookup, MethodSet, RouteTree};
 use crate::http::{Fault, Handler, IntoResponse, Method, Request, Response, Status};
 
@@ -131,10 +132,14 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
                 let answer = handler(state.clone(), request);
                 Box::pin(async move { answer.await.into_response() })
             }),
-            Disconnect::Notify => Box::new(move |request| Box::pin(outlive(handler(state.clone(), request)))),
+            Disconnect::Notify => Box::new(move |request| {
+                let peer = Arc::clone(request.peer());
+                Box::pin(outlive(peer, handler(state.clone(), request)))
+            }),
             Disconnect::Detach => Box::new(move |mut request| {
                 request.set_context(request.context().detached());
-                Box::pin(outlive(handler(state.clone(), request)))
+                let peer = Arc::clone(request.peer());
+                Box::pin(outlive(peer, handler(state.clone(), request)))
             }),
         });
         self.insert(pattern, options, call);
@@ -143,9 +148,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Gives everything at `prefix` and below it to `handler`, which sees the whole target.
     pub fn mount(mut self, prefix: &str, handler: impl Handler) -> Router<S> {
-        let shared = std::sync::Arc::new(handler);
+        let shared = Arc::new(handler);
         for pattern in [prefix.to_owned(), format!("{prefix}/{{rest...}}")] {
-            let call = Call::Mounted(Box::new(std::sync::Arc::clone(&shared)));
+            let call = Call::Mounted(Box::new(Arc::clone(&shared)));
             self.insert(&pattern, RouteOptions::default(), call);
         }
         self
@@ -185,13 +190,18 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 }
 
-/// Runs `answer` in a task of its own, which goes on when the one who waits for it is dropped.
-async fn outlive<A>(answer: A) -> Response
+/// Runs `answer` in a task of its own, which goes on when the one who waits for it is dropped. It holds the peer, so that
+/// a shutdown waits for it.
+async fn outlive<A>(peer: Arc<Peer>, answer: A) -> Response
 where
     A: Future + Send + 'static,
     A::Output: IntoResponse,
 {
-    let task = tokio::spawn(async move { answer.await.into_response() });
+    let task = tokio::spawn(async move {
+        let response = answer.await.into_response();
+        drop(peer);
+        response
+    });
     match task.await {
         Ok(response) => response,
         Err(failed) => match failed.try_into_panic() {

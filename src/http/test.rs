@@ -178,7 +178,7 @@ impl<H: Handler> TestServer<H> {
 
     /// What serves one connection to its end, for a test that polls it itself.
     pub fn drive<T: Transport>(&self, peer: SocketAddr, transport: T) -> impl Future<Output = ()> + Send + use<T, H> {
-        Arc::clone(&self.shared).drive(transport, peer)
+        Arc::clone(&self.shared).drive(transport, peer, None)
     }
 
     /// Its shutdown, its table of connections, its events.

@@ -113,6 +113,9 @@ pub struct Deadlines {
     pub write_rate: Rate,
     /// For the peer to read the last answer and close. Default 2 s. Larger: refused peers hold descriptors.
     pub linger: Duration,
+    /// As `linger`, for a peer that still sends: `linger` then runs anew, but not beyond this. Default 20 s. Larger: a peer
+    /// that was refused goes on being read. Smaller: clients that send all before they read miss the refusal.
+    pub linger_sending: Duration,
     /// From the signal to the end of a graceful shutdown. Default 10 s. Larger: slower deployments. Then what is still
     /// at work is cancelled.
     pub drain: Duration,
@@ -132,6 +135,7 @@ impl Default for Deadlines {
             },
             write_rate: Rate { bytes_per_second: 1024, over: Duration::from_secs(15), credit: Duration::from_secs(60) },
             linger: Duration::from_secs(2),
+            linger_sending: Duration::from_secs(20),
             drain: Duration::from_secs(10),
         }
     }

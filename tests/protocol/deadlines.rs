@@ -341,3 +341,27 @@ async fn deadlines_can_be_off() {
     }
     assert_eq!(summary(&connection.read_response().await), "200 hello");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_is_told_how_long_it_has_however_its_content_came() {
+    async fn tell(mut request: Request) -> String {
+        let at_first = request.remaining();
+        let _ = request.content().collect(10).await;
+        format!("{:?} {:?}", at_first.map(|left| left.as_secs()), request.remaining().map(|left| left.as_secs()))
+    }
+    let check = async |pieces: &[&str], handler: Duration, expected: &str| {
+        let server = TestServer::new(Server::new(tell).deadlines(Deadlines { handler, ..Deadlines::default() }));
+        let mut connection = server.connect();
+        for piece in pieces {
+            connection.send(wire(piece)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(connection.read_response().await.text(), expected, "{pieces:?}");
+    };
+    let head = "POST / HTTP/1.1|Host: x|Content-Length: 2||";
+    let half_a_minute = Duration::from_secs(30);
+    check(&["GET / HTTP/1.1|Host: x||"], half_a_minute, "Some(30) Some(30)").await;
+    check(&[&format!("{head}xx")], half_a_minute, "Some(30) Some(30)").await;
+    check(&[head, "x", "x"], half_a_minute, "Some(30) Some(30)").await;
+    check(&[head, "x", "x"], Duration::MAX, "None None").await;
+}

@@ -51,3 +51,19 @@ for method, path, content in [("GET", "/plaintext", None), ("POST", "/echo", b"x
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(lines[..4], ["GET /plaintext 200 13", "POST /echo 200 100000", "HEAD /json 200 0", "POST /echo 200 9"]);
 }
+
+#[test]
+fn a_client_that_sends_all_before_it_reads_still_reads_the_refusal() {
+    let Some(python) = tools::find("python3") else { return };
+    let server = Server::start(&[]);
+    let program = r#"
+import http.client, sys
+for size in (2, 6, 20, 100):
+    connection = http.client.HTTPConnection(sys.argv[1], timeout=10)
+    connection.request("POST", "/anything", b"x" * (size << 20))
+    print(connection.getresponse().status)
+"#;
+    let output = Command::new(python).args(["-c", program, &server.addr.to_string()]).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout, "413\n413\n413\n413\n", "{}", String::from_utf8_lossy(&output.stderr));
+}

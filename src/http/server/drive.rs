@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -37,9 +38,10 @@ use crate::http::request::{Head, Peer};
 use crate::http::server::answer::final_answer;
 use crate::http::server::content::{self, Loan};
 use crate::http::server::refusal::{Refusal, style};
-use crate::http::server::{Shared, begin, trace};
+use crate::http::server::{Shared, trace};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
+use crate::net::admission::Permit;
 use crate::net::connection::{Inbound, Lost, Outbound};
 use crate::net::context::Reason;
 use crate::net::deadline::{Phase, Timer, within};
@@ -60,7 +62,8 @@ pub(super) struct Driver<T: Transport> {
     pub(super) now: Instant,
     /// Bytes of the next answer that are already queued: see [`Driver::probe`].
     pub(super) answer_begun: usize,
-    pub(super) lingered: u64,
+    /// When lingering ends, however much the peer still sends.
+    pub(super) linger_until: Option<Instant>,
     /// A request was answered, and its phase is not yet left.
     pub(super) awaits_next: bool,
     pub(super) peer: Served,
@@ -113,11 +116,11 @@ pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 
 impl<T: Transport> Driver<T> {
     /// Boxed, so that the futures which drive it hold one pointer each: that is most of what an idle connection costs.
-    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr) -> Box<Driver<T>> {
-        let now = begin();
+    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr, seat: Option<Permit>) -> Box<Driver<T>> {
+        let now = Instant::now();
         let (reader, writer) = transport.split();
         let card = shared.watch.registry.register(addr, now);
-        let peer = Peer::new(addr, card.id(), &shared.context);
+        let peer = Peer::new(addr, card.id(), &shared.context, seat);
         Box::new(Driver {
             inbound: Some(Box::new(Inbound::new(reader))),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
@@ -127,7 +130,7 @@ impl<T: Transport> Driver<T> {
             deadline: within(now, shared.config.deadlines.first_byte),
             now,
             answer_begun: 0,
-            lingered: 0,
+            linger_until: None,
             awaits_next: false,
             parser: HeadParser::default(),
             peer: Served(peer),
@@ -182,6 +185,7 @@ impl<T: Transport> Driver<T> {
         content.limit(shared.config.limits.content_bytes_max);
         // While content is coming the handler's deadline moves, and a context's cannot.
         head.deadline = asked.deadline.filter(|_| loan.is_none());
+        head.time = loan.as_ref().map(|_| shared.config.deadlines.handler).filter(|time| *time < Duration::MAX);
         let mut response = self.call(shared, asked.deadline, Request::new(head, content), &mut loan).await?;
         if response.status().is_informational() {
             response = final_answer(response, asked);

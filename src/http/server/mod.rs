@@ -23,10 +23,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::http::explain::Problem;
 use crate::http::{Fault, Handler, Limits};
+use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
 use crate::net::deadline::Deadlines;
 use crate::net::listener::{Arrival, Listener, ListenerConfig};
@@ -37,6 +38,9 @@ use crate::net::transport::Transport;
 
 /// How long a closing listener takes what waits in the kernel.
 const PENDING_TIME: Duration = Duration::from_millis(100);
+
+/// How long what was cut may take to notice.
+const CUT_TIME: Duration = Duration::from_secs(1);
 
 /// A server for one handler. Limits and deadlines are on; everything has a default.
 ///
@@ -178,19 +182,20 @@ impl<H: Handler> Server<H> {
 
 impl<H: Handler> Shared<H> {
     /// Serves one connection to its end.
-    pub(crate) async fn drive(self: Arc<Self>, transport: impl Transport, peer: SocketAddr) {
-        drive::Driver::new(&self, transport, peer).run(&self).await;
+    pub(crate) async fn drive(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, seat: Option<Permit>) {
+        drive::Driver::new(&self, transport, peer, seat).run(&self).await;
     }
 
-    async fn refuse(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, fault: Fault) {
-        drive::Driver::new(&self, transport, peer).refuse(&self, Problem::new(fault)).await;
+    async fn refuse(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, seat: Permit, fault: Fault) {
+        drive::Driver::new(&self, transport, peer, Some(seat)).refuse(&self, Problem::new(fault)).await;
     }
 
-    /// Cancels what is still at work, and waits until it has noticed.
+    /// Cancels what is still at work, and waits a moment for it to notice.
     async fn cut(&self, drained: impl Future<Output = ()>) -> Ended {
         let connections = self.watch.registry.len();
         self.force();
-        drained.await;
+        // A handler that blocks its thread, or that runs on without its client, does not.
+        let _ = timeout(CUT_TIME, drained).await;
         Ended::Cut { connections }
     }
 
@@ -232,14 +237,10 @@ async fn accept_pending<H: Handler>(shared: &Arc<Shared<H>>, listener: &Listener
 fn admit<H: Handler>(shared: &Arc<Shared<H>>, arrival: Arrival) {
     let shared = Arc::clone(shared);
     match arrival {
-        Arrival::Accepted { stream, peer, permit } => tokio::spawn(async move {
-            shared.drive(stream, peer).await;
-            drop(permit);
-        }),
-        Arrival::OverLimit { stream, peer, permit } => tokio::spawn(async move {
-            shared.refuse(stream, peer, Fault::TooManyConnections).await;
-            drop(permit);
-        }),
+        Arrival::Accepted { stream, peer, permit } => tokio::spawn(shared.drive(stream, peer, Some(permit))),
+        Arrival::OverLimit { stream, peer, permit } => {
+            tokio::spawn(shared.refuse(stream, peer, permit, Fault::TooManyConnections))
+        }
     };
 }
 
@@ -248,7 +249,48 @@ async fn resolve(addr: &str) -> io::Result<SocketAddr> {
     tokio::net::lookup_host(addr).await?.next().ok_or_else(unknown)
 }
 
-/// The time at which a connection begins: a place for the first read of the clock.
-fn begin() -> Instant {
-    Instant::now()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::router::{Disconnect, RouteOptions};
+    use crate::http::{Request, Router};
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+
+    /// What one handler and its test tell each other.
+    #[derive(Clone, Default)]
+    struct Work(Arc<(Notify, Notify, AtomicBool)>);
+
+    #[tokio::test]
+    async fn a_shutdown_waits_for_work_that_has_outlived_its_client() {
+        let work = Work::default();
+        let options = RouteOptions { disconnect: Disconnect::Detach, ..RouteOptions::default() };
+        let routes =
+            Router::new(work.clone()).route_with("GET /", options, |Work(work), request: Request| async move {
+                drop(request);
+                work.0.notify_one();
+                work.1.notified().await;
+                work.2.store(true, Relaxed);
+            });
+        let watched = Watched::default();
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), ListenerConfig::default()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(Server::new(routes.build().unwrap()).watched_by(&watched).serve(listener));
+
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        work.0.0.notified().await;
+        drop(client);
+        while !watched.registry.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        watched.shutdown.begin();
+        watched.shutdown.draining().await;
+        assert!(!serving.is_finished(), "the connection is over, and its work is not");
+        work.0.1.notify_one();
+        assert_eq!(serving.await.unwrap(), Ended::Drained);
+        assert!(work.0.2.load(Relaxed));
+    }
 }

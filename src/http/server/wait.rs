@@ -30,9 +30,6 @@ use crate::net::transport::Transport;
 /// Bytes of later requests that are read while a handler is at work: enough to notice that the peer is gone.
 const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
 
-/// Bytes that are read and dropped while a closing connection lingers.
-const LINGER_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
 /// How long a connection lingers at most while the server is shutting down: a peer that never closes must not hold it.
 const DRAINING_LINGER: Duration = Duration::from_millis(250);
 
@@ -293,12 +290,9 @@ impl<T: Transport> Driver<T> {
             inbound.buffer.consume(inbound.buffer.len());
             match inbound.poll_fill(cx, PIECE_BYTES) {
                 Poll::Ready(Ok(0)) if !finished => break,
-                Poll::Ready(Ok(count)) => self.lingered += count as u64,
+                Poll::Ready(Ok(_)) => self.linger_on(shared),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer has reset the connection")),
                 Poll::Pending => break,
-            }
-            if self.lingered > LINGER_BYTES_MAX {
-                return Poll::Ready(Err("the peer goes on sending"));
             }
         }
         if finished && self.inbound.is_none() {
@@ -315,10 +309,20 @@ impl<T: Transport> Driver<T> {
         let now = Instant::now();
         if self.card.phase() != Phase::Linger {
             self.now = now;
+            self.linger_until = within(now, shared.config.deadlines.linger_sending);
             self.enter(Phase::Linger, within(now, shared.config.deadlines.linger));
         }
         if shared.watch.shutdown.is_draining() {
             self.deadline = earlier(self.deadline, within(now, DRAINING_LINGER));
+        }
+    }
+
+    /// The peer still sends what nobody reads. Many clients read no answer before they have sent all; the time to linger
+    /// runs anew for them.
+    fn linger_on<H>(&mut self, shared: &Shared<H>) {
+        if self.card.phase() == Phase::Linger && !shared.watch.shutdown.is_draining() {
+            let silence = within(Instant::now(), shared.config.deadlines.linger);
+            self.deadline = earlier(silence, self.linger_until);
         }
     }
 
