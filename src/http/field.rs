@@ -19,27 +19,29 @@ use std::fmt;
 
 use crate::http::h1::grammar;
 
-/// Names of the fields that firstbyte itself reads or writes, in the case it writes them.
+/// Names of the fields that firstbyte itself reads or writes above the protocol, in the case it writes them.
 pub mod name {
-    #![allow(missing_docs)]
+    /// What the client prefers (RFC 9110 12.5.1).
     pub const ACCEPT: &str = "Accept";
+    /// The methods of a resource (RFC 9110 10.2.1).
     pub const ALLOW: &str = "Allow";
+    /// What caches may do (RFC 9111 5.2).
     pub const CACHE_CONTROL: &str = "Cache-Control";
-    pub const CONNECTION: &str = "Connection";
-    pub const CONTENT_LENGTH: &str = "Content-Length";
+    /// The media type of the content (RFC 9110 8.3).
     pub const CONTENT_TYPE: &str = "Content-Type";
-    pub const DATE: &str = "Date";
-    pub const EXPECT: &str = "Expect";
-    pub const HOST: &str = "Host";
+    /// Where to go, or what was made (RFC 9110 10.2.2).
     pub const LOCATION: &str = "Location";
+    /// The site of the page that asks (RFC 6454 7).
     pub const ORIGIN: &str = "Origin";
+    /// When to come again (RFC 9110 10.2.3).
     pub const RETRY_AFTER: &str = "Retry-After";
-    pub const SERVER: &str = "Server";
+    /// The fields that will stand in the trailers (RFC 9110 6.6.2).
     pub const TRAILER: &str = "Trailer";
-    pub const TRANSFER_ENCODING: &str = "Transfer-Encoding";
+    /// Another protocol (RFC 9110 7.8).
     pub const UPGRADE: &str = "Upgrade";
-    pub const USER_AGENT: &str = "User-Agent";
+    /// The request fields that chose the answer (RFC 9110 12.5.5).
     pub const VARY: &str = "Vary";
+    /// One id for a request, from the client to the log. No standard; widely used.
     pub const X_REQUEST_ID: &str = "X-Request-Id";
 }
 

@@ -27,7 +27,7 @@ use serde_json::error::Category;
 
 use crate::http::explain::Problem;
 use crate::http::field::name;
-use crate::http::pattern::decoded;
+use crate::http::h1::grammar;
 use crate::http::{BodyError, Fault, IntoResponse, Request, Response};
 
 /// Characters that a detail or a field name of a rejection may have: an input's mistake is not sent back whole.
@@ -239,7 +239,7 @@ fn percent_decoded(raw: &str) -> Option<Cow<'_, str>> {
     if !raw.contains('%') {
         return Some(Cow::Borrowed(raw));
     }
-    String::from_utf8(decoded(raw.as_bytes()).collect()).ok().map(Cow::Owned)
+    String::from_utf8(grammar::percent_decoded(raw.as_bytes()).collect()).ok().map(Cow::Owned)
 }
 
 /// The name of a type without the modules it lies in.

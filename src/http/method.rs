@@ -1,6 +1,6 @@
 //! Owns the request method: the nine registered ones and any other token, in one small value that is copied freely.
 //!
-//! Spec: RFC 9110 9 (semantics, 9.2.1 safe, 9.2.2 idempotent), RFC 9112 3.1 (`method = token`, case-sensitive),
+//! Spec: RFC 9110 9 (semantics, 9.2.1 safe), RFC 9112 3.1 (`method = token`, case-sensitive),
 //! RFC 5789 (PATCH). A method we hold but no route names is answered by the router, not here.
 //! Never: allocates; folds case: `get` is not `GET`.
 
@@ -99,11 +99,6 @@ impl Method {
     /// Whether it asks for no change (RFC 9110 9.2.1).
     pub fn is_safe(&self) -> bool {
         matches!(self.0, Repr::Get | Repr::Head | Repr::Options | Repr::Trace)
-    }
-
-    /// Whether several of it do what one does (RFC 9110 9.2.2).
-    pub fn is_idempotent(&self) -> bool {
-        self.is_safe() || matches!(self.0, Repr::Put | Repr::Delete)
     }
 }
 

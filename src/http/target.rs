@@ -16,8 +16,6 @@
 //! Never: decodes `%2F` (it would become a separator) or any other triplet that is not `unreserved`.
 //! Invariants: a path begins with `/` (or is `*`, or, for CONNECT, empty), has no dot segment, and is ASCII.
 
-use std::borrow::Cow;
-
 use crate::http::authority::{port, validate_authority};
 use crate::http::h1::grammar::{self, TripletFault};
 use crate::http::h1::head::Span;
@@ -107,22 +105,6 @@ pub fn parse_target(method: Method, head: &[u8], span: Span) -> Result<Target, P
         b"*" => Err(Fault::AsteriskWithoutOptions.at(span.start as usize)),
         _ => absolute_form(method, head, span),
     }
-}
-
-/// Replaces each triplet by the byte it spells (RFC 3986 2.1). What is no triplet stays as it is; a target that was
-/// parsed has none such.
-pub fn percent_decode(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if !bytes.contains(&b'%') {
-        return Cow::Borrowed(bytes);
-    }
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let [first, ..] = rest {
-        let value = grammar::triplet_value(rest);
-        decoded.push(value.unwrap_or(*first));
-        rest = &rest[if value.is_some() { 3 } else { 1 }..];
-    }
-    Cow::Owned(decoded)
 }
 
 /// RFC 9112 3.2.3, and RFC 9110 9.3.6: an empty or invalid port must be refused.
@@ -373,14 +355,5 @@ mod tests {
         let (head, target) = parse(Method::GET, "/users/42?x=%20");
         let target = target.expect("valid");
         assert!(std::ptr::eq(target.path(head.as_bytes()).as_bytes(), &head.as_bytes()[4..13]));
-    }
-
-    #[test]
-    fn triplets_are_decoded_once() {
-        for (encoded, decoded) in
-            [("plain", "plain"), ("a%20b", "a b"), ("%2541", "%41"), ("%2F", "/"), ("50%", "50%"), ("%C3%A9", "é")]
-        {
-            assert_eq!(percent_decode(encoded.as_bytes()), decoded.as_bytes(), "{encoded}");
-        }
     }
 }

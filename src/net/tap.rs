@@ -225,9 +225,10 @@ impl Hub {
     }
 
     fn open_history(&self, connection: u64) -> Arc<History> {
-        let history =
-            Arc::new(History { connection, generation: self.generation.load(Relaxed), ring: Mutex::default() });
         let mut histories = lock(&self.histories);
+        // Read under the lock under which it counts up: what is listed is always of this generation.
+        let generation = self.generation.load(Relaxed);
+        let history = Arc::new(History { connection, generation, ring: Mutex::default() });
         if let Some(open) = histories.iter().find(|open| open.connection == connection) {
             return Arc::clone(open);
         }
@@ -265,8 +266,9 @@ pub struct Missed(pub u64);
 impl Drop for Watch {
     fn drop(&mut self) {
         if self.hub.watchers.fetch_sub(1, Relaxed) == 1 {
+            let mut histories = lock(&self.hub.histories);
             self.hub.generation.fetch_add(1, Relaxed);
-            lock(&self.hub.histories).clear();
+            histories.clear();
         }
     }
 }

@@ -180,6 +180,17 @@ pub fn triplet_value(bytes: &[u8]) -> Option<u8> {
     }
 }
 
+/// `bytes` with each triplet replaced by the byte that it spells. A `%` that begins none stands for itself.
+pub fn percent_decoded(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let first = rest.first()?;
+        let spelled = triplet_value(rest);
+        rest = &rest[if spelled.is_some() { 3 } else { 1 }..];
+        Some(spelled.unwrap_or(*first))
+    })
+}
+
 /// The first byte from `from` on that is no `tchar`, or the length of `bytes`, which `from` does not exceed.
 #[inline]
 pub fn token_end(bytes: &[u8], from: usize) -> usize {
@@ -316,6 +327,24 @@ mod tests {
         assert_eq!(members(is_quoted_text), members(is_field_value).replace(['"', '\\'], ""));
         for byte in 128..=255 {
             assert!(is_field_value(byte) && is_quoted_text(byte) && !is_token(byte) && !is_target(byte));
+        }
+    }
+
+    #[test]
+    fn triplets_are_decoded_once_and_broken_ones_stand_for_themselves() {
+        for (encoded, decoded) in [
+            ("plain", "plain"),
+            ("a%20b", "a b"),
+            ("%41%6a", "Aj"),
+            ("%2541", "%41"),
+            ("%2F", "/"),
+            ("%C3%A9", "é"),
+            ("%", "%"),
+            ("%4", "%4"),
+            ("50%", "50%"),
+            ("%4g%41", "%4gA"),
+        ] {
+            assert_eq!(percent_decoded(encoded.as_bytes()).collect::<Vec<_>>(), decoded.as_bytes(), "{encoded}");
         }
     }
 

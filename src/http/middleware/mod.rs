@@ -49,16 +49,24 @@ use crate::http::handler::Link;
 
 /// Where a stock middleware belongs, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum Place {
+    /// Of [`RequestId`].
     RequestId,
+    /// Of [`TrustedProxies`].
     TrustedProxies,
+    /// Of [`Logger`].
     Logger,
+    /// Of [`Recover`].
     Recover,
+    /// Of [`SecurityHeaders`].
     SecurityHeaders,
+    /// Of [`Cors`].
     Cors,
+    /// Of [`RateLimit`].
     RateLimit,
+    /// Of [`BodyLimit`].
     BodyLimit,
+    /// Of [`Timeout`].
     Timeout,
 }
 

@@ -9,19 +9,13 @@
 //! Spec: RFC 9110 15.6.1 (500).
 //! Never: sends what the panic said.
 
-use std::any::Any;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::pin::pin;
 
-use crate::http::explain::Problem;
+use crate::http::caught::{self, caught, poll_caught};
 use crate::http::handler::Link;
 use crate::http::middleware::Place;
-use crate::http::{Fault, Handler, IntoResponse, Middleware, Request, Response};
-
-static PANICS: AtomicU64 = AtomicU64::new(0);
+use crate::http::{Handler, Middleware, Request, Response};
 
 /// Turns a panic of the layers inside into `500` and a close.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,36 +34,15 @@ impl Middleware for Recover {
     }
 }
 
-/// Panics of handlers since the process began.
+/// Panics of handlers since the process began, caught here or by the driver.
 pub fn panics() -> u64 {
-    PANICS.load(Relaxed)
+    caught::panics()
 }
 
 /// The answer of `handling`, or that to its panic.
 async fn catch_panic(handling: impl Future<Output = Response>) -> Response {
     let mut handling = pin!(handling);
     std::future::poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await
-}
-
-/// Polls `handling`; its panic is an answer too. It must not be polled again after that, so no broken state is seen.
-pub(crate) fn poll_caught(handling: Pin<&mut impl Future<Output = Response>>, cx: &mut Context<'_>) -> Poll<Response> {
-    caught(|| handling.poll(cx)).unwrap_or_else(Poll::Ready)
-}
-
-/// Runs one step of a handler, or says what to answer to its panic.
-pub(crate) fn caught<T>(step: impl FnOnce() -> T) -> Result<T, Response> {
-    std::panic::catch_unwind(AssertUnwindSafe(step)).map_err(|panic| answer(&*panic))
-}
-
-fn answer(panic: &(dyn Any + Send)) -> Response {
-    PANICS.fetch_add(1, Relaxed);
-    tracing::error!(panic = message(panic), "a handler panicked");
-    Problem::new(Fault::HandlerPanicked).into_response().with_close()
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@
 
 use std::mem;
 
-use crate::http::pattern::decoded;
+use crate::http::h1::grammar;
 
 const SLASHES: u64 = repeated(b'/');
 
@@ -169,7 +169,7 @@ impl<V: Copy> Literals<V> {
 
     #[cold]
     fn find_decoded(&self, segment: &[u8]) -> Option<V> {
-        let is_it = |literal: &&Literal<V>| literal.octets.iter().copied().eq(decoded(segment));
+        let is_it = |literal: &&Literal<V>| literal.octets.iter().copied().eq(grammar::percent_decoded(segment));
         self.slots.iter().flatten().find(is_it).map(|literal| literal.value)
     }
 

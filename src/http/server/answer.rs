@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::http::body::BodyError;
+use crate::http::caught::caught;
 use crate::http::date;
 use crate::http::explain::{Problem, Style};
 use crate::http::field::name;
@@ -27,7 +28,6 @@ use crate::http::h1::chunked;
 use crate::http::h1::encode::{AnswerHead, Connection, encode_answer_head};
 use crate::http::h1::framing::{AnswerContent, AnswerFraming, decide_response};
 use crate::http::h1::machine::{Receive, Received};
-use crate::http::middleware::recover::caught;
 use crate::http::server::content::Loan;
 use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
 use crate::http::server::refusal::Refusal;

@@ -26,13 +26,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::http::caught::{caught, poll_caught};
 use crate::http::explain::{Problem, Style};
 use crate::http::field::Known;
 use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
 use crate::http::h1::machine::Receive;
 use crate::http::h1::{chunked, encode};
-use crate::http::middleware::recover::{caught, poll_caught};
 use crate::http::recycle::Recycled;
 use crate::http::request::{Head, Peer};
 use crate::http::server::answer::final_answer;
