@@ -29,7 +29,7 @@ use crate::http::middleware::{self, WrongOrder};
 use crate::http::middleware::{
     BodyLimit, Cors, Logger, RateLimit, Recover, RequestId, SecurityHeaders, Timeout, TrustedProxies,
 };
-use crate::http::{Handler, Middleware, Router};
+use crate::http::{Handler, Method, Middleware, Router};
 use memory::MemoryStore;
 use store::QuoteStore;
 
@@ -47,7 +47,7 @@ pub struct ChainConfig {
     pub addresses_max: usize,
     /// Proxies whose word on the client's address is believed. Default: none.
     pub trusted_proxies: Vec<Cidr>,
-    /// Pages that may read the answers. Default: all.
+    /// Pages that may read the answers, and the methods they may use. Default: all pages, and the methods of the routes.
     pub cors: Cors,
     /// Bytes of content of a request. Default: 16 KiB; a quote has less than two.
     pub content_bytes_max: u64,
@@ -64,7 +64,7 @@ impl Default for ChainConfig {
             window: Duration::from_secs(60),
             addresses_max: ADDRESSES_MAX,
             trusted_proxies: Vec::new(),
-            cors: Cors::any(),
+            cors: Cors::any().methods(&[Method::GET, Method::HEAD, Method::POST]),
             content_bytes_max: 16 * 1024,
             timeout: Duration::from_secs(5),
             quotes_max: 1_000,
