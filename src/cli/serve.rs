@@ -116,9 +116,10 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     fit_descriptors(&mut settings);
     let watched = Watched::default();
     watched.shutdown.listen_for_signals().map_err(Failure::Signals)?;
+    // Bound before anything is said to be ready.
+    let listeners = listen(&settings.listen, &settings.listener)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
     let routes = Arc::new(applications(&settings, inspector.clone())?);
-    let listeners = listen(&settings.listen, &settings.listener)?;
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let mut serving = JoinSet::new();
     for listener in listeners {
