@@ -29,6 +29,7 @@ use crate::http::middleware::{self, WrongOrder};
 use crate::http::middleware::{
     BodyLimit, Cors, Logger, RateLimit, Recover, RequestId, SecurityHeaders, Timeout, TrustedProxies,
 };
+use crate::http::router::Routes;
 use crate::http::{Handler, Method, Middleware, Router};
 use memory::MemoryStore;
 use store::QuoteStore;
@@ -85,7 +86,7 @@ pub fn routes(config: ChainConfig) -> impl Handler {
 pub fn routes_over(store: impl QuoteStore, config: ChainConfig) -> impl Handler {
     let limit = RateLimit::new(config.requests_max, config.window).addresses_max(config.addresses_max);
     // Inside out: the last line is the outermost layer.
-    let chain = table(store);
+    let chain = table_over(store);
     let chain = Timeout::new(config.timeout).around(chain);
     let chain = BodyLimit::new(config.content_bytes_max).around(chain);
     let chain = limit.around(chain);
@@ -106,7 +107,12 @@ pub fn order(handler: &impl Handler) -> Result<String, WrongOrder> {
     middleware::order(handler).map(|names| names.join(" → "))
 }
 
-fn table<S: QuoteStore>(store: S) -> impl Handler {
+/// The routes of the application alone, over an empty store: for whoever lists them.
+pub fn table() -> Routes {
+    table_over(MemoryStore::seeded(0))
+}
+
+fn table_over<S: QuoteStore>(store: S) -> Routes {
     let routes = Router::new(Arc::new(store)).group(PREFIX, |router| {
         router
             .route("GET /quotes", handlers::list::<S>)
