@@ -16,7 +16,9 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -91,6 +93,17 @@ pub struct Body {
     inner: Inner,
     limit: u64,
     taken: u64,
+}
+
+/// Whether a [`Body`] waits for its source, told to who does not hold it.
+#[derive(Debug)]
+pub(crate) struct Awaited(Arc<AtomicBool>);
+
+impl Awaited {
+    /// Whether the last piece that was asked for has not come.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 #[derive(Default)]
@@ -169,7 +182,7 @@ impl Body {
             Inner::Bytes(bytes) => {
                 Some(Ok(std::mem::take(bytes))).filter(|bytes| !matches!(bytes, Ok(b) if b.is_empty()))
             }
-            Inner::Source(source) => std::task::ready!(source.as_mut().poll_next(cx)),
+            Inner::Source(source) => ready!(source.as_mut().poll_next(cx)),
         };
         let piece = piece.map(|piece| piece.and_then(|bytes| self.count(bytes)));
         if !matches!((&self.inner, &piece), (Inner::Source(_), Some(Ok(_)) | None)) {
@@ -217,6 +230,21 @@ impl Body {
     pub(crate) fn whole(content: impl Into<Bytes>, trailers: Fields) -> Body {
         let content = content.into();
         if trailers.is_empty() { Body::from(content) } else { Body::source(WholeSource { content, trailers }) }
+    }
+
+    /// Tells from now on whether content is waited for; `None` when all of it is there.
+    pub(crate) fn awaited(&mut self) -> Option<Awaited> {
+        match std::mem::take(&mut self.inner) {
+            Inner::Source(source) => {
+                let waiting = Arc::new(AtomicBool::new(false));
+                self.inner = Inner::Source(Box::pin(AwaitedSource { source, waiting: Arc::clone(&waiting) }));
+                Some(Awaited(waiting))
+            }
+            ready => {
+                self.inner = ready;
+                None
+            }
+        }
     }
 
     /// Whether all content is there.
@@ -327,6 +355,28 @@ impl BodySender {
     }
 }
 
+/// A source that tells whether it is waited for.
+struct AwaitedSource {
+    source: Pin<Box<dyn Source>>,
+    waiting: Arc<AtomicBool>,
+}
+
+impl Source for AwaitedSource {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let polled = self.source.as_mut().poll_next(cx);
+        self.waiting.store(polled.is_pending(), Relaxed);
+        polled
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.source.length()
+    }
+
+    fn trailers(mut self: Pin<&mut Self>) -> Option<Fields> {
+        self.source.as_mut().trailers()
+    }
+}
+
 struct WholeSource {
     content: Bytes,
     trailers: Fields,
@@ -368,7 +418,7 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
             let Some(stream) = &mut self.0 else { return Poll::Ready(None) };
-            let piece = std::task::ready!(stream.as_mut().poll_next(cx));
+            let piece = ready!(stream.as_mut().poll_next(cx));
             if piece.is_none() {
                 self.0 = None;
             }
