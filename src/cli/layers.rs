@@ -22,8 +22,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::settings::{SETTINGS, Setting, Settings, VARIABLE_PREFIX};
 
-/// How many slips of the keyboard a name may be away from the one that was meant.
+/// How many slips of the keyboard a name may be away from the one that was meant, and how many of its own letters there
+/// must be for each: `foo` is no `log`.
 const SLIPS_MAX: usize = 3;
+const LETTERS_A_SLIP: usize = 3;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +122,10 @@ impl Loading {
         for fault in &faults {
             let at = fault.span().map_or(0, |span| span.start);
             self.complaints.push(format!("{path}:{}: {}", line(at), fault.message()));
+        }
+        // What follows a fault is read as something else than was meant: nothing more is said of it.
+        if !faults.is_empty() {
+            return;
         }
         // The table is sorted by key; complaints are to come in the order of the file.
         let mut entries: Vec<_> = table.get_ref().iter().collect();
@@ -233,9 +239,11 @@ fn words(value: &DeValue<'_>) -> Result<Vec<String>, &'static str> {
 /// `: did you mean …?` when one of `known` is a few slips away from `name`.
 fn meant(name: &str, known: impl Iterator<Item = String>) -> String {
     let name = name.replace('-', "_");
+    let letters = name.strip_prefix(VARIABLE_PREFIX).unwrap_or(&name).chars().count();
+    let slips_max = SLIPS_MAX.min(letters / LETTERS_A_SLIP);
     let near = known.map(|known| (strsim::damerau_levenshtein(&name, &known), known)).min();
     match near {
-        Some((slips, known)) if slips <= SLIPS_MAX => format!(": did you mean `{known}`?"),
+        Some((slips, known)) if slips <= slips_max => format!(": did you mean `{known}`?"),
         _ => String::new(),
     }
 }
@@ -345,9 +353,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_nearly_a_setting_is_hinted_at_and_any_other_is_not() {
+        let check = |name: &str, expected: &str| {
+            let complaint = load(&format!("{name} = 1"), &[], &[]).unwrap_err().remove(0);
+            assert_eq!(complaint, format!("it.toml:1: `{name}` is no setting{expected}"));
+        };
+        check("foo", "");
+        check("port", "");
+        check("lgo", ": did you mean `log`?");
+        check("worker", ": did you mean `workers`?");
+        check("head-bytes-mx", ": did you mean `head_bytes_max`?");
+    }
+
+    #[test]
     fn a_file_that_is_no_toml_says_where() {
         let complaints = load("workers = 1\nlisten = [\n", &[], &[]).unwrap_err();
         assert!(complaints[0].starts_with("it.toml:2: ") || complaints[0].starts_with("it.toml:3: "), "{complaints:?}");
+        assert_eq!(complaints.len(), 1, "and nothing about what was read of it: {complaints:?}");
         let complaints = load("workers = 1\nworkers = 2\n", &[], &[]).unwrap_err();
         assert!(complaints[0].starts_with("it.toml:2: duplicate key"), "{complaints:?}");
     }
@@ -356,6 +378,7 @@ mod tests {
     fn variables_that_nobody_knows_are_hinted_at_when_they_look_like_a_slip() {
         let hints = |name| load("", &[(name, "tcp://10.0.0.1")], &[]).expect("no complaint").hints;
         assert!(hints("FIRSTBYTE_SERVICE_HOST").is_empty());
+        assert!(hints("FIRSTBYTE_FOO").is_empty(), "no LOG");
         assert!(hints("FIRSTBYTE_IDLE_DEADLIN")[0].contains("did you mean `FIRSTBYTE_IDLE_DEADLINE`?"));
     }
 

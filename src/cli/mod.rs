@@ -32,25 +32,28 @@ pub const USAGE: u8 = 2;
 /// The shutdown was not clean: connections were cut at the drain deadline or by a second signal.
 pub const CUT: u8 = 3;
 
+/// Lines that are laid out have less than 80 columns; a paragraph is one line, which is wrapped where it is shown.
 const EXAMPLES: &str = "\
 Examples:
-  firstbyte                                           serve at 127.0.0.1:8080
-  firstbyte serve --listen 127.0.0.1:0                at a port that the system chooses
-  firstbyte serve --lenient-lines                     so that requests typed into nc are answered
-  firstbyte serve --trace                             and see every byte
-  FIRSTBYTE_IDLE_DEADLINE=5s firstbyte                a flag by its variable
-  firstbyte serve --print-config > firstbyte.toml     write all settings down, then
-  firstbyte serve --config firstbyte.toml             use them
+  firstbyte                                        serve at 127.0.0.1:8080
+  firstbyte serve --listen 127.0.0.1:0             a port the system chooses
+  firstbyte serve --lenient-lines                  answer what is typed into nc
+  firstbyte serve --trace                          see every byte
+  FIRSTBYTE_IDLE_DEADLINE=5s firstbyte             a flag by its variable
+  firstbyte serve --print-config > firstbyte.toml  write all settings down
+  firstbyte serve --config firstbyte.toml          and use them
 
-Every flag is a variable too, --idle-deadline is FIRSTBYTE_IDLE_DEADLINE, and a key of the file: idle_deadline. A flag
-wins over a variable, a variable over the file. Sizes are written 512, 64KiB, 1MiB; times 250ms, 5s, 10m, 1h; `off`
-takes a bound away.
+Every flag is a variable too, --idle-deadline is FIRSTBYTE_IDLE_DEADLINE, and a key of the file: idle_deadline. \
+A flag wins over a variable, a variable over the file. Sizes are written 512, 64KiB, 1MiB; times 250ms, 5s, 10m, 1h; \
+`off` takes a bound away.
 
 Signals: the first SIGTERM or SIGINT (Ctrl-C) stops accepting and finishes what is at work; the second one cuts it.
 
 Exit codes:
-  0  a clean end        1  a failure, such as an address in use        2  flags, variables or file are wrong
-  3  a shutdown that cut connections, at the drain deadline or by a second signal";
+  0  a clean end
+  1  a failure, such as an address in use
+  2  flags, variables or file are wrong
+  3  a shutdown that cut connections, at the drain deadline or by a signal";
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
@@ -120,6 +123,8 @@ fn argument(setting: &Setting) -> Arg {
         return arg.help(first).long_help(setting.about);
     }
     let with_default = |about| format!("{about} [default: {}]", slot.print().trim_matches(['"', '[', ']']));
+    // What begins with a dash is refused with all else that is wrong, and not before it.
+    let arg = arg.allow_hyphen_values(true);
     arg.help(with_default(first)).long_help(with_default(setting.about))
 }
 
@@ -181,6 +186,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_laid_out_for_narrow_and_wide_terminals() {
+        for columns in [80, 100, 120] {
+            let help = command().term_width(columns).render_long_help().to_string();
+            assert!(help.lines().all(|line| line.chars().count() <= columns), "{columns}: {help}");
+            for line in EXAMPLES.lines().filter(|line| line.starts_with("  ")) {
+                assert!(help.lines().any(|shown| shown == line), "{columns}: {line} was wrapped");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_begins_with_a_dash_is_refused_with_all_else_that_is_wrong() {
+        let words = ["firstbyte", "--field-lines-max", "-1", "--idle-deadline", "soon"];
+        let matches = command().try_get_matches_from(words).expect("read later");
+        let complaints = load(&matches, &HashMap::new()).expect_err("two faults");
+        assert_eq!(complaints.len(), 2, "{complaints:?}");
     }
 
     #[test]

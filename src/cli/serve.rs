@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firstbyte::app::chain::{self, ChainConfig};
-use firstbyte::app::home::{self, Entry};
+use firstbyte::app::home::{self, Contents, Entry};
 use firstbyte::app::inspect::{self, Inspector};
 use firstbyte::app::{errors, lab};
 use firstbyte::http::middleware::WrongOrder;
@@ -75,12 +75,14 @@ fn applications(settings: &Settings, inspector: Inspector) -> Result<Routes, Fai
     introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
     introduce("lab", "none", "none: nothing is kept");
 
-    let router = Router::new(());
-    let router = home::routes(router, &[CHAIN, LAB]);
-    let router = errors::routes(router);
-    let router = inspect::routes(router, inspector);
+    let mut contents = Contents::default();
+    let router = errors::routes(inspect::routes(Router::new(()), inspector));
+    contents.add("firstbyte itself", &router);
+    contents.add_patterns(CHAIN.name, chain::table().patterns());
     let router = lab::routes(router);
-    router.mount(chain::PREFIX, chain).build().map_err(Failure::Routes)
+    contents.add(LAB.name, &router);
+    let router = router.mount(chain::PREFIX, chain);
+    home::routes(router, &[CHAIN, LAB], contents).build().map_err(Failure::Routes)
 }
 
 const CHAIN: Entry = Entry {
@@ -116,9 +118,10 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     fit_descriptors(&mut settings);
     let watched = Watched::default();
     watched.shutdown.listen_for_signals().map_err(Failure::Signals)?;
+    // Bound before anything is said to be ready.
+    let listeners = listen(&settings.listen, &settings.listener)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
     let routes = Arc::new(applications(&settings, inspector.clone())?);
-    let listeners = listen(&settings.listen, &settings.listener)?;
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let mut serving = JoinSet::new();
     for listener in listeners {

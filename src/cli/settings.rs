@@ -114,7 +114,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "listen",
         group: Group::Server,
-        about: "Address to listen at; may be given again. Port 0 lets the system choose. The variable PORT replaces the \
+        about: "Address to listen at; may be given again. A port alone is one of 127.0.0.1. Port 0 lets the system choose. The variable PORT replaces the \
                 port, unless the flag is given",
         slot: |settings| Box::new(&mut settings.listen),
     },

@@ -10,7 +10,7 @@
 //! Never: guesses: `5` is no time and `64K` no size, because half of the readers would be wrong.
 //! Invariant: a refused value leaves what it was to replace as it was.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -255,7 +255,7 @@ impl Value for Filter<'_> {
 
 impl Value for &mut Vec<SocketAddr> {
     fn hint(&self) -> &'static str {
-        "IP:PORT"
+        "[IP:]PORT"
     }
 
     fn is_list(&self) -> bool {
@@ -319,7 +319,17 @@ fn within(number: u64, range: &RangeInclusive<u64>, show: impl Fn(u64) -> String
 }
 
 fn address(word: &str) -> Result<SocketAddr, String> {
-    word.parse().map_err(|_| format!("`{word}` is no address: write 127.0.0.1:8080, or [::1]:8080 for IPv6"))
+    if let Ok(port) = word.parse() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    word.parse().map_err(|_| {
+        // Which of the machine's addresses `:8080` or a name may mean is for the one who opens it to say.
+        let port: u16 = word.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(8080);
+        format!(
+            "`{word}` is no address: write 127.0.0.1:{port} for this machine alone, 0.0.0.0:{port} for all that reach \
+             it, [::1]:{port} for IPv6"
+        )
+    })
 }
 
 fn size(word: &str) -> Result<u64, String> {
@@ -468,7 +478,9 @@ mod tests {
         let check =
             |words: &[&str], expected| check(Vec::<SocketAddr>::new(), |value| Box::new(value), words, expected);
         check(&["127.0.0.1:0", "[::1]:80"], Ok(r#"["127.0.0.1:0", "[::1]:80"]"#));
-        for wrong in ["localhost:80", "127.0.0.1", ":80", "80", "127.0.0.1:99999", "::1:80"] {
+        check(&["80"], Ok(r#"["127.0.0.1:80"]"#));
+        check(&[":80"], Err("write 127.0.0.1:80 for this machine alone, 0.0.0.0:80"));
+        for wrong in ["localhost:80", "127.0.0.1", ":80", "-1", "65536", "", "127.0.0.1:99999", "::1:80"] {
             check(&[wrong], Err("is no address"));
         }
         check(&[], Err("at least one"));

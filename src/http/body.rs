@@ -16,6 +16,8 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -91,6 +93,17 @@ pub struct Body {
     inner: Inner,
     limit: u64,
     taken: u64,
+}
+
+/// Whether a [`Body`] waits for its source, told to who does not hold it.
+#[derive(Debug)]
+pub(crate) struct Awaited(Arc<AtomicBool>);
+
+impl Awaited {
+    /// Whether the last piece that was asked for has not come.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 #[derive(Default)]
@@ -225,6 +238,21 @@ impl Body {
         if trailers.is_empty() { Body::from(content) } else { Body::source(WholeSource { content, trailers }) }
     }
 
+    /// Tells from now on whether content is waited for; `None` when all of it is there.
+    pub(crate) fn awaited(&mut self) -> Option<Awaited> {
+        match std::mem::take(&mut self.inner) {
+            Inner::Source(source) => {
+                let waiting = Arc::new(AtomicBool::new(false));
+                self.inner = Inner::Source(Box::pin(AwaitedSource { source, waiting: Arc::clone(&waiting) }));
+                Some(Awaited(waiting))
+            }
+            ready => {
+                self.inner = ready;
+                None
+            }
+        }
+    }
+
     /// Whether all content is there.
     pub(crate) fn is_ready(&self) -> bool {
         !matches!(self.inner, Inner::Source(_))
@@ -330,6 +358,28 @@ impl BodySender {
     /// Dropping the future loses nothing.
     pub async fn closed(&self) {
         self.sender.closed().await;
+    }
+}
+
+/// A source that tells whether it is waited for.
+struct AwaitedSource {
+    source: Pin<Box<dyn Source>>,
+    waiting: Arc<AtomicBool>,
+}
+
+impl Source for AwaitedSource {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let polled = self.source.as_mut().poll_next(cx);
+        self.waiting.store(polled.is_pending(), Relaxed);
+        polled
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.source.length()
+    }
+
+    fn trailers(mut self: Pin<&mut Self>) -> Option<Fields> {
+        self.source.as_mut().trailers()
     }
 }
 

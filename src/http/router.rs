@@ -165,6 +165,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         grouped
     }
 
+    /// The patterns of all routes so far, in the order they were added; those that cannot be read are left out.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.tree.iter().map(|route| &route.pattern)
+    }
+
     /// The finished table.
     ///
     /// # Errors

@@ -3,21 +3,46 @@
 //! The one idea: after `101 Switching Protocols` the connection belongs to a task that the handler has given, and the
 //! bytes that were read past the request are the first thing it reads.
 //!
+//! ```
+//! use firstbyte::http::upgrade::Upgraded;
+//! use firstbyte::http::{Request, Response};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! async fn shout(_: Request) -> Response {
+//!     Response::upgrade("shout", |mut peer: Upgraded| async move {
+//!         let mut bytes = [0; 1024];
+//!         while let Ok(count @ 1..) = peer.read(&mut bytes).await {
+//!             bytes[..count].make_ascii_uppercase();
+//!             if peer.write_all(&bytes[..count]).await.is_err() {
+//!                 return;
+//!             }
+//!         }
+//!     })
+//! }
+//! # use firstbyte::http::{Handler, Status};
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # assert_eq!(runtime.block_on(shout.handle(Request::get("/"))).status(), Status::SWITCHING_PROTOCOLS);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! Spec: RFC 9110 7.8 (Upgrade), 15.2.2 (101).
 //! Never: loses an unread byte; speaks HTTP after the 101.
 
 use std::fmt;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::field::name;
 use crate::http::{Response, Status};
 use crate::net::buffer::Buffer;
 use crate::net::transport::{ReadHalf, WriteHalf};
 
-/// A connection that has left HTTP.
+/// A connection that has left HTTP: tokio's `AsyncRead` and `AsyncWrite`, or its two halves for those who split it.
+/// Nothing is buffered on the way out. Shutting it down sends the FIN; what the peer still sends can be read.
 pub struct Upgraded {
     /// The receiving half. Yields the unread bytes first.
     pub reader: Unread,
@@ -69,8 +94,95 @@ impl ReadHalf for Unread {
     }
 }
 
+impl AsyncRead for Upgraded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if room.remaining() > 0 {
+            let count = ready!(self.reader.poll_read(cx, room.initialize_unfilled()))?;
+            room.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writer.poll_write(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writer.poll_write(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.poll_shutdown(cx)
+    }
+}
+
 impl fmt::Debug for Upgraded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgraded").field("unread", &self.reader.buffer.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::net::memory::{MemoryStream, duplex};
+    use crate::net::transport::Transport;
+
+    /// A connection of which `early` was read too early, and its peer.
+    fn upgraded(early: &[u8]) -> (Upgraded, MemoryStream) {
+        let (ours, peer) = duplex(64);
+        let (reader, writer) = ours.split();
+        let mut buffer = Buffer::new();
+        buffer.room(64)[..early.len()].copy_from_slice(early);
+        buffer.filled(early.len());
+        (Upgraded::new(reader, buffer, writer), peer)
+    }
+
+    #[tokio::test]
+    async fn unread_bytes_come_first_in_pieces_as_large_as_there_is_room() {
+        let (mut ours, mut peer) = upgraded(b"early");
+        peer.write_all(b" late").await.expect("room");
+        peer.shutdown().await.expect("open");
+        let mut first = [0; 3];
+        assert_eq!(ours.read(&mut []).await.expect("nothing is asked for"), 0);
+        ours.read_exact(&mut first).await.expect("there");
+        assert_eq!(&first, b"ear");
+        let mut rest = String::new();
+        ours.read_to_string(&mut rest).await.expect("to the FIN");
+        assert_eq!(rest, "ly late");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_arrives_and_a_shutdown_leaves_the_way_in_open() {
+        let (mut ours, mut peer) = upgraded(b"");
+        let slices = [IoSlice::new(b"one "), IoSlice::new(b"two")];
+        assert_eq!(ours.write_vectored(&slices).await.expect("room"), 7);
+        ours.write_all(b" three").await.expect("room");
+        ours.flush().await.expect("nothing is held");
+        ours.shutdown().await.expect("open");
+        let mut seen = String::new();
+        peer.read_to_string(&mut seen).await.expect("to the FIN");
+        assert_eq!(seen, "one two three");
+        peer.write_all(b"still").await.expect("open");
+        drop(peer);
+        let mut answer = String::new();
+        ours.read_to_string(&mut answer).await.expect("to the FIN");
+        assert_eq!(answer, "still");
     }
 }

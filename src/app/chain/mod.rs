@@ -29,7 +29,8 @@ use crate::http::middleware::{self, WrongOrder};
 use crate::http::middleware::{
     BodyLimit, Cors, Logger, RateLimit, Recover, RequestId, SecurityHeaders, Timeout, TrustedProxies,
 };
-use crate::http::{Handler, Middleware, Router};
+use crate::http::router::Routes;
+use crate::http::{Handler, Method, Middleware, Router};
 use memory::MemoryStore;
 use store::QuoteStore;
 
@@ -47,7 +48,7 @@ pub struct ChainConfig {
     pub addresses_max: usize,
     /// Proxies whose word on the client's address is believed. Default: none.
     pub trusted_proxies: Vec<Cidr>,
-    /// Pages that may read the answers. Default: all.
+    /// Pages that may read the answers, and the methods they may use. Default: all pages, and the methods of the routes.
     pub cors: Cors,
     /// Bytes of content of a request. Default: 16 KiB; a quote has less than two.
     pub content_bytes_max: u64,
@@ -64,7 +65,7 @@ impl Default for ChainConfig {
             window: Duration::from_secs(60),
             addresses_max: ADDRESSES_MAX,
             trusted_proxies: Vec::new(),
-            cors: Cors::any(),
+            cors: Cors::any().methods(&[Method::GET, Method::HEAD, Method::POST]),
             content_bytes_max: 16 * 1024,
             timeout: Duration::from_secs(5),
             quotes_max: 1_000,
@@ -85,7 +86,7 @@ pub fn routes(config: ChainConfig) -> impl Handler {
 pub fn routes_over(store: impl QuoteStore, config: ChainConfig) -> impl Handler {
     let limit = RateLimit::new(config.requests_max, config.window).addresses_max(config.addresses_max);
     // Inside out: the last line is the outermost layer.
-    let chain = table(store);
+    let chain = table_over(store);
     let chain = Timeout::new(config.timeout).around(chain);
     let chain = BodyLimit::new(config.content_bytes_max).around(chain);
     let chain = limit.around(chain);
@@ -106,7 +107,12 @@ pub fn order(handler: &impl Handler) -> Result<String, WrongOrder> {
     middleware::order(handler).map(|names| names.join(" → "))
 }
 
-fn table<S: QuoteStore>(store: S) -> impl Handler {
+/// The routes of the application alone, over an empty store: for whoever lists them.
+pub fn table() -> Routes {
+    table_over(MemoryStore::seeded(0))
+}
+
+fn table_over<S: QuoteStore>(store: S) -> Routes {
     let routes = Router::new(Arc::new(store)).group(PREFIX, |router| {
         router
             .route("GET /quotes", handlers::list::<S>)

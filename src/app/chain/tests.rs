@@ -223,6 +223,7 @@ async fn a_preflight_is_answered_without_being_counted() {
             .with("Access-Control-Request-Method", "POST");
         let answer = call(&chain, preflight).await;
         assert_eq!((answer.status.code(), answer.field("ratelimit")), (204, None));
+        assert_eq!(answer.field("access-control-allow-methods"), Some("GET, HEAD, POST"), "what the routes have");
     }
     assert_eq!(call(&chain, Request::get("/chain/quotes/1")).await.status.code(), 200);
 }

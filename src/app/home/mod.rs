@@ -1,4 +1,4 @@
-//! Owns the home page: what firstbyte is, the request that asked for it, and what there is to try.
+//! Owns the home page: what firstbyte is, the request that asked for it, what there is to try, and all routes.
 //!
 //! The one idea: the page shows the visitor's own request, byte by byte and explained. That is what firstbyte is about.
 //!
@@ -7,12 +7,16 @@
 //! Spec: RFC 9110 12.5.1 (Accept), 12.5.5 (Vary).
 //! Never: sends a byte of the request back unescaped, or the value of a field that is a secret; runs a script.
 
+mod contents;
 mod received;
+
+use std::sync::Arc;
 
 use crate::app::inspect::annotate::{Kind, Line};
 use crate::app::page::{self, Asset, Page, Wanted, escaped, section_link};
 use crate::http::{Request, Response, Router};
 
+pub use contents::Contents;
 use received::Received;
 
 static STYLE: Asset = Asset::new("/assets/home.css", "text/css; charset=utf-8", include_str!("home.css"));
@@ -50,31 +54,40 @@ const OURSELVES: [Entry; 2] = [
     },
 ];
 
+/// What the page tells to everybody alike.
+struct Told {
+    entries: Vec<Entry>,
+    contents: Contents,
+}
+
 /// Adds the home page and the files that all pages share.
-pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>, applications: &[Entry]) -> Router<S> {
-    let entries: std::sync::Arc<[Entry]> = OURSELVES.iter().chain(applications).copied().collect();
+pub fn routes<S>(router: Router<S>, applications: &[Entry], contents: Contents) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let told = Arc::new(Told { entries: OURSELVES.iter().chain(applications).copied().collect(), contents });
     let router = page::routes(STYLE.route(router));
     router.route("GET /", move |_, request| {
-        let entries = std::sync::Arc::clone(&entries);
-        async move { home(&entries, &request) }
+        let told = Arc::clone(&told);
+        async move { home(&told, &request) }
     })
 }
 
-fn home(entries: &[Entry], request: &Request) -> Response {
+fn home(told: &Told, request: &Request) -> Response {
     let address = Address::of(request);
     let received = Received::of(request);
     page::negotiated(match page::wanted(request) {
         Wanted::Html => {
-            let main = main(entries, &address, &received.lines());
+            let main = main(told, &address, &received.lines());
             Response::html(Page { title: "firstbyte", here: "/", main: &main, styles: &[&STYLE], scripts: &[] }.html())
         }
-        Wanted::Json | Wanted::Text => Response::text(text(entries, &address, &received.lines())),
+        Wanted::Json | Wanted::Text => Response::text(text(told, &address, &received.lines())),
     })
 }
 
-fn main(entries: &[Entry], address: &Address, lines: &[Line]) -> String {
+fn main(told: &Told, address: &Address, lines: &[Line]) -> String {
     let lines: String = lines.iter().map(line_html).collect();
-    let entries: String = entries.iter().map(|entry| entry_html(entry, address)).collect();
+    let entries: String = told.entries.iter().map(|entry| entry_html(entry, address)).collect();
     format!(
         "<h1>From the first byte up</h1>\n<p class=\"lead\">{SENTENCE}</p>\n\
          <section aria-labelledby=\"yours\">\n<h2 id=\"yours\">Your request, as it was received</h2>\n\
@@ -82,7 +95,8 @@ fn main(entries: &[Entry], address: &Address, lines: &[Line]) -> String {
          <p class=\"aside\">Secrets are masked. <a href=\"/inspect\">See the answer, and every other connection, \
          live.</a></p>\n</section>\n\
          <section aria-labelledby=\"try\">\n<h2 id=\"try\">Try it</h2>\n<div class=\"entries\">\n{entries}</div>\n\
-         </section>\n"
+         </section>\n{}",
+        told.contents.html()
     )
 }
 
@@ -118,19 +132,20 @@ fn entry_html(entry: &Entry, address: &Address) -> String {
     )
 }
 
-fn text(entries: &[Entry], address: &Address, lines: &[Line]) -> String {
+fn text(told: &Told, address: &Address, lines: &[Line]) -> String {
     let mut text = format!("{SENTENCE}\n\nYour request, as it was received:\n\n");
     for line in lines {
         let offset = line.bytes.map_or(0, |(start, _)| start);
         text += &format!("  {offset:>4}  {:<44}  {}, {}\n", line.text, line.note, line.section);
     }
     text += "\nTry:\n";
-    for entry in entries {
+    for entry in &told.entries {
         text += &format!("\n  {} ({})\n", entry.name, entry.path);
         for line in entry.tries {
             text += &format!("    {}\n", address.fill(line));
         }
     }
+    text += &told.contents.text();
     text + &format!("\nfirstbyte {}\n", env!("CARGO_PKG_VERSION"))
 }
 
@@ -172,7 +187,10 @@ mod tests {
         Entry { name: "a <b>", path: "/chain", about: "c & d", tries: &["curl http://{at}/x | nc {host} {port}"] };
 
     async fn answer(request: Request) -> Answer {
-        let routes = routes(Router::new(()), &[APPLICATION]).build().expect("the routes fit");
+        let router = Router::new(()).route("GET /known", |_, _: Request| async { "known" });
+        let mut contents = Contents::default();
+        contents.add("Known", &router);
+        let routes = routes(router, &[APPLICATION], contents).build().expect("the routes fit");
         call(&routes, request).await
     }
 
@@ -188,6 +206,7 @@ mod tests {
             assert_eq!(answer.field("vary"), Some("Accept"));
             assert!(content.contains(holds), "{content}");
             assert!(content.contains(env!("CARGO_PKG_VERSION")) && content.contains("/inspect"), "{content}");
+            assert!(content.contains("All routes") && content.contains("/known"), "{content}");
             assert!(content.contains("GET / HTTP/1.1\\r\\n"), "{content}");
         }
     }

@@ -14,7 +14,7 @@
 //! Never: blocks the server; prints a control byte of a peer unescaped.
 //! Limits: `QUEUE_EVENTS_MAX`, `CONNECTIONS_MAX`, below.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ const END_CHECK: Duration = Duration::from_millis(20);
 type Told = Result<Arc<Event>, Missed>;
 
 /// Prints the life of every connection to standard error, until the server has shut down or nobody can read it. The
-/// inspector's own connections are left out.
+/// inspector's own connections are left out as soon as they are known.
 ///
 /// # Cancel safety
 /// Dropping the future ends the trace; what was taken is still printed.
@@ -71,17 +71,42 @@ pub async fn trace_to(writer: impl Write + Send + 'static, colours: bool, inspec
 
 async fn forward(inspector: &Inspector, events: mpsc::Sender<Told>) {
     let mut watch = inspector.watched().hub.watch();
+    // Connections of which something was printed and whose end was not seen.
+    let mut traced = HashSet::new();
     loop {
         let told = tokio::select! {
             biased;
             told = watch.next() => told,
             () = all_over(inspector) => return,
         };
-        let own = matches!(&told, Ok(event) if inspector.is_own(event.connection));
-        if !own && events.send(told).await.is_err() {
+        let Some(told) = leave_out_own(inspector, told, &mut traced) else { continue };
+        if events.send(told).await.is_err() {
             return;
         }
     }
+}
+
+/// What is printed of `told`: of a connection that turns out to be the inspector's own, that it is, and then nothing.
+fn leave_out_own(inspector: &Inspector, told: Told, traced: &mut HashSet<u64>) -> Option<Told> {
+    let event = match told {
+        Ok(event) => event,
+        Err(missed) => {
+            traced.clear();
+            return Some(Err(missed));
+        }
+    };
+    let Event { connection, at, when, .. } = *event;
+    if inspector.is_own(connection) {
+        let decision = "the inspector's own: not traced further".to_owned();
+        let last = Event { connection, at, when, what: What::Decided { decision, section: "" } };
+        return traced.remove(&connection).then(|| Ok(Arc::new(last)));
+    }
+    if matches!(event.what, What::Closed { .. }) {
+        traced.remove(&connection);
+    } else {
+        traced.insert(connection);
+    }
+    Some(Ok(event))
 }
 
 /// Resolves when the server is shutting down and no connection is left.
@@ -257,6 +282,25 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_connection_that_turns_out_to_be_the_inspectors_own_is_said_to_be_and_left_out() {
+        let inspector = Inspector::new(&Watched::default(), false);
+        let mut traced = HashSet::new();
+        let mut out = String::new();
+        let mut printer = Printer::new(false);
+        for decision in ["before", "at its request", "after"] {
+            let told = event(Duration::ZERO, What::Decided { decision: decision.to_owned(), section: "" });
+            if let Some(told) = leave_out_own(&inspector, told, &mut traced) {
+                printer.print(told, &mut out);
+            }
+            inspector.own(3);
+        }
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines.len(), 2, "{out}");
+        assert!(lines[0].contains("before") && lines[1].contains("the inspector's own"), "{out}");
+        assert!(traced.is_empty());
     }
 
     #[tokio::test]

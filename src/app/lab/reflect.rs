@@ -14,7 +14,7 @@ use crate::http::{Body, BodyError, Fault, Fields, Rejection, Request, Response, 
 
 use super::{SHOWN_BYTES_MAX, refused};
 
-/// Name and value, as they came.
+/// Name and value, as they came; one that is not UTF-8 stands in escapes.
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// `POST /echo`: the content, piece by piece as it comes, with its type.
@@ -138,7 +138,7 @@ pub(super) async fn cookies(request: Request) -> Response {
             Some(equals) => (&pair[..equals], &pair[equals + 1..]),
             None => (pair, &[][..]),
         };
-        (String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+        (text_or_escapes(name), text_or_escapes(value))
     });
     Response::json(&Cookies {
         cookies: cookies.filter(|(name, value)| !(name.is_empty() && value.is_empty())).collect(),
@@ -168,8 +168,13 @@ fn is_cookie(name: &str, value: &str) -> bool {
     !name.is_empty() && name.bytes().all(grammar::is_token) && value.bytes().all(is_octet)
 }
 
+/// RFC 9110 5.5: octets past ASCII are opaque, and need not be UTF-8.
+fn text_or_escapes(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| escape(bytes).into(), Cow::from)
+}
+
 fn lines(fields: &Fields) -> Vec<Pair<'_>> {
-    fields.iter().map(|(name, value)| (name.into(), String::from_utf8_lossy(value))).collect()
+    fields.iter().map(|(name, value)| (name.into(), text_or_escapes(value))).collect()
 }
 
 fn query(request: &Request) -> Vec<Pair<'_>> {

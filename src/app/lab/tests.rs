@@ -249,7 +249,7 @@ async fn a_trailer_counts_the_content() {
 #[tokio::test]
 async fn fields_are_shown_as_they_came() {
     let request = Request::get("/headers").with("b", "1").with("A", &b"\xff"[..]).with("b", "2");
-    let fields = json!([["Host", "localhost"], ["b", "1"], ["A", "\u{fffd}"], ["b", "2"]]);
+    let fields = json!([["Host", "localhost"], ["b", "1"], ["A", "\\xff"], ["b", "2"]]);
     assert_eq!(shown(request).await, json!({ "fields": fields }));
     let request = Request::get("/ip").with_peer(([192, 0, 2, 7], 4711).into());
     assert_eq!(shown(request).await, json!({ "client": "192.0.2.7", "peer": "192.0.2.7:4711", "connection": 0 }));

@@ -16,7 +16,7 @@
 //! Target: `access`, so that `RUST_LOG=info,access=error` keeps the failures alone.
 //!
 //! Fields: `method`, `request_target`, `status`, `bytes` of content, `duration_us`, `client`, and where they are known
-//! `request_id`, `route` (the pattern), `end`. The status is the handler's: where a stream fails before its first piece, the
+//! `request_id`, `route` (the pattern; that of the mount, when no answer told a nearer one), `end`. The status is the handler's: where a stream fails before its first piece, the
 //! server may still send another one, and `end=failed` tells.
 //!
 //! Spec: RFC 9110 17.3 and CWE-117: what a peer chose is written in visible ASCII alone, so that no line can be forged and
@@ -97,7 +97,7 @@ impl Line {
             context: request.context().clone(),
             start: Instant::now(),
             status: None,
-            route: None,
+            route: request.pattern(),
             bytes: 0,
             end: End::Whole,
         }
@@ -105,7 +105,7 @@ impl Line {
 
     fn answered(&mut self, response: &Response) {
         self.status = Some(response.status());
-        self.route = response.pattern();
+        self.route = response.pattern().or(self.route);
     }
 
     /// Writes the line at the end of `body`: now, when all of it is there.
@@ -277,6 +277,15 @@ mod tests {
             "INFO access: method=GET request_target=/users/7?full=1 status=200 bytes=4 duration_us=3000 client=127.0.0.1 \
              request_id=\"job-7\" route=\"GET /users/{id}\""
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_knows_no_route_is_logged_with_that_of_the_mount() {
+        let (log, _watching) = Log::watch();
+        let inner = Logger.around(|_: Request| async { Status::SERVICE_UNAVAILABLE });
+        let routes = Router::new(()).mount("/chain", inner).build().expect("a table");
+        routes.handle(Request::get("/chain/quotes")).await;
+        assert!(log.line().ends_with("route=\"/chain/{rest...}\""), "{}", log.line());
     }
 
     #[tokio::test(start_paused = true)]

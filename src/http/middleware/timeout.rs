@@ -6,7 +6,10 @@
 //! The time runs from here to the head of the answer. Waiting for the request's content counts; sending the content of
 //! the answer does not: its own deadline is the server's `write_rate`.
 //!
-//! Spec: RFC 9110 15.6.4 (503).
+//! Whose fault it is, is told by what the handler waits for when its time is up: `408` when it is the client's content,
+//! `503` when it is anything else.
+//!
+//! Spec: RFC 9110 15.5.9 (408), 15.6.4 (503).
 //! Never: extends a deadline that stands nearer: the context keeps the nearer one, and whoever set it enforces it.
 //! Place: innermost, so that it measures the handler and nothing else.
 
@@ -18,7 +21,8 @@ use crate::http::handler::Link;
 use crate::http::middleware::Place;
 use crate::http::{Fault, Handler, IntoResponse, Middleware, Problem, Request, Response};
 
-/// Answers `503` when the layers inside have not answered in time, and drops them.
+/// Answers when the layers inside have not answered in time, and drops them: `408` where they still wait for the
+/// request's content, else `503`.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeout {
     limit: Duration,
@@ -36,12 +40,18 @@ impl Middleware for Timeout {
         let Some(deadline) = Instant::now().checked_add(self.limit) else { return next.handle(request).await };
         let context = request.context().child_with_deadline(deadline);
         request.set_context(context);
-        match timeout_at(deadline, next.handle(request)).await {
-            Ok(response) => response,
-            Err(_) => Problem::new(Fault::HandlerTimedOut)
-                .with_detail(format!("no answer within {} ms", self.limit.as_millis()))
-                .into_response(),
+        let awaited = request.content().awaited();
+        if let Ok(response) = timeout_at(deadline, next.handle(request)).await {
+            return response;
         }
+        let limit_ms = self.limit.as_millis();
+        if awaited.is_some_and(|awaited| awaited.is_waiting()) {
+            // Nobody waits for the rest of it, so no other request can follow.
+            let detail = format!("the content was not there within {limit_ms} ms");
+            return Problem::new(Fault::ContentTimeout).with_detail(detail).into_response().with_close();
+        }
+        let detail = format!("no answer within {limit_ms} ms");
+        Problem::new(Fault::HandlerTimedOut).with_detail(detail).into_response()
     }
 
     fn link(&self) -> Link {
@@ -54,7 +64,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::http::Status;
+    use crate::http::{Body, Rejection, Status};
     use crate::net::context::Reason;
 
     const LIMIT: Duration = Duration::from_millis(500);
@@ -79,6 +89,30 @@ mod tests {
             assert_eq!(status, Status::SERVICE_UNAVAILABLE, "{ms} ms");
             assert!(took >= LIMIT && took <= LIMIT + Duration::from_millis(1), "{took:?}");
         }
+    }
+
+    async fn status(handler: impl Handler, content: Body) -> u16 {
+        Timeout::new(LIMIT).around(handler).handle(Request::post("/", content)).await.status().code()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_client_blames_the_client_and_who_works_does_not() {
+        async fn reads(mut request: Request) -> Result<(), Rejection> {
+            request.content().collect(100).await?;
+            std::future::pending().await
+        }
+        async fn ignores(_: Request) {
+            std::future::pending().await
+        }
+        let (sender, silent) = Body::channel(1);
+        let (ended, whole) = Body::channel(1);
+        drop(ended);
+        assert_eq!(status(reads, silent).await, 408);
+        assert_eq!(status(reads, whole).await, 503);
+        assert_eq!(status(reads, Body::from("at hand")).await, 503);
+        drop(sender);
+        let (_sender, silent) = Body::channel(1);
+        assert_eq!(status(ignores, silent).await, 503);
     }
 
     #[tokio::test]

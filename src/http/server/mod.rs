@@ -146,6 +146,19 @@ impl<H: Handler> Server<H> {
 
     /// Listens at `addr` and serves until the shutdown.
     ///
+    /// A signal ends the process at once, with whatever is at work, unless the shutdown listens for it. Then the first
+    /// SIGTERM or SIGINT drains and the second one cuts:
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # use firstbyte::http::{Request, Server, server::Watched};
+    /// # let server = Server::new(|_: Request| async { "Hello, World!" });
+    /// let watched = Watched::default();
+    /// watched.shutdown.listen_for_signals()?;
+    /// server.watched_by(&watched).listen("127.0.0.1:8080").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// When the address cannot be listened at.
     pub async fn listen(self, addr: &str) -> io::Result<Ended> {
