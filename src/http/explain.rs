@@ -15,9 +15,13 @@
 //!     codes     /errors
 //! ```
 //!
+//! The address in `send` is the server's own, and `codes` stands there when the application has such a page.
+//!
 //! Spec: RFC 9457 (problem details), RFC 9110 12.5.1 (`Accept`).
 //! Never: sends a control byte of the request back unescaped; sends details of an internal failure.
 //! Limits: [`EXCERPT_BYTES_MAX`] bytes of the request are shown.
+
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
@@ -27,8 +31,37 @@ use crate::http::{Fault, IntoResponse, ProtocolError, Response};
 /// Bytes of the request shown on each side of the offending one.
 pub const EXCERPT_BYTES_MAX: usize = 32;
 
-/// Where all codes are listed.
-pub const ERRORS_PATH: &str = "/errors";
+/// Where a server is, so that what a refusal proposes can be pasted and what it names exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Where it listens, when that is known.
+    pub address: Option<SocketAddr>,
+    /// The path at which all codes are listed, when the application lists them.
+    pub catalogue: Option<&'static str>,
+}
+
+impl Place {
+    /// `remedy` for this server.
+    fn fill(self, remedy: &str) -> String {
+        let Some(address) = self.address else { return remedy.to_owned() };
+        let host = match address.ip() {
+            // A server that listens everywhere listens here too.
+            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        addressed(remedy, &host, address.port())
+    }
+}
+
+/// A remedy of the catalogue, whose server is at 127.0.0.1:8080, for the server at `host`, IPv6 in brackets, and `port`.
+pub fn addressed(remedy: &str, host: &str, port: u16) -> String {
+    let at = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
+    // nc takes an IPv6 address without its brackets.
+    let apart = format!("{} {port}", host.trim_matches(['[', ']']));
+    remedy.replace("127.0.0.1:8080", &at).replace("127.0.0.1 8080", &apart)
+}
 
 /// How refusals are worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,17 +141,17 @@ impl Problem {
         self.field.as_deref()
     }
 
-    /// The content type and the words in `style`.
-    pub fn render(&self, style: Style) -> (&'static str, String) {
+    /// The content type and the words in `style`, for a client of the server at `place`.
+    pub fn render(&self, style: Style, place: Place) -> (&'static str, String) {
         const TEXT: &str = "text/plain; charset=utf-8";
         match style {
-            Style::Text => (TEXT, self.text()),
+            Style::Text => (TEXT, self.text(place)),
             Style::Terse => (TEXT, format!("{} ({})\n", self.fault.status(), self.fault.code())),
-            Style::Json => ("application/problem+json", self.json()),
+            Style::Json => ("application/problem+json", self.json(place)),
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, place: Place) -> String {
         let entry = self.fault.entry();
         let mut text = format!("{}  {}\n\n  {}", entry.status, entry.code, entry.title);
         match &self.evidence {
@@ -134,14 +167,21 @@ impl Problem {
         if let Some(detail) = &self.detail {
             text += &format!("  detail    {}\n", escape(detail.as_bytes()));
         }
-        text += &format!("  expected  {} ({})\n  send      {}\n", entry.expected, entry.section, entry.remedy);
-        text + &format!("  codes     {ERRORS_PATH}\n")
+        let remedy = place.fill(entry.remedy);
+        text += &format!("  expected  {} ({})\n  send      {remedy}\n", entry.expected, entry.section);
+        if let Some(catalogue) = place.catalogue {
+            text += &format!("  codes     {catalogue}\n");
+        }
+        text
     }
 
-    fn json(&self) -> String {
+    fn json(&self, place: Place) -> String {
         let entry = self.fault.entry();
         let details = Details {
-            r#type: format!("{ERRORS_PATH}#{}", entry.code),
+            // RFC 9457 4.2.1: the type of a problem that has no page of its own.
+            r#type: place
+                .catalogue
+                .map_or_else(|| "about:blank".to_owned(), |catalogue| format!("{catalogue}#{}", entry.code)),
             title: entry.title,
             status: entry.status.code(),
             code: entry.code,
@@ -151,7 +191,7 @@ impl Problem {
             excerpt: self.evidence.as_ref().map(|evidence| evidence.draw().0),
             expected: entry.expected,
             section: entry.section,
-            remedy: entry.remedy,
+            remedy: &place.fill(entry.remedy),
         };
         // Strings and numbers can always be written.
         serde_json::to_string(&details).unwrap_or_default()
@@ -237,7 +277,7 @@ fn ends_member(before: &[u8], media_type: &[u8]) -> bool {
 #[diagnostic::do_not_recommend]
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (content_type, words) = self.render(Style::Text);
+        let (content_type, words) = self.render(Style::Text, Place::default());
         let mut response = Response::new(self.fault.status()).with_content(content_type, words);
         // RFC 9110 10.2.3: what passes by itself says when to come again.
         if matches!(self.fault, Fault::TooManyConnections | Fault::Draining | Fault::HandlerTimedOut) {
@@ -256,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_the_byte() {
-        let text = Problem::of_bytes(Fault::BareLf.at(20), HEAD).render(Style::Text).1;
+        let text = Problem::of_bytes(Fault::BareLf.at(20), HEAD).render(Style::Text, Place::default()).1;
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines[4], lines[5]), ("      Host : x\\r\\n", "          ^"), "{text}");
         assert!(lines[2].ends_with(", at byte 20"), "{text}");
@@ -265,7 +305,7 @@ mod tests {
     #[test]
     fn long_lines_are_cut_and_control_bytes_escaped() {
         let bytes = [vec![b'\x1b'; 100], vec![b'x'; 100]].concat();
-        let text = Problem::of_bytes(Fault::BareLf.at(100), &bytes).render(Style::Text).1;
+        let text = Problem::of_bytes(Fault::BareLf.at(100), &bytes).render(Style::Text, Place::default()).1;
         assert!(!text.contains('\x1b'));
         let caret = text.lines().find(|line| line.trim() == "^").expect("a caret");
         assert_eq!(caret.len(), 6 + EXCERPT_BYTES_MAX * "\\x1b".len() + 1);
@@ -273,19 +313,48 @@ mod tests {
 
     #[test]
     fn an_offset_past_the_end_is_the_end() {
-        let text = Problem::of_bytes(Fault::BareLf.at(9_999), b"GET").render(Style::Text).1;
+        let text = Problem::of_bytes(Fault::BareLf.at(9_999), b"GET").render(Style::Text, Place::default()).1;
         assert!(text.contains("at byte 3\n\n      GET\n         ^\n"), "{text}");
     }
 
     #[test]
     fn problem_details_are_json_with_the_stable_code() {
         let problem = Problem::of_bytes(Fault::BareLf.at(20), HEAD).with_detail("d").with_field("f");
-        let (content_type, json) = problem.render(Style::Json);
+        let (content_type, json) = problem.render(Style::Json, Place::default());
         assert_eq!(content_type, "application/problem+json");
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(json["code"], Fault::BareLf.code());
         assert_eq!((&json["offset"], &json["status"]), (&20.into(), &400.into()));
         assert_eq!((&json["detail"], &json["field"]), (&"d".into(), &"f".into()));
+    }
+
+    #[test]
+    fn remedies_name_the_server_that_refused() {
+        let check = |address: &str, at: &str, apart: &str| {
+            let place = Place { address: Some(address.parse().expect("an address")), catalogue: None };
+            assert_eq!(
+                place.fill("curl http://127.0.0.1:8080/ | nc -N 127.0.0.1 8080"),
+                format!("curl http://{at}/ | nc -N {apart}")
+            );
+        };
+        check("127.0.0.1:9000", "127.0.0.1:9000", "127.0.0.1 9000");
+        check("192.0.2.1:80", "192.0.2.1", "192.0.2.1 80");
+        check("0.0.0.0:9000", "127.0.0.1:9000", "127.0.0.1 9000");
+        check("[2001:db8::1]:9000", "[2001:db8::1]:9000", "2001:db8::1 9000");
+        check("[::]:9000", "[::1]:9000", "::1 9000");
+    }
+
+    #[test]
+    fn the_catalogue_is_named_where_there_is_one() {
+        let problem = Problem::of_bytes(Fault::BareLf.at(20), HEAD);
+        for (catalogue, codes, kind) in
+            [(Some("/codes"), true, "\"type\":\"/codes#H1-LINE-001\""), (None, false, "\"type\":\"about:blank\"")]
+        {
+            let place = Place { address: None, catalogue };
+            assert_eq!(problem.render(Style::Text, place).1.contains("\n  codes     /codes\n"), codes);
+            assert_eq!(problem.render(Style::Text, place).1.contains("codes  "), codes);
+            assert!(problem.render(Style::Json, place).1.contains(kind));
+        }
     }
 
     #[test]
@@ -299,7 +368,7 @@ mod tests {
 
     #[test]
     fn terse_says_status_and_code_only() {
-        let terse = Problem::of_bytes(Fault::BareLf.at(20), HEAD).render(Style::Terse).1;
+        let terse = Problem::of_bytes(Fault::BareLf.at(20), HEAD).render(Style::Terse, Place::default()).1;
         assert_eq!(terse, format!("400 Bad Request ({})\n", Fault::BareLf.code()));
     }
 

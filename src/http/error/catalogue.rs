@@ -103,7 +103,7 @@ catalogue! {
         "the authority in the request-target is no host with an optional port"
         expected "a name, an IPv4 address or [IPv6], then perhaps : and a port; no user, no comma"
         section "RFC 9110 4.2"
-        remedy "curl --request-target 'http://localhost:8080/' http://127.0.0.1:8080/";
+        remedy "curl --request-target 'http://localhost/' http://127.0.0.1:8080/";
     BadPercentEncoding "H1-TARGET-009" BAD_REQUEST
         "a % in the request-target is not followed by two hex digits"
         expected "% and two hex digits; a % that is data is sent as %25"
@@ -204,7 +204,7 @@ catalogue! {
         "the Host field is no host with an optional port"
         expected "a name, an IPv4 address or [IPv6], then perhaps : and a port"
         section "RFC 9112 3.2"
-        remedy "curl -H 'Host: localhost:8080' http://127.0.0.1:8080/";
+        remedy "curl -H 'Host: localhost' http://127.0.0.1:8080/";
 
     // Where the content ends (RFC 9112 6): every rule against request smuggling.
     LengthAndTransferEncoding "H1-FRAME-001" BAD_REQUEST
@@ -375,7 +375,7 @@ catalogue! {
         "this is shown to clients on the server's own machine"
         expected "a connection from 127.0.0.1 or ::1, not by way of a proxy; or a server that was told to show it to all"
         section "RFC 9110 15.5.4"
-        remedy "curl http://127.0.0.1:8080/inspect   (on that machine, or through ssh -L 8080:127.0.0.1:8080)";
+        remedy "curl http://127.0.0.1:8080/inspect   (on that machine, say by ssh)";
     ForeignName "HTTP-ACCESS-002" MISDIRECTED_REQUEST
         "this is shown to those who ask for the server's own machine by its name"
         expected "localhost, 127.0.0.1 or [::1] in the Host field: another name may be made to point here (DNS rebinding)"

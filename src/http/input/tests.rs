@@ -3,6 +3,7 @@
 //! Never: reads a socket; a request here is a function's argument.
 
 use super::*;
+use crate::http::explain::{Place, Style};
 use crate::http::{Body, Handler, Router};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -140,7 +141,7 @@ async fn content_that_breaks_off_keeps_its_explanation() {
     assert_eq!(rejection.problem().fault(), Fault::ContentStreamFailed);
     let problem = Problem::of_bytes(Fault::ChunkSizeByte.at(0), b"xyz\r\n");
     let rejection = Rejection::from(BodyError::Malformed(Box::new(problem)));
-    let (_, words) = rejection.problem().render(crate::http::explain::Style::Text);
+    let (_, words) = rejection.problem().render(Style::Text, Place::default());
     assert!(words.contains("H1-CHUNK-001") && words.contains("xyz\\r\\n"), "{words}");
 }
 
