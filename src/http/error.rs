@@ -154,6 +154,9 @@ mod tests {
             assert!(entry.section.starts_with("RFC "), "{}", entry.code);
             let command = ["curl ", "printf '", "gzip ", "iconv "].iter().any(|start| entry.remedy.starts_with(start));
             assert!(command && !entry.remedy.contains('\n'), "{}: {}", entry.code, entry.remedy);
+            // What is said beside a command must not be in the way of whoever pastes it.
+            let remark = entry.remedy.split_once("   ").is_none_or(|(_, remark)| remark.starts_with("# "));
+            assert!(remark, "{}: {}", entry.code, entry.remedy);
         }
     }
 }
