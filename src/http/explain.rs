@@ -21,47 +21,17 @@
 //! Never: sends a control byte of the request back unescaped; sends details of an internal failure.
 //! Limits: [`EXCERPT_BYTES_MAX`] bytes of the request are shown.
 
-use std::net::{IpAddr, SocketAddr};
+mod place;
 
 use serde::Serialize;
 
 use crate::http::field::name;
-use crate::http::{Fault, IntoResponse, ProtocolError, Response};
+use crate::http::{Fault, IntoResponse, Limits, ProtocolError, Response};
+
+pub use place::{Place, addressed};
 
 /// Bytes of the request shown on each side of the offending one.
 pub const EXCERPT_BYTES_MAX: usize = 32;
-
-/// Where a server is, so that what a refusal proposes can be pasted and what it names exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Where it listens, when that is known.
-    pub address: Option<SocketAddr>,
-    /// The path at which all codes are listed, when the application lists them.
-    pub catalogue: Option<&'static str>,
-}
-
-impl Place {
-    /// `remedy` for this server.
-    fn fill(self, remedy: &str) -> String {
-        let Some(address) = self.address else { return remedy.to_owned() };
-        let host = match address.ip() {
-            // A server that listens everywhere listens here too.
-            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        addressed(remedy, &host, address.port())
-    }
-}
-
-/// A remedy of the catalogue, whose server is at 127.0.0.1:8080, for the server at `host`, IPv6 in brackets, and `port`.
-pub fn addressed(remedy: &str, host: &str, port: u16) -> String {
-    let at = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
-    // nc takes an IPv6 address without its brackets.
-    let apart = format!("{} {port}", host.trim_matches(['[', ']']));
-    remedy.replace("127.0.0.1:8080", &at).replace("127.0.0.1 8080", &apart)
-}
 
 /// How refusals are worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +53,17 @@ pub struct Problem {
     evidence: Option<Evidence>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Evidence {
     at: usize,
+    /// Whether `at` counts from the first byte of the content, not of the head.
+    of_content: bool,
+    /// The shown bytes of the line that stand before `at`, and whether more of it stands before them.
     before: Vec<u8>,
+    cut_before: bool,
+    /// Those from `at` on, and whether more follows.
     after: Vec<u8>,
+    cut_after: bool,
 }
 
 impl Problem {
@@ -96,16 +72,17 @@ impl Problem {
         Problem { fault, detail: None, field: None, evidence: None }
     }
 
-    /// A refusal of the parser, with the bytes it was found in. `received` begins where `error.at` counts from.
+    /// A refusal of a head, with the bytes it was found in, from its first.
     pub fn of_bytes(error: ProtocolError, received: &[u8]) -> Problem {
         Problem { evidence: Some(Evidence::cut(received, error.at)), ..Problem::new(error.fault) }
     }
 
-    /// As [`Problem::of_bytes`], where `window` is a part of what `error.at` counts over and begins at `window_start`.
-    pub fn of_window(error: ProtocolError, window: &[u8], window_start: u64) -> Problem {
+    /// A refusal of content. `window` is the part of it at hand, and begins at `window_start`.
+    pub fn of_content(error: ProtocolError, window: &[u8], window_start: u64) -> Problem {
         let start = usize::try_from(window_start).unwrap_or(usize::MAX);
-        let evidence = Evidence { at: error.at, ..Evidence::cut(window, error.at.saturating_sub(start)) };
-        Problem { evidence: Some(evidence), ..Problem::new(error.fault) }
+        // A byte that has left the window is named and not shown.
+        let evidence = error.at.checked_sub(start).map_or_else(Evidence::default, |at| Evidence::cut(window, at));
+        Problem { evidence: Some(Evidence { at: error.at, of_content: true, ..evidence }), ..Problem::new(error.fault) }
     }
 
     /// A failure of our own: `detail` is logged and not sent.
@@ -118,6 +95,22 @@ impl Problem {
     pub fn with_detail(mut self, detail: impl Into<String>) -> Problem {
         self.detail = Some(detail.into());
         self
+    }
+
+    /// Says the value of the limit that was met, when it was one of `limits`.
+    pub fn with_limit_of(self, limits: &Limits) -> Problem {
+        let (name, value) = match self.fault {
+            Fault::TooManyEmptyLines => ("leading_empty_lines_max", limits.leading_empty_lines_max),
+            Fault::MethodTooLong => ("method_bytes_max", limits.method_bytes_max),
+            Fault::TargetTooLong => ("target_bytes_max", limits.target_bytes_max),
+            Fault::HeadTooLarge => ("head_bytes_max", limits.head_bytes_max),
+            Fault::TooManyFieldLines => ("field_lines_max", limits.field_lines_max),
+            Fault::ChunkLineTooLong => ("chunk_line_bytes_max", limits.chunk_line_bytes_max),
+            Fault::ChunkExtensionsTooLong => ("chunk_extension_bytes_max", limits.chunk_extension_bytes_max),
+            Fault::TrailersTooLarge => ("trailer_bytes_max", limits.trailer_bytes_max),
+            _ => return self,
+        };
+        self.with_detail(format!("{name} is {value} here"))
     }
 
     /// Names the input that is wrong: a field, a parameter, a JSON path.
@@ -155,10 +148,7 @@ impl Problem {
         let entry = self.fault.entry();
         let mut text = format!("{}  {}\n\n  {}", entry.status, entry.code, entry.title);
         match &self.evidence {
-            Some(evidence) => {
-                let (line, caret) = evidence.draw();
-                text += &format!(", at byte {}\n\n      {line}\n      {caret}\n", evidence.at);
-            }
+            Some(evidence) => text += &evidence.text(),
             None => text += "\n",
         }
         if let Some(field) = &self.field {
@@ -177,6 +167,7 @@ impl Problem {
 
     fn json(&self, place: Place) -> String {
         let entry = self.fault.entry();
+        let shown = self.evidence.as_ref().filter(|evidence| !evidence.is_blank());
         let details = Details {
             // RFC 9457 4.2.1: the type of a problem that has no page of its own.
             r#type: place
@@ -188,7 +179,9 @@ impl Problem {
             detail: self.detail.as_deref(),
             field: self.field.as_deref(),
             offset: self.evidence.as_ref().map(|evidence| evidence.at),
-            excerpt: self.evidence.as_ref().map(|evidence| evidence.draw().0),
+            offset_in: self.evidence.as_ref().map(|evidence| if evidence.of_content { "content" } else { "head" }),
+            excerpt: shown.map(|evidence| escape(&evidence.before) + &escape(&evidence.after)),
+            excerpt_offset: shown.map(|evidence| evidence.at - evidence.before.len()),
             expected: entry.expected,
             section: entry.section,
             remedy: &place.fill(entry.remedy),
@@ -210,8 +203,14 @@ struct Details<'a> {
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<usize>,
+    /// What the offsets count over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset_in: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     excerpt: Option<String>,
+    /// The offset of the excerpt's first byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    excerpt_offset: Option<usize>,
     expected: &'a str,
     section: &'a str,
     remedy: &'a str,
@@ -222,19 +221,45 @@ impl Evidence {
     fn cut(received: &[u8], at: usize) -> Evidence {
         let at = at.min(received.len());
         let (before, after) = received.split_at(at);
-        let before = &before[before.len().saturating_sub(EXCERPT_BYTES_MAX)..];
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |lf| lf + 1);
-        let line_end = after.iter().position(|&byte| byte == b'\n').map_or(after.len(), |lf| lf + 1);
-        let after = &after[..line_end.min(EXCERPT_BYTES_MAX)];
-        Evidence { at, before: before[line_start..].to_vec(), after: after.to_vec() }
+        // At the end of all that came, the last line is what there is to show: the caret stands behind it.
+        let line_before = if after.is_empty() { without_line_breaks(before) } else { before };
+        let line_start = memchr::memrchr(b'\n', line_before).map_or(0, |lf| lf + 1);
+        let start = line_start.max(at.saturating_sub(EXCERPT_BYTES_MAX));
+        let line_end = memchr::memchr(b'\n', after).map_or(after.len(), |lf| lf + 1);
+        let end = line_end.min(EXCERPT_BYTES_MAX);
+        Evidence {
+            at,
+            of_content: false,
+            before: before[start..].to_vec(),
+            cut_before: start > line_start,
+            after: after[..end].to_vec(),
+            cut_after: end < line_end,
+        }
     }
 
-    /// The excerpt, and a caret to stand under its offending byte.
-    fn draw(&self) -> (String, String) {
-        let before = escape(&self.before);
-        let caret = " ".repeat(before.chars().count()) + "^";
-        (before + &escape(&self.after), caret)
+    fn is_blank(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
     }
+
+    /// Where it is, then the excerpt and a caret under its offending byte.
+    fn text(&self) -> String {
+        let of = if self.of_content { " of the content" } else { "" };
+        let mut text = format!(", at byte {}{of}\n", self.at);
+        if !self.is_blank() {
+            let mark = |is_cut| if is_cut { "…" } else { "" };
+            let before = mark(self.cut_before).to_owned() + &escape(&self.before);
+            let caret = " ".repeat(before.chars().count()) + "^";
+            text += &format!("\n      {before}{}{}\n      {caret}\n", escape(&self.after), mark(self.cut_after));
+        }
+        text
+    }
+}
+
+fn without_line_breaks(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b'\r' | b'\n'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// `bytes` with everything but printable ASCII written as an escape, one that `printf` understands.
@@ -305,10 +330,51 @@ mod tests {
     #[test]
     fn long_lines_are_cut_and_control_bytes_escaped() {
         let bytes = [vec![b'\x1b'; 100], vec![b'x'; 100]].concat();
-        let text = Problem::of_bytes(Fault::BareLf.at(100), &bytes).render(Style::Text, Place::default()).1;
+        let problem = Problem::of_bytes(Fault::BareLf.at(100), &bytes);
+        let text = problem.render(Style::Text, Place::default()).1;
         assert!(!text.contains('\x1b'));
+        let shown = [&*"\\x1b".repeat(EXCERPT_BYTES_MAX), &*"x".repeat(EXCERPT_BYTES_MAX)].concat();
+        assert!(text.contains(&format!("      …{shown}…\n")), "{text}");
         let caret = text.lines().find(|line| line.trim() == "^").expect("a caret");
-        assert_eq!(caret.len(), 6 + EXCERPT_BYTES_MAX * "\\x1b".len() + 1);
+        assert_eq!(caret.len(), 6 + 1 + EXCERPT_BYTES_MAX * "\\x1b".len() + 1);
+        let json: serde_json::Value =
+            serde_json::from_str(&problem.render(Style::Json, Place::default()).1).expect("JSON");
+        assert_eq!((&json["offset"], &json["excerpt_offset"]), (&100.into(), &(100 - EXCERPT_BYTES_MAX).into()));
+        assert_eq!(json["excerpt"], shown);
+    }
+
+    #[test]
+    fn at_the_end_of_all_the_last_line_is_shown() {
+        for (received, shown) in [
+            ("GET / HTTP/1.1\r\nA: b\r\n\r\n", "      A: b\\r\\n\\r\\n\n                  ^\n"),
+            ("GET / HTTP/1.1\r\n", "      GET / HTTP/1.1\\r\\n\n                        ^\n"),
+            ("GET / HTTP/1.1\r\nHo", "      Ho\n        ^\n"),
+            ("\r\n", "      \\r\\n\n          ^\n"),
+        ] {
+            let problem = Problem::of_bytes(Fault::HeadTimeout.at(received.len()), received.as_bytes());
+            let text = problem.render(Style::Text, Place::default()).1;
+            assert!(text.contains(&format!("at byte {}\n\n{shown}", received.len())), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_offset_in_content_says_so_and_what_has_left_the_window_is_not_shown() {
+        for (start, shown) in
+            [(3, "at byte 5 of the content\n\n      Z\\r\\n\n      ^\n"), (6, "at byte 5 of the content\n  ex")]
+        {
+            let problem = Problem::of_content(Fault::ChunkSizeByte.at(5), b"\r\nZ\r\n", start);
+            let text = problem.render(Style::Text, Place::default()).1;
+            assert!(text.contains(shown), "{text}");
+            assert!(problem.render(Style::Json, Place::default()).1.contains("\"offset\":5,\"offset_in\":\"content\""));
+        }
+    }
+
+    #[test]
+    fn a_limit_is_told_with_its_value() {
+        let limits = Limits { target_bytes_max: 7, ..Limits::default() };
+        let detail = |fault: Fault| Problem::new(fault).with_limit_of(&limits).detail().map(str::to_owned);
+        assert_eq!(detail(Fault::TargetTooLong).as_deref(), Some("target_bytes_max is 7 here"));
+        assert_eq!(detail(Fault::BareLf), None);
     }
 
     #[test]
@@ -326,22 +392,6 @@ mod tests {
         assert_eq!(json["code"], Fault::BareLf.code());
         assert_eq!((&json["offset"], &json["status"]), (&20.into(), &400.into()));
         assert_eq!((&json["detail"], &json["field"]), (&"d".into(), &"f".into()));
-    }
-
-    #[test]
-    fn remedies_name_the_server_that_refused() {
-        let check = |address: &str, at: &str, apart: &str| {
-            let place = Place { address: Some(address.parse().expect("an address")), catalogue: None };
-            assert_eq!(
-                place.fill("curl http://127.0.0.1:8080/ | nc -N 127.0.0.1 8080"),
-                format!("curl http://{at}/ | nc -N {apart}")
-            );
-        };
-        check("127.0.0.1:9000", "127.0.0.1:9000", "127.0.0.1 9000");
-        check("192.0.2.1:80", "192.0.2.1", "192.0.2.1 80");
-        check("0.0.0.0:9000", "127.0.0.1:9000", "127.0.0.1 9000");
-        check("[2001:db8::1]:9000", "[2001:db8::1]:9000", "2001:db8::1 9000");
-        check("[::]:9000", "[::1]:9000", "::1 9000");
     }
 
     #[test]
@@ -377,7 +427,12 @@ mod tests {
         for accept in ["application/json", "text/html, application/problem+json;q=0.9", "APPLICATION/JSON"] {
             assert!(wants_json(accept.as_bytes()), "{accept}");
         }
-        for accept in ["application/json ;q=1", "a/b, application/json", "text/html,\tapplication/problem+JSON,x/y"] {
+        for accept in [
+            "application/json ;q=1",
+            "a/b, application/json",
+            "text/html,\tapplication/problem+JSON,x/y",
+            "application/problem+json;q=0, application/json;q=0.01",
+        ] {
             assert!(wants_json(accept.as_bytes()), "{accept}");
         }
         for accept in [

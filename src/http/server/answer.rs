@@ -248,8 +248,9 @@ impl<T: Transport> Driver<T> {
         let mut skipped = 0;
         loop {
             let unread = inbound.buffer.unread();
+            let stepped = receive.step(unread, limits);
             let (used, received) =
-                receive.step(unread, limits).map_err(|error| Problem::of_window(error, unread, receive.taken()))?;
+                stepped.map_err(|error| Problem::of_content(error, unread, receive.taken()).with_limit_of(limits))?;
             if self.tap.is_watched() {
                 trace::content_received(&mut self.tap, received, chunked, &unread[..used]);
             }

@@ -268,7 +268,8 @@ impl<T: Transport> Driver<T> {
             Content::Length(_) => {}
             Content::Chunked => {
                 let whole = chunked::decode_whole(unread, &config.limits);
-                if let Some(whole) = whole.map_err(|error| Problem::of_bytes(error, unread))? {
+                let refused = |error| Problem::of_content(error, unread, 0).with_limit_of(&config.limits);
+                if let Some(whole) = whole.map_err(refused)? {
                     if self.tap.is_watched() {
                         trace::chunks_received(&mut self.tap, &unread[..whole.used], &config.limits);
                     }
