@@ -33,6 +33,9 @@ pub use place::{Place, addressed};
 /// Bytes of the request shown on each side of the offending one.
 pub const EXCERPT_BYTES_MAX: usize = 32;
 
+/// Bytes of a media type's parameters in which its weight is looked for.
+const PARAMETER_BYTES_MAX: usize = 64;
+
 /// How refusals are worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -289,6 +292,18 @@ pub(crate) fn wants_json(accept: &[u8]) -> bool {
         let ends = matches!(json.get(4), None | Some(b',' | b';' | b' ' | b'\t'));
         ends && json[..json.len().min(4)].eq_ignore_ascii_case(b"json")
             && [&b"application/"[..], b"application/problem+"].iter().any(|media_type| ends_member(before, media_type))
+            && !is_refused(&json[4..])
+    })
+}
+
+/// Whether the parameters that begin `rest` give their media type no weight. RFC 9110 12.4.2: a weight of 0 is a refusal.
+fn is_refused(rest: &[u8]) -> bool {
+    // Bounded: a list that names JSON again and again would otherwise be read to its end for each.
+    let rest = &rest[..rest.len().min(PARAMETER_BYTES_MAX)];
+    let mut parameters = rest.split(|&byte| byte == b',').next().unwrap_or_default().split(|&byte| byte == b';');
+    parameters.any(|parameter| match parameter.trim_ascii() {
+        [b'q' | b'Q', b'=', weight @ ..] => weight.iter().all(|byte| matches!(byte, b'0' | b'.')),
+        _ => false,
     })
 }
 
@@ -440,6 +455,8 @@ mod tests {
             "*/*",
             "text/html,application/xhtml+xml,*/*;q=0.8",
             "application/jsonp-something",
+            "application/problem+json;q=0",
+            "*/*, application/json ; v=1; Q=0.000 , text/plain",
             "x-application/json",
         ] {
             assert!(!wants_json(accept.as_bytes()), "{accept}");
