@@ -28,7 +28,7 @@ use serde::Serialize;
 use crate::http::field::name;
 use crate::http::{Fault, IntoResponse, Limits, ProtocolError, Response};
 
-pub use place::{Place, addressed};
+pub use place::{Place, addressed, host};
 
 /// Bytes of the request shown on each side of the offending one.
 pub const EXCERPT_BYTES_MAX: usize = 32;

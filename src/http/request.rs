@@ -39,13 +39,15 @@ pub struct Peer {
     pub addr: SocketAddr,
     /// Number of the connection, from 1 in the order of accepting.
     pub connection: u64,
+    /// Where the server listens that accepted it, when it was accepted from a socket.
+    pub listener: Option<SocketAddr>,
     server: Context,
     context: OnceLock<Context>,
 }
 
 impl Peer {
-    pub(crate) fn new(addr: SocketAddr, connection: u64, server: &Context) -> Arc<Peer> {
-        Arc::new(Peer { addr, connection, server: server.clone(), context: OnceLock::new() })
+    pub(crate) fn new(addr: SocketAddr, connection: u64, listener: Option<SocketAddr>, server: &Context) -> Arc<Peer> {
+        Arc::new(Peer { addr, connection, listener, server: server.clone(), context: OnceLock::new() })
     }
 
     /// Cancelled when the connection is over; the parent of each request's context. Made when first asked for.
@@ -63,7 +65,7 @@ impl Peer {
     fn nobody() -> Arc<Peer> {
         static NOBODY: LazyLock<Arc<Peer>> = LazyLock::new(|| {
             let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            Peer::new(addr, 0, &Context::root())
+            Peer::new(addr, 0, None, &Context::root())
         });
         Arc::clone(&NOBODY)
     }
@@ -208,7 +210,7 @@ impl Request {
 
     /// Pretends that the connection came from `addr`.
     pub fn with_peer(mut self, addr: SocketAddr) -> Request {
-        self.head.peer = Some(Peer::new(addr, 0, &Context::root()));
+        self.head.peer = Some(Peer::new(addr, 0, None, &Context::root()));
         self
     }
 

@@ -5,8 +5,10 @@
 //! Spec: RFC 9110 7.2 (Host).
 //! Never: gives back a byte that means anything to a shell.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use crate::http::Request;
-use crate::http::explain::addressed;
+use crate::http::explain::{addressed, host};
 
 /// The address that a visitor used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +18,23 @@ pub struct Address {
 }
 
 impl Address {
-    /// From `Host`, as long as no byte of it means anything to a shell.
+    /// From `Host`, as long as no byte of it means anything to a shell; else where the server listens.
     pub fn of(request: &Request) -> Address {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
         let authority = request.authority().filter(|authority| authority.bytes().all(is_plain));
-        let Some(authority) = authority else { return Address { host: "127.0.0.1".to_owned(), port: 8080 } };
+        let Some(authority) = authority else { return Address::listening(request.peer().listener) };
         match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => {
                 Address { host: host.to_owned(), port: port.parse().unwrap_or(80) }
             }
             _ => Address { host: authority.to_owned(), port: 80 },
         }
+    }
+
+    /// The address of a listener, or the default one.
+    fn listening(address: Option<SocketAddr>) -> Address {
+        let address = address.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        Address { host: host(address), port: address.port() }
     }
 
     /// `line` with `{at}`, `{host}` and `{port}` as the address has them.

@@ -20,14 +20,18 @@ impl Place {
     /// `remedy` for this server.
     pub(super) fn fill(self, remedy: &str) -> String {
         let Some(address) = self.address else { return remedy.to_owned() };
-        let host = match address.ip() {
-            // A server that listens everywhere listens here too.
-            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        addressed(remedy, &host, address.port())
+        addressed(remedy, &host(address), address.port())
+    }
+}
+
+/// The host of a listening address as a URI names it, IPv6 in brackets.
+pub fn host(address: SocketAddr) -> String {
+    match address.ip() {
+        // A server that listens everywhere listens here too.
+        IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }
 

@@ -117,7 +117,7 @@ impl<T: Transport> Driver<T> {
         let now = begin();
         let (reader, writer) = transport.split();
         let card = shared.watch.registry.register(addr, now);
-        let peer = Peer::new(addr, card.id(), &shared.context);
+        let peer = Peer::new(addr, card.id(), shared.config.place.address, &shared.context);
         Box::new(Driver {
             inbound: Some(Box::new(Inbound::new(reader))),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
