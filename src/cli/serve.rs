@@ -130,6 +130,7 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
             .limits(settings.limits.clone())
             .deadlines(settings.deadlines.clone())
             .terse_errors(settings.terse_errors)
+            .catalogue_at(errors::PATH)
             .watched_by(&watched);
         serving.spawn(server.serve(listener));
     }

@@ -258,6 +258,15 @@ impl Body {
         !matches!(self.inner, Inner::Source(_))
     }
 
+    /// Whether all content is there, and is `content`.
+    pub(crate) fn is_all(&self, content: &[u8]) -> bool {
+        match &self.inner {
+            Inner::Empty => content.is_empty(),
+            Inner::Bytes(bytes) => bytes == content,
+            Inner::Source(_) => false,
+        }
+    }
+
     /// The content, when all of it is there: lets the encoder put it beside the head without asking twice.
     pub(crate) fn take_ready(&mut self) -> Option<Bytes> {
         match &mut self.inner {

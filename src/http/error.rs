@@ -2,7 +2,7 @@
 //! the section that says so, and how to send it right.
 //!
 //! The one idea: a refusal teaches. The table below is the only place where a fault is described; the parser names the
-//! variant and the byte, [`crate::http::explain`] renders it, the page `/errors` lists it.
+//! variant and the byte, [`crate::http::explain`] renders it, an application may list it.
 //!
 //! Spec: RFC 9110 15 (status codes), RFC 9112 (the rules cited row by row), RFC 9457 (problem details, by `explain`).
 //! Never: formats an answer; carries data of the request.
@@ -45,7 +45,8 @@ pub struct Entry {
     pub expected: &'static str,
     /// The section that says so, such as `RFC 9112 3.2`.
     pub section: &'static str,
-    /// How to send it right: one line for a terminal, with curl or nc.
+    /// How to send it right: one line for a terminal, with curl or nc, to a server at `127.0.0.1:8080`. See
+    /// [`addressed`](crate::http::explain::addressed).
     pub remedy: &'static str,
 }
 
@@ -153,6 +154,9 @@ mod tests {
             assert!(entry.section.starts_with("RFC "), "{}", entry.code);
             let command = ["curl ", "printf '", "gzip ", "iconv "].iter().any(|start| entry.remedy.starts_with(start));
             assert!(command && !entry.remedy.contains('\n'), "{}: {}", entry.code, entry.remedy);
+            // What is said beside a command must not be in the way of whoever pastes it.
+            let remark = entry.remedy.split_once("   ").is_none_or(|(_, remark)| remark.starts_with("# "));
+            assert!(remark, "{}: {}", entry.code, entry.remedy);
         }
     }
 }

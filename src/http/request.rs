@@ -41,6 +41,8 @@ pub struct Peer {
     pub addr: SocketAddr,
     /// Number of the connection, from 1 in the order of accepting.
     pub connection: u64,
+    /// Where the server listens that accepted it, when it was accepted from a socket.
+    pub listener: Option<SocketAddr>,
     server: Context,
     context: OnceLock<Context>,
     /// Given back when nothing works for this peer any more: a shutdown waits for it.
@@ -48,8 +50,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(addr: SocketAddr, connection: u64, server: &Context, seat: Option<Permit>) -> Arc<Peer> {
-        Arc::new(Peer { addr, connection, server: server.clone(), context: OnceLock::new(), _seat: seat })
+    pub(crate) fn new(
+        addr: SocketAddr,
+        connection: u64,
+        listener: Option<SocketAddr>,
+        server: &Context,
+        seat: Option<Permit>,
+    ) -> Arc<Peer> {
+        Arc::new(Peer { addr, connection, listener, server: server.clone(), context: OnceLock::new(), _seat: seat })
     }
 
     /// Cancelled when the connection is over; the parent of each request's context. Made when first asked for.
@@ -64,11 +72,14 @@ impl Peer {
         }
     }
 
+    /// A peer without a connection.
+    fn pretended(addr: SocketAddr) -> Arc<Peer> {
+        Peer::new(addr, 0, None, &Context::root(), None)
+    }
+
     fn nobody() -> Arc<Peer> {
-        static NOBODY: LazyLock<Arc<Peer>> = LazyLock::new(|| {
-            let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            Peer::new(addr, 0, &Context::root(), None)
-        });
+        static NOBODY: LazyLock<Arc<Peer>> =
+            LazyLock::new(|| Peer::pretended(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
         Arc::clone(&NOBODY)
     }
 }
@@ -220,7 +231,7 @@ impl Request {
 
     /// Pretends that the connection came from `addr`.
     pub fn with_peer(mut self, addr: SocketAddr) -> Request {
-        self.head.peer = Some(Peer::new(addr, 0, &Context::root(), None));
+        self.head.peer = Some(Peer::pretended(addr));
         self
     }
 

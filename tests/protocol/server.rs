@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use firstbyte::http::test::TestServer;
-use firstbyte::http::{IntoResponse, Method, Request, Response, Server, Status};
+use firstbyte::http::{Fault, IntoResponse, Method, Problem, Request, Response, Server, Status};
 
 use crate::stage::{After, check, server, state, wire};
 
@@ -101,7 +101,7 @@ async fn refused_heads_are_answered_once_and_nothing_behind_them_is() {
 async fn refusals_are_worded_as_asked() {
     let check = async |terse: bool, request: &str, content_type: &str, beginning: &str| {
         let handler = |_: Request| async { Status::OK };
-        let server = TestServer::new(Server::new(handler).terse_errors(terse));
+        let server = TestServer::new(Server::new(handler).terse_errors(terse).catalogue_at("/codes"));
         let mut connection = server.connect();
         connection.send(wire(request)).await;
         connection.finish().await;
@@ -118,8 +118,32 @@ async fn refusals_are_worded_as_asked() {
         let plain = request.replace("{}", "*/*");
         let program = request.replace("{}", "text/html, application/json");
         check(false, &plain, text, "400 Bad Request  H1-").await;
-        check(false, &program, json, "{\"type\":\"/errors#H1-").await;
+        check(false, &program, json, "{\"type\":\"/codes#H1-").await;
         check(true, &program, text, "400 Bad Request (H1-").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_names_the_page_of_codes_where_there_is_one_and_an_applications_own_words_stay() {
+    let handler = |request: Request| async move {
+        let refused = Problem::new(Fault::NotFound).into_response();
+        if request.target_path() == "/own" { refused.with_content("text/plain", "own") } else { refused }
+    };
+    let check = async |listed: bool, request: &str, holds: &str, holds_not: &str| {
+        let server = Server::new(handler);
+        let server = TestServer::new(if listed { server.catalogue_at("/codes") } else { server });
+        let mut connection = server.connect();
+        connection.send(wire(request)).await;
+        let answer = connection.read_response().await;
+        let words = answer.text();
+        assert!(words.contains(holds) && !words.contains(holds_not), "{request}: {words}");
+    };
+    for request in ["GET / HTTP/1.1|Host: x||", "GET / HTTP/1.1|Host : x||"] {
+        check(true, request, "  codes     /codes\n", "/errors").await;
+        check(false, request, "  send      ", "codes").await;
+    }
+    for accept in ["*/*", "application/json"] {
+        check(true, &format!("GET /own HTTP/1.1|Host: x|Accept: {accept}||"), "own", "codes").await;
     }
 }
 

@@ -25,9 +25,12 @@ fn nc_is_answered_and_bare_line_feeds_are_explained() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("ada"), "{answer}");
     let refused = nc(&strict, "GET /hello/ada HTTP/1.1\nHost: x\n\n").unwrap();
     assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
-    for expected in ["H1-", "at byte 23", "^", "RFC 9112", "--lenient-lines"] {
+    let here = format!("nc -N {} {}", strict.addr.ip(), strict.addr.port());
+    for expected in ["H1-", "at byte 23", "^", "RFC 9112", "--lenient-lines", &here, "codes     /errors"] {
         assert!(refused.contains(expected), "{expected} is not in {refused}");
     }
+    let listed = nc(&strict, "GET /errors HTTP/1.0\r\n\r\n").unwrap();
+    assert!(listed.contains(&here) && ![":8080", " 8080"].iter().any(|other| listed.contains(other)), "{listed}");
     let lenient = Server::start(&["--lenient-lines"]);
     let answer = nc(&lenient, "GET /hello/ada HTTP/1.1\nHost: x\n\n").unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");

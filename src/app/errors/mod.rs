@@ -3,18 +3,21 @@
 //! The one idea: the catalogue is the page. A row that is added to it is listed here, under its anchor
 //! (`/errors#H1-HEAD-007`), which every refusal names.
 //!
-//! HTML for a browser, JSON for a program that asks for it, text for a terminal.
+//! What is proposed names the address that the visitor used. HTML for a browser, JSON for a program that asks for it, text for a terminal.
 //!
 //! Spec: RFC 9457 3.1.1 (a problem's type leads to its description).
 //! Never: differs from [`CATALOGUE`].
 
 use serde::Serialize;
 
-use crate::app::page::{self, Asset, Page, Wanted, escaped, section_link};
+use crate::app::page::{self, Address, Asset, Page, Wanted, escaped, section_link};
 use crate::http::error::{CATALOGUE, Entry};
 use crate::http::{Request, Response, Router};
 
 static STYLE: Asset = Asset::new("/assets/errors.css", "text/css; charset=utf-8", include_str!("errors.css"));
+
+/// Where the page is.
+pub const PATH: &str = "/errors";
 
 /// What the families of codes are about, in the order of the catalogue.
 const FAMILIES: &[(&str, &str)] = &[
@@ -41,15 +44,14 @@ pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> 
 }
 
 fn errors(request: &Request) -> Response {
+    let address = Address::of(request);
     page::negotiated(match page::wanted(request) {
         Wanted::Html => {
-            let main = main();
-            Response::html(
-                Page { title: "Errors", here: "/errors", main: &main, styles: &[&STYLE], scripts: &[] }.html(),
-            )
+            let main = main(&address);
+            Response::html(Page { title: "Errors", here: PATH, main: &main, styles: &[&STYLE], scripts: &[] }.html())
         }
-        Wanted::Json => Response::json(&CATALOGUE.iter().map(Row::of).collect::<Vec<_>>()),
-        Wanted::Text => Response::text(text()),
+        Wanted::Json => Response::json(&CATALOGUE.iter().map(|entry| Row::of(entry, &address)).collect::<Vec<_>>()),
+        Wanted::Text => Response::text(text(&address)),
     })
 }
 
@@ -61,13 +63,13 @@ struct Row {
     title: &'static str,
     expected: &'static str,
     section: &'static str,
-    remedy: &'static str,
+    remedy: String,
 }
 
 impl Row {
-    fn of(entry: &Entry) -> Row {
+    fn of(entry: &Entry, address: &Address) -> Row {
         let Entry { code, status, title, expected, section, remedy, .. } = *entry;
-        Row { code, status: status.code(), title, expected, section, remedy }
+        Row { code, status: status.code(), title, expected, section, remedy: address.fill_remedy(remedy) }
     }
 }
 
@@ -85,10 +87,10 @@ fn families() -> impl Iterator<Item = (&'static str, &'static str, &'static [Ent
     })
 }
 
-fn main() -> String {
+fn main(address: &Address) -> String {
     let contents: String =
         families().map(|(name, words, _)| format!("<li><a href=\"#{name}\">{}</a></li>\n", escaped(words))).collect();
-    let sections: String = families().map(|(name, words, rows)| section_html(name, words, rows)).collect();
+    let sections: String = families().map(|(name, words, rows)| section_html(name, words, rows, address)).collect();
     format!(
         "<h1>Errors</h1>\n<p class=\"lead\">Everything that is refused here, in the order in which a request meets it. \
          A code never changes its meaning.</p>\n\
@@ -96,12 +98,12 @@ fn main() -> String {
     )
 }
 
-fn section_html(name: &str, words: &str, rows: &[Entry]) -> String {
-    let rows: String = rows.iter().map(row_html).collect();
+fn section_html(name: &str, words: &str, rows: &[Entry], address: &Address) -> String {
+    let rows: String = rows.iter().map(|entry| row_html(entry, address)).collect();
     format!("<section aria-labelledby=\"{name}\">\n<h2 id=\"{name}\">{}</h2>\n{rows}</section>\n", escaped(words))
 }
 
-fn row_html(entry: &Entry) -> String {
+fn row_html(entry: &Entry, address: &Address) -> String {
     format!(
         "<article id=\"{code}\">\n\
          <h3><a href=\"#{code}\"><code>{code}</code></a> <span class=\"status\">{}</span></h3>\n\
@@ -112,17 +114,18 @@ fn row_html(entry: &Entry) -> String {
         escaped(entry.title),
         escaped(entry.expected),
         section_link(entry.section),
-        escaped(entry.remedy),
+        escaped(&address.fill_remedy(entry.remedy)),
         code = entry.code,
     )
 }
 
-fn text() -> String {
+fn text(address: &Address) -> String {
     let mut text = String::from("Everything that is refused here, in the order in which a request meets it.\n");
     for (_, words, rows) in families() {
         text += &format!("\n{words}\n");
         for entry in rows {
             let Entry { code, status, title, expected, section, remedy, .. } = entry;
+            let remedy = address.fill_remedy(remedy);
             text += &format!("\n  {code}  {status}\n    {title}\n");
             text += &format!("    expected  {expected} ({section})\n    send      {remedy}\n");
         }
@@ -133,6 +136,7 @@ fn text() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::explain::addressed;
     use crate::http::test::{Answer, call};
 
     async fn answer(accept: &str) -> Answer {
@@ -154,6 +158,7 @@ mod tests {
             for entry in CATALOGUE {
                 assert!(content.contains(entry.code), "{accept}: {}", entry.code);
             }
+            assert!(!content.contains("8080"), "{accept}: the visitor came by another address");
         }
     }
 
@@ -163,7 +168,8 @@ mod tests {
         let html = answer.text();
         for entry in CATALOGUE {
             assert_eq!(html.matches(&format!("id=\"{}\"", entry.code)).count(), 1, "{}", entry.code);
-            assert!(html.contains(&escaped(entry.remedy)), "{}", entry.code);
+            let remedy = addressed(entry.remedy, "localhost", 80);
+            assert!(html.contains(&escaped(&remedy)), "{}", entry.code);
         }
     }
 

@@ -13,7 +13,7 @@ mod received;
 use std::sync::Arc;
 
 use crate::app::inspect::annotate::{Kind, Line};
-use crate::app::page::{self, Asset, Page, Wanted, escaped, section_link};
+use crate::app::page::{self, Address, Asset, Page, Wanted, escaped, section_link};
 use crate::http::{Request, Response, Router};
 
 pub use contents::Contents;
@@ -149,34 +149,6 @@ fn text(told: &Told, address: &Address, lines: &[Line]) -> String {
     text + &format!("\nfirstbyte {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// The address that the visitor used, fit to stand in a command line.
-struct Address {
-    host: String,
-    port: u16,
-}
-
-impl Address {
-    /// From `Host`, as long as no byte of it means anything to a shell.
-    fn of(request: &Request) -> Address {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        let authority = request.authority().filter(|authority| authority.bytes().all(is_plain));
-        let Some(authority) = authority else { return Address { host: "127.0.0.1".to_owned(), port: 8080 } };
-        match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                Address { host: host.to_owned(), port: port.parse().unwrap_or(80) }
-            }
-            _ => Address { host: authority.to_owned(), port: 80 },
-        }
-    }
-
-    fn fill(&self, line: &str) -> String {
-        let at = if self.port == 80 { self.host.clone() } else { format!("{}:{}", self.host, self.port) };
-        // nc takes an IPv6 address without its brackets.
-        let host = self.host.trim_matches(['[', ']']);
-        line.replace("{at}", &at).replace("{host}", host).replace("{port}", &self.port.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,21 +202,5 @@ mod tests {
         assert!(!content.contains("<script>") && !content.contains('\x1b'), "{content}");
         assert!(content.contains("&lt;script&gt;alert") && content.contains("/?&#39;q&#39;=1&amp;x"), "{content}");
         assert!(!content.contains("secret"), "{content}");
-    }
-
-    #[test]
-    fn command_lines_name_the_visitors_address() {
-        let check = |host: &str, expected: &str| {
-            let mut request = Request::get("/");
-            request.fields_mut().set("Host", host).expect("a valid line");
-            assert_eq!(Address::of(&request).fill("{at} {host} {port}"), expected);
-        };
-        check("127.0.0.1:8080", "127.0.0.1:8080 127.0.0.1 8080");
-        check("example.com", "example.com example.com 80");
-        check("[::1]:81", "[::1]:81 ::1 81");
-        check("[::1]", "[::1] ::1 80");
-        for shell in ["x;reboot", "$(reboot)", "a'b", "a&b", "a!b"] {
-            check(shell, "127.0.0.1:8080 127.0.0.1 8080");
-        }
     }
 }

@@ -6,8 +6,10 @@
 //! Spec: RFC 9110 12.5.1 (Accept), 12.5.5 (Vary); CSP 3 (Content-Security-Policy).
 //! Never: writes a text into HTML that [`escaped`] has not seen.
 
+mod address;
 mod asset;
 
+pub use address::Address;
 pub use asset::Asset;
 
 use crate::http::field::name;

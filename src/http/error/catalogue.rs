@@ -16,7 +16,7 @@ catalogue! {
         "a line ends in a bare LF"
         expected "each line of the head ends in CR LF"
         section "RFC 9112 2.2"
-        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080   (or start the server with --lenient-lines)";
+        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080   # or start the server with --lenient-lines";
     BareCr "H1-LINE-002" BAD_REQUEST
         "a CR stands alone"
         expected "a CR is always followed by LF and ends the line"
@@ -31,7 +31,7 @@ catalogue! {
         "the peer speaks TLS and this port speaks plain HTTP"
         expected "the connection starts with a request-line; this port has no TLS"
         section "RFC 9112 9.7"
-        remedy "curl http://127.0.0.1:8080/   (http, not https)";
+        remedy "curl http://127.0.0.1:8080/   # http, not https";
     WhitespaceBeforeMethod "H1-LINE-005" BAD_REQUEST
         "white space stands before the method"
         expected "the request-line begins with the method"
@@ -103,7 +103,7 @@ catalogue! {
         "the authority in the request-target is no host with an optional port"
         expected "a name, an IPv4 address or [IPv6], then perhaps : and a port; no user, no comma"
         section "RFC 9110 4.2"
-        remedy "curl --request-target 'http://localhost:8080/' http://127.0.0.1:8080/";
+        remedy "curl --request-target 'http://localhost/' http://127.0.0.1:8080/";
     BadPercentEncoding "H1-TARGET-009" BAD_REQUEST
         "a % in the request-target is not followed by two hex digits"
         expected "% and two hex digits; a % that is data is sent as %25"
@@ -142,12 +142,12 @@ catalogue! {
         "the head is too large"
         expected "a head of at most head_bytes_max bytes, from the request-line to the empty line"
         section "RFC 6585 5"
-        remedy "curl -H 'Cookie: sid=1' http://127.0.0.1:8080/   (large heads are mostly cookies)";
+        remedy "curl -H 'Cookie: sid=1' http://127.0.0.1:8080/   # large heads are mostly cookies";
     TooManyFieldLines "H1-HEAD-002" REQUEST_HEADER_FIELDS_TOO_LARGE
         "there are too many field lines"
         expected "at most field_lines_max lines"
         section "RFC 6585 5"
-        remedy "curl -H 'X-List: a, b, c' http://127.0.0.1:8080/   (one line holds a list)";
+        remedy "curl -H 'X-List: a, b, c' http://127.0.0.1:8080/   # one line holds a list";
     WhitespaceBeforeFirstField "H1-HEAD-003" BAD_REQUEST
         "white space stands before the first field line"
         expected "the first field line begins with its name"
@@ -204,7 +204,7 @@ catalogue! {
         "the Host field is no host with an optional port"
         expected "a name, an IPv4 address or [IPv6], then perhaps : and a port"
         section "RFC 9112 3.2"
-        remedy "curl -H 'Host: localhost:8080' http://127.0.0.1:8080/";
+        remedy "curl -H 'Host: localhost' http://127.0.0.1:8080/";
 
     // Where the content ends (RFC 9112 6): every rule against request smuggling.
     LengthAndTransferEncoding "H1-FRAME-001" BAD_REQUEST
@@ -275,7 +275,7 @@ catalogue! {
         section "RFC 9112 7.1"
         remedy r"printf 'POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n' | nc -N 127.0.0.1 8080";
     ChunkLineEnd "H1-CHUNK-003" BAD_REQUEST
-        "a chunk's line does not end in CR LF"
+        "a line of chunked content does not end in CR LF"
         expected "CR LF, never a bare LF or CR, whatever --lenient-lines says"
         section "RFC 9112 7.1"
         remedy r"printf 'POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n' | nc -N 127.0.0.1 8080";
@@ -334,7 +334,7 @@ catalogue! {
         "the head did not arrive in time"
         expected "the whole head, its empty line included, within the head deadline"
         section "RFC 9110 15.5.9"
-        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080";
+        remedy r"printf 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n' | nc -N 127.0.0.1 8080   # to type it: firstbyte serve --lenient-lines --first-byte-deadline 60s --head-deadline 60s";
     ContentTimeout "H1-TIME-002" REQUEST_TIMEOUT
         "the content arrives too slowly"
         expected "content at the least rate that is asked for, counted over some seconds"
@@ -365,8 +365,8 @@ catalogue! {
         section "RFC 9110 15.5.6"
         remedy "curl -i -X OPTIONS http://127.0.0.1:8080/";
     MethodNotImplemented "HTTP-ROUTE-003" NOT_IMPLEMENTED
-        "no path is served with this method"
-        expected "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS"
+        "no route names this method, and this path does not take every method"
+        expected "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS, in capitals: methods are case-sensitive"
         section "RFC 9110 15.6.2"
         remedy "curl -X GET http://127.0.0.1:8080/";
 
@@ -375,7 +375,7 @@ catalogue! {
         "this is shown to clients on the server's own machine"
         expected "a connection from 127.0.0.1 or ::1, not by way of a proxy; or a server that was told to show it to all"
         section "RFC 9110 15.5.4"
-        remedy "curl http://127.0.0.1:8080/inspect   (on that machine, or through ssh -L 8080:127.0.0.1:8080)";
+        remedy "curl http://127.0.0.1:8080/inspect   # on that machine, say by ssh";
     ForeignName "HTTP-ACCESS-002" MISDIRECTED_REQUEST
         "this is shown to those who ask for the server's own machine by its name"
         expected "localhost, 127.0.0.1 or [::1] in the Host field: another name may be made to point here (DNS rebinding)"
@@ -402,17 +402,17 @@ catalogue! {
         "a part of the path has a wrong value"
         expected "a path whose parts fit the route's pattern"
         section "RFC 9110 15.5.1"
-        remedy "curl http://127.0.0.1:8080/users/42";
+        remedy "curl http://127.0.0.1:8080/PATH   # each part a value that the route's pattern takes";
     MissingQueryField "HTTP-INPUT-005" BAD_REQUEST
         "a query field is missing"
         expected "the query fields that this route documents"
         section "RFC 9110 15.5.1"
-        remedy "curl 'http://127.0.0.1:8080/slow?ms=2000'";
+        remedy "curl 'http://127.0.0.1:8080/PATH?NAME=VALUE'   # as this route documents";
     InvalidQueryField "HTTP-INPUT-006" BAD_REQUEST
         "a query field has a wrong value"
         expected "a value of the kind that this route documents"
         section "RFC 9110 15.5.1"
-        remedy "curl 'http://127.0.0.1:8080/slow?ms=2000'";
+        remedy "curl 'http://127.0.0.1:8080/PATH?NAME=VALUE'   # as this route documents";
     MissingFormField "HTTP-INPUT-007" UNPROCESSABLE_CONTENT
         "a form field is missing"
         expected "the form fields that this route documents"
@@ -432,14 +432,14 @@ catalogue! {
         "the content is too large to be read as a whole"
         expected "content within the limit of routes that read it at once"
         section "RFC 9110 15.5.14"
-        remedy "curl -T file http://127.0.0.1:8080/echo   (this one streams)";
+        remedy "curl -T file http://127.0.0.1:8080/echo   # this one streams";
 
     // What went wrong on our side, or is refused to protect it.
     HandlerPanicked "HTTP-SERVER-001" INTERNAL_SERVER_ERROR
         "the handler panicked"
         expected "nothing else from you: the fault is ours and was logged"
         section "RFC 9110 15.6.1"
-        remedy "curl -i http://127.0.0.1:8080/   (X-Request-Id names the log line)";
+        remedy "curl -i http://127.0.0.1:8080/   # X-Request-Id names the log line";
     HandlerTimedOut "HTTP-SERVER-002" SERVICE_UNAVAILABLE
         "the handler did not answer in time"
         expected "the same request, later"
@@ -464,12 +464,12 @@ catalogue! {
         "the content of the answer could not be produced"
         expected "nothing else from you: the fault is ours and was logged"
         section "RFC 9110 15.6.1"
-        remedy "curl -i http://127.0.0.1:8080/   (X-Request-Id names the log line)";
+        remedy "curl -i http://127.0.0.1:8080/   # X-Request-Id names the log line";
     HandlerFailed "HTTP-SERVER-007" INTERNAL_SERVER_ERROR
         "the handler failed"
         expected "nothing else from you: the fault is ours and was logged"
         section "RFC 9110 15.6.1"
-        remedy "curl -i http://127.0.0.1:8080/   (X-Request-Id names the log line)";
+        remedy "curl -i http://127.0.0.1:8080/   # X-Request-Id names the log line";
     TooManyAddresses "HTTP-SERVER-008" SERVICE_UNAVAILABLE
         "more addresses ask than can be counted"
         expected "the same request after Retry-After seconds"

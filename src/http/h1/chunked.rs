@@ -205,7 +205,7 @@ impl Decoder {
         self.trailers.bytes.extend_from_slice(&input[..room]);
         let bytes = &self.trailers.bytes;
         let progress = section.parse(bytes, LineRules::of_trailers(limits), &mut self.trailers.lines);
-        match progress.map_err(|error| error.fault.at(start + error.at))? {
+        match progress.map_err(|error| of_chunked(error.fault).at(start + error.at))? {
             Progress::NeedMore if held + room >= bytes_max => Err(Fault::TrailersTooLarge.at(start + bytes_max)),
             Progress::NeedMore => {
                 self.state = State::Trailers(section);
@@ -224,6 +224,11 @@ impl Decoder {
         let forbidden = self.trailers.lines.iter().find(|line| is_forbidden_trailer(line.name(&self.trailers.bytes)));
         forbidden.map_or(Ok(()), |line| Err(Fault::ForbiddenTrailer.at(start + line.name_start as usize)))
     }
+}
+
+/// A fault of the trailer section as one of chunked content, where no setting takes a bare LF.
+fn of_chunked(fault: Fault) -> Fault {
+    if fault == Fault::BareLf { Fault::ChunkLineEnd } else { fault }
 }
 
 /// Digits of a size that is read at once: no more than fit without an overflow.
@@ -493,8 +498,8 @@ mod tests {
             ("5\r\nhello\n", Fault::ChunkDataEnd, 8),
             ("5\r\nhello\rx", Fault::ChunkDataEnd, 9),
             ("5\r\nhell\r\n0\r\n\r\n", Fault::ChunkDataEnd, 8),
-            ("0\r\nA: b\n\r\n", Fault::BareLf, 7),
-            ("0\r\n\n", Fault::BareLf, 3),
+            ("0\r\nA: b\n\r\n", Fault::ChunkLineEnd, 7),
+            ("0\r\n\n", Fault::ChunkLineEnd, 3),
             ("0\r\n A: b\r\n\r\n", Fault::WhitespaceBeforeFirstField, 3),
             ("0\r\nGET / HTTP/1.1\r\n\r\n", Fault::WhitespaceBeforeColon, 6),
             ("0\r\nA: b\r\nContent-Length: 5\r\n\r\n", Fault::ForbiddenTrailer, 9),
@@ -523,7 +528,7 @@ mod tests {
             ("0\r\nA: 456789012", Fault::TrailersTooLarge, 15),
             ("0\r\nA:\r\nB:\r\nC", Fault::TooManyFieldLines, 11),
             ("1\nx", Fault::ChunkLineEnd, 1),
-            ("0\r\nA: b\n", Fault::BareLf, 7),
+            ("0\r\nA: b\n", Fault::ChunkLineEnd, 7),
         ] {
             check_with(input, &limits, Err(fault.at(at)));
         }

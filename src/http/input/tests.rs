@@ -3,6 +3,7 @@
 //! Never: reads a socket; a request here is a function's argument.
 
 use super::*;
+use crate::http::explain::{Place, Style};
 use crate::http::{Body, Handler, Router};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -138,9 +139,9 @@ async fn content_that_breaks_off_keeps_its_explanation() {
     sender.fail("disk on fire").await;
     let rejection = Request::post("/", body).bytes().await.expect_err("it broke");
     assert_eq!(rejection.problem().fault(), Fault::ContentStreamFailed);
-    let problem = Problem::of_bytes(Fault::ChunkSizeByte.at(0), b"xyz\r\n");
+    let problem = Problem::of_content(Fault::ChunkSizeByte.at(0), b"xyz\r\n", 0);
     let rejection = Rejection::from(BodyError::Malformed(Box::new(problem)));
-    let (_, words) = rejection.problem().render(crate::http::explain::Style::Text);
+    let (_, words) = rejection.problem().render(Style::Text, Place::default());
     assert!(words.contains("H1-CHUNK-001") && words.contains("xyz\\r\\n"), "{words}");
 }
 

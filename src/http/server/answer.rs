@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::http::body::BodyError;
 use crate::http::caught::caught;
 use crate::http::date;
-use crate::http::explain::{Problem, Style};
+use crate::http::explain::{Place, Problem, Style};
 use crate::http::field::name;
 use crate::http::h1::chunked;
 use crate::http::h1::encode::{AnswerHead, Connection, encode_answer_head};
@@ -127,7 +127,7 @@ impl<T: Transport> Driver<T> {
         taken: u64,
         reusable: bool,
     ) -> Begun {
-        word(&mut response, asked.style);
+        word(&mut response, asked.style, shared.config.place);
         let (mut head, body) = response.into_parts();
         let stays_open = reusable && asked.keep_alive && !head.close && !shared.watch.shutdown.is_draining();
         let length = length(head.status, &body).map(|left| left + taken);
@@ -158,9 +158,9 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Queues a refusal as an answer that closes.
-    pub(super) fn answer_refusal(&mut self, refusal: Refusal) {
+    pub(super) fn answer_refusal<H>(&mut self, shared: &Shared<H>, refusal: Refusal) {
         let mut response = refusal.problem.into_response();
-        word(&mut response, refusal.style);
+        word(&mut response, refusal.style, shared.config.place);
         let (head, mut body) = response.into_parts();
         let content = body.take_ready().unwrap_or_default();
         let declared = AnswerContent::Length(content.len() as u64);
@@ -248,8 +248,9 @@ impl<T: Transport> Driver<T> {
         let mut skipped = 0;
         loop {
             let unread = inbound.buffer.unread();
+            let stepped = receive.step(unread, limits);
             let (used, received) =
-                receive.step(unread, limits).map_err(|error| Problem::of_window(error, unread, receive.taken()))?;
+                stepped.map_err(|error| Problem::of_content(error, unread, receive.taken()).with_limit_of(limits))?;
             if self.tap.is_watched() {
                 trace::content_received(&mut self.tap, received, chunked, &unread[..used]);
             }
@@ -503,16 +504,15 @@ fn length(status: Status, body: &Body) -> Option<u64> {
     if status == Status::NOT_MODIFIED { None } else { body.length() }
 }
 
-/// Words a problem as this client wants it.
-fn word(response: &mut Response, style: Style) {
-    if style == Style::Text {
-        return;
-    }
+/// Words a problem as this client wants it, and for this server. Words that an application has put in their place stay.
+fn word(response: &mut Response, style: Style, place: Place) {
     let Some(problem) = response.head_mut().problem.take() else { return };
-    let (content_type, words) = problem.render(style);
-    response.fields_mut().remove(name::CONTENT_TYPE);
-    response.fields_mut().append_escaped(name::CONTENT_TYPE, content_type);
-    *response.body_mut() = Body::from(words);
+    if response.body().is_all(problem.render(Style::Text, Place::default()).1.as_bytes()) {
+        let (content_type, words) = problem.render(style, place);
+        response.fields_mut().remove(name::CONTENT_TYPE);
+        response.fields_mut().append_escaped(name::CONTENT_TYPE, content_type);
+        *response.body_mut() = Body::from(words);
+    }
     response.head_mut().problem = Some(problem);
 }
 

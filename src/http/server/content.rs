@@ -183,7 +183,7 @@ impl<R: ReadHalf> Lent<R> {
             let (used, received) = match stepped {
                 Ok(step) => step,
                 Err(error) => {
-                    let problem = Problem::of_window(error, unread, self.receive.taken());
+                    let problem = Problem::of_content(error, unread, self.receive.taken()).with_limit_of(&self.limits);
                     self.give_back(Some(problem.clone()));
                     return Err(BodyError::Malformed(Box::new(problem)));
                 }

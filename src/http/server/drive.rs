@@ -120,7 +120,7 @@ impl<T: Transport> Driver<T> {
         let now = Instant::now();
         let (reader, writer) = transport.split();
         let card = shared.watch.registry.register(addr, now);
-        let peer = Peer::new(addr, card.id(), &shared.context, seat);
+        let peer = Peer::new(addr, card.id(), shared.config.place.address, &shared.context, seat);
         Box::new(Driver {
             inbound: Some(Box::new(Inbound::new(reader))),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
@@ -272,7 +272,8 @@ impl<T: Transport> Driver<T> {
             Content::Length(_) => {}
             Content::Chunked => {
                 let whole = chunked::decode_whole(unread, &config.limits);
-                if let Some(whole) = whole.map_err(|error| Problem::of_bytes(error, unread))? {
+                let refused = |error| Problem::of_content(error, unread, 0).with_limit_of(&config.limits);
+                if let Some(whole) = whole.map_err(refused)? {
                     if self.tap.is_watched() {
                         trace::chunks_received(&mut self.tap, &unread[..whole.used], &config.limits);
                     }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::http::explain::Problem;
+use crate::http::explain::{Place, Problem};
 use crate::http::{Fault, Handler, Limits};
 use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
@@ -65,6 +65,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) deadlines: Deadlines,
     pub(crate) terse_errors: bool,
+    pub(crate) place: Place,
 }
 
 /// Where a server can be watched and stopped: the handles that an application may share with it.
@@ -138,6 +139,12 @@ impl<H: Handler> Server<H> {
         self
     }
 
+    /// Says at which path the application lists all codes, so that refusals name it. Without it they name no page.
+    pub fn catalogue_at(mut self, path: &'static str) -> Server<H> {
+        self.config.place.catalogue = Some(path);
+        self
+    }
+
     /// Shares the handles by which it is watched and stopped.
     pub fn watched_by(mut self, watch: &Watched) -> Server<H> {
         self.watch = watch.clone();
@@ -168,7 +175,8 @@ impl<H: Handler> Server<H> {
     }
 
     /// Serves the connections of `listener` until the shutdown.
-    pub async fn serve(self, listener: Listener) -> Ended {
+    pub async fn serve(mut self, listener: Listener) -> Ended {
+        self.config.place.address = listener.local_addr().ok();
         let shared = self.share();
         accept_until_draining(&shared, &listener).await;
         accept_pending(&shared, &listener).await;

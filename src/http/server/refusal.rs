@@ -25,7 +25,7 @@ impl Refusal {
         // Only what stands before the fault was understood, and that is the same however the bytes came.
         let understood = &received[..error.at.min(received.len())];
         let has_content = !understood.trim_ascii_start().starts_with(b"HEAD ");
-        let problem = Problem::of_bytes(error, received);
+        let problem = Problem::of_bytes(error, received).with_limit_of(&shared.config.limits);
         Box::new(Refusal { problem, style: style(shared, accept_lines(received)), has_content })
     }
 

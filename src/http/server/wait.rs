@@ -248,7 +248,7 @@ impl<T: Transport> Driver<T> {
                 if self.tap.is_watched() {
                     trace::refused(&mut self.tap, &refusal.problem);
                 }
-                self.answer_refusal(*refusal);
+                self.answer_refusal(shared, *refusal);
                 why
             }
             End::Upgraded(task) => return self.upgrade(shared, task).await,
