@@ -11,8 +11,10 @@
 //! ```
 //!
 //! Spec: RFC 9112 7.1 (chunks), 7.1.1 (extensions), 7.1.2 (trailers); RFC 9110 5.6.4 (quoted-string), 6.5.1 (what may
-//! not be a trailer). Stricter than they demand: no white space in a chunk line, where 7.1.1 has BWS; CR LF always,
-//! whatever `lenient_lines` says; a trailer field that belongs into the head is refused, not dropped.
+//! not be a trailer). Stricter than they demand: CR LF always, whatever `lenient_lines` says; a trailer field that belongs
+//! into the head is refused, not dropped. Against one demand: RFC 9110 5.6.3 has a recipient parse and remove the bad
+//! white space that 7.1.1 allows in a chunk line. It is refused here, because readers differ on it, no client sends it, and
+//! that is what requests are smuggled with.
 //! Never: buffers data, merges trailers into the head's fields, acts on an extension.
 //! Invariants: `NeedMore` has used the whole input; the first fault in byte order is reported, its offset counted from
 //! the first byte of the content; what is kept is bounded by `trailer_bytes_max`.
