@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use firstbyte::http::router::Routes;
 use firstbyte::http::test::TestServer;
 use firstbyte::http::{Json, Request, Router, Server};
-use firstbyte::net::{MemoryStream, ReadHalf, WriteHalf, duplex};
+use firstbyte::net::{Duplex, MemoryStream, ReadHalf, WriteHalf, duplex};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -139,7 +139,7 @@ impl Tape {
     pub fn serve(&self, batches: usize) -> usize {
         let (reader, writer) = tape(&self.traffic, batches);
         let sent = Arc::clone(&writer.sent);
-        self.runtime.block_on(self.server.drive(PEER, (reader, writer)));
+        self.runtime.block_on(self.server.drive(PEER, Duplex { reader, writer }));
         sent.check(&self.traffic, batches)
     }
 }

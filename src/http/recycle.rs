@@ -6,19 +6,34 @@
 //! Never: keeps more than [`KEPT_MAX`] heads a thread, or one that has grown past what [`Recycle::recycle`] accepts:
 //! what a peer made large is given back to the allocator.
 
-use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::thread::LocalKey;
+
+use crate::net::free_list::FreeList;
 
 /// Free heads kept a thread and a kind.
 pub(crate) const KEPT_MAX: usize = 32;
 
-pub(crate) type FreeList<T> = RefCell<Vec<Box<T>>>;
+/// Gives a head its thread's free list: the first half of [`Recycle`].
+macro_rules! recycled_by_thread {
+    () => {
+        fn free_list() -> &'static std::thread::LocalKey<$crate::net::free_list::FreeList<Box<Self>>> {
+            use $crate::http::recycle::KEPT_MAX;
+            use $crate::net::free_list::FreeList;
+
+            thread_local! {
+                static FREE: FreeList<Box<Head>> = const { FreeList::new(KEPT_MAX) };
+            }
+            &FREE
+        }
+    };
+}
+pub(crate) use recycled_by_thread;
 
 /// A head that can be used again.
 pub(crate) trait Recycle: Default + 'static {
     /// The thread's free list.
-    fn free_list() -> &'static LocalKey<FreeList<Self>>;
+    fn free_list() -> &'static LocalKey<FreeList<Box<Self>>>;
 
     /// Forgets all content and says whether the memory is worth keeping.
     fn recycle(&mut self) -> bool;
@@ -29,24 +44,16 @@ pub(crate) struct Recycled<T: Recycle>(Option<Box<T>>);
 
 impl<T: Recycle> Recycled<T> {
     pub(crate) fn take() -> Recycled<T> {
-        // The list is gone while its thread ends: then a new box serves.
-        let free = T::free_list().try_with(|list| list.borrow_mut().pop()).ok().flatten();
-        Recycled(Some(free.unwrap_or_default()))
+        Recycled(Some(FreeList::take(T::free_list()).unwrap_or_default()))
     }
 }
 
 impl<T: Recycle> Drop for Recycled<T> {
     fn drop(&mut self) {
         let Some(mut head) = self.0.take() else { return };
-        if !head.recycle() {
-            return;
+        if head.recycle() {
+            FreeList::give(T::free_list(), head);
         }
-        let _ = T::free_list().try_with(|list| {
-            let mut list = list.borrow_mut();
-            if list.len() < KEPT_MAX {
-                list.push(head);
-            }
-        });
     }
 }
 
@@ -73,14 +80,8 @@ mod tests {
         bytes: Vec<u8>,
     }
 
-    thread_local! {
-        static FREE: FreeList<Head> = const { RefCell::new(Vec::new()) };
-    }
-
     impl Recycle for Head {
-        fn free_list() -> &'static LocalKey<FreeList<Self>> {
-            &FREE
-        }
+        recycled_by_thread!();
 
         fn recycle(&mut self) -> bool {
             self.bytes.clear();
@@ -105,6 +106,7 @@ mod tests {
     fn the_list_is_bounded() {
         let many: Vec<_> = (0..KEPT_MAX * 2).map(|_| Recycled::<Head>::take()).collect();
         drop(many);
-        assert_eq!(FREE.with(|list| list.borrow().len()), KEPT_MAX);
+        let kept = std::iter::from_fn(|| FreeList::take(Head::free_list())).count();
+        assert_eq!(kept, KEPT_MAX);
     }
 }

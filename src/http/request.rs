@@ -8,11 +8,9 @@
 //! [`TrustedProxies`](crate::http::middleware::TrustedProxies)).
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock, OnceLock};
-use std::thread::LocalKey;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,7 +19,7 @@ use crate::http::field::Known;
 use crate::http::h1::framing;
 use crate::http::h1::head::{HeadParser, Progress, RequestHead};
 use crate::http::pattern::Pattern;
-use crate::http::recycle::{FreeList, Recycle, Recycled};
+use crate::http::recycle::{Recycle, Recycled, recycled_by_thread};
 use crate::http::route_tree::Captures;
 use crate::http::target::parse_target;
 use crate::http::{Body, Fault, Fields, Limits, Method, ProtocolError, Target, Version};
@@ -127,14 +125,8 @@ impl Default for Head {
 /// Bytes of a received head, and lines, that a recycled head may keep.
 const KEPT_BYTES_MAX: usize = 8 * 1024;
 
-thread_local! {
-    static FREE: FreeList<Head> = const { RefCell::new(Vec::new()) };
-}
-
 impl Recycle for Head {
-    fn free_list() -> &'static LocalKey<FreeList<Self>> {
-        &FREE
-    }
+    recycled_by_thread!();
 
     fn recycle(&mut self) -> bool {
         self.fields.clear();

@@ -7,16 +7,14 @@
 //! Never: frames: Content-Length, Transfer-Encoding, Connection and Date are the encoder's.
 //! Invariant: no field value can split the message; see [`Fields::append_escaped`].
 
-use std::cell::RefCell;
 use std::fmt;
-use std::thread::LocalKey;
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::http::explain::Problem;
 use crate::http::field::name;
-use crate::http::recycle::{FreeList, Recycle, Recycled};
+use crate::http::recycle::{Recycle, Recycled, recycled_by_thread};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fields, Status};
 
@@ -53,14 +51,8 @@ impl Default for Head {
 /// Bytes of fields that a recycled head may keep.
 const KEPT_BYTES_MAX: usize = 4096;
 
-thread_local! {
-    static FREE: FreeList<Head> = const { RefCell::new(Vec::new()) };
-}
-
 impl Recycle for Head {
-    fn free_list() -> &'static LocalKey<FreeList<Self>> {
-        &FREE
-    }
+    recycled_by_thread!();
 
     fn recycle(&mut self) -> bool {
         self.status = Status::OK;

@@ -28,27 +28,19 @@
 //! Spec: RFC 9110 7.8 (Upgrade), 15.2.2 (101).
 //! Never: loses an unread byte; speaks HTTP after the 101.
 
-use std::fmt;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::task::{Context, Poll};
 
 use crate::http::field::name;
 use crate::http::{Response, Status};
 use crate::net::buffer::Buffer;
-use crate::net::transport::{ReadHalf, WriteHalf};
+use crate::net::transport::{Duplex, ReadHalf, WriteHalf};
 
-/// A connection that has left HTTP: tokio's `AsyncRead` and `AsyncWrite`, or its two halves for those who split it.
-/// Nothing is buffered on the way out. Shutting it down sends the FIN; what the peer still sends can be read.
-pub struct Upgraded {
-    /// The receiving half. Yields the unread bytes first.
-    pub reader: Unread,
-    /// The sending half.
-    pub writer: Box<dyn WriteHalf>,
-}
+/// A connection that has left HTTP: tokio's `AsyncRead` and `AsyncWrite`, or its two halves for those who split it. The
+/// receiving half yields the unread bytes first.
+pub type Upgraded = Duplex<Unread, Box<dyn WriteHalf>>;
 
 /// A receiving half that yields the bytes which were read too early, then those of the connection.
 pub struct Unread {
@@ -63,7 +55,7 @@ pub(crate) struct OnUpgrade(pub(crate) Box<dyn FnOnce(Upgraded) -> Task + Send>)
 
 impl Upgraded {
     pub(crate) fn new(reader: impl ReadHalf, buffer: Buffer, writer: impl WriteHalf) -> Upgraded {
-        Upgraded { reader: Unread { buffer, reader: Box::new(reader) }, writer: Box::new(writer) }
+        Duplex { reader: Unread { buffer, reader: Box::new(reader) }, writer: Box::new(writer) }
     }
 }
 
@@ -94,50 +86,9 @@ impl ReadHalf for Unread {
     }
 }
 
-impl AsyncRead for Upgraded {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if room.remaining() > 0 {
-            let count = ready!(self.reader.poll_read(cx, room.initialize_unfilled()))?;
-            room.advance(count);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Upgraded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.writer.poll_write(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.writer.poll_write(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.poll_shutdown(cx)
-    }
-}
-
-impl fmt::Debug for Upgraded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgraded").field("unread", &self.reader.buffer.len()).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

@@ -11,7 +11,7 @@
 //! Never: grows past the bound that [`Buffer::room`] was given; zeroes memory for each read.
 //! Invariants: `start <= end <= bytes.len()`; an empty buffer that was [released](Buffer::release) owns no memory.
 
-use std::cell::RefCell;
+use crate::net::free_list::FreeList;
 
 /// Bytes of a pooled buffer: enough for most heads and a good read of content.
 pub const PIECE_BYTES: usize = 16 * 1024;
@@ -20,7 +20,7 @@ pub const PIECE_BYTES: usize = 16 * 1024;
 const KEPT_MAX: usize = 64;
 
 thread_local! {
-    static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static FREE: FreeList<Box<[u8]>> = const { FreeList::new(KEPT_MAX) };
 }
 
 /// A bounded read buffer.
@@ -124,21 +124,13 @@ impl Drop for Buffer {
 }
 
 fn take_free() -> Box<[u8]> {
-    // The list is gone while its thread ends: then new memory serves.
-    let free = FREE.try_with(|list| list.borrow_mut().pop()).ok().flatten();
-    free.unwrap_or_else(|| vec![0; PIECE_BYTES].into_boxed_slice())
+    FreeList::take(&FREE).unwrap_or_else(|| vec![0; PIECE_BYTES].into_boxed_slice())
 }
 
 fn give_back(bytes: Box<[u8]>) {
-    if bytes.len() != PIECE_BYTES {
-        return;
+    if bytes.len() == PIECE_BYTES {
+        FreeList::give(&FREE, bytes);
     }
-    let _ = FREE.try_with(|list| {
-        let mut list = list.borrow_mut();
-        if list.len() < KEPT_MAX {
-            list.push(bytes);
-        }
-    });
 }
 
 #[cfg(test)]
@@ -184,7 +176,7 @@ mod tests {
         buffer.consume(3);
         buffer.release();
         assert!(buffer.bytes.is_empty());
-        assert!(FREE.with(|list| !list.borrow().is_empty()));
+        assert!(FreeList::take(&FREE).is_some());
     }
 
     #[test]

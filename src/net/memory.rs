@@ -19,20 +19,17 @@
 //! Spec: RFC 9293 3.6 (closing a connection), 3.5.2 (reset generation).
 //! Stricter than TCP on Linux: an error is reported each time it is met, not once; halves that are dropped reader first,
 //! with unread bytes, send a reset alone, where tokio's TCP halves send a FIN before it.
-//! Never: holds its lock while waking. Injects faults: a [`Transport`] that wraps this one can.
+//! Never: holds its lock while waking. Injects faults: a [`Transport`](super::transport::Transport) that wraps this one can.
 //! Invariants: `received.len() <= capacity`; `fin`, `reset` and `closed` never clear; a reset leaves received bytes
 //! readable.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::{cmp, mem};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use super::transport::{ReadHalf, Transport, WriteHalf};
+use super::transport::{Duplex, ReadHalf, WriteHalf};
 
 /// Two joined streams. Each direction holds at most `capacity` bytes that were written and not yet read; a writer that
 /// finds no room waits.
@@ -45,18 +42,14 @@ pub fn duplex(capacity: usize) -> (MemoryStream, MemoryStream) {
     (MemoryStream::new(&wire, Side::Left), MemoryStream::new(&wire, Side::Right))
 }
 
-/// One end of an in-memory connection: a [`Transport`] for the side under test, tokio's `AsyncRead + AsyncWrite` for the
-/// test itself.
-pub struct MemoryStream {
-    // Dropped in this order: the writer, last, then knows that the end closes and whether a FIN still fits.
-    reader: MemoryReader,
-    writer: MemoryWriter,
-}
+/// One end of an in-memory connection: a [`Transport`](crate::net::transport::Transport) for the side under test, tokio's
+/// `AsyncRead` and `AsyncWrite` for the test itself.
+pub type MemoryStream = Duplex<MemoryReader, MemoryWriter>;
 
 impl MemoryStream {
     fn new(wire: &Arc<Mutex<[End; 2]>>, side: Side) -> MemoryStream {
         let port = || Port { wire: Arc::clone(wire), side };
-        MemoryStream { reader: MemoryReader(port()), writer: MemoryWriter(port()) }
+        Duplex { reader: MemoryReader(port()), writer: MemoryWriter(port()) }
     }
 
     /// Resets the connection. The peer can still read what has arrived, then gets `ConnectionReset`.
@@ -70,15 +63,6 @@ pub struct MemoryReader(Port);
 
 /// The sending half of a [`MemoryStream`]. Dropping it sends the FIN.
 pub struct MemoryWriter(Port);
-
-impl Transport for MemoryStream {
-    type Reader = MemoryReader;
-    type Writer = MemoryWriter;
-
-    fn split(self) -> (MemoryReader, MemoryWriter) {
-        (self.reader, self.writer)
-    }
-}
 
 impl ReadHalf for MemoryReader {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -114,42 +98,6 @@ impl Drop for MemoryWriter {
             own.drop_half(peer, wake);
             peer.finish(wake);
         });
-    }
-}
-
-impl AsyncRead for MemoryStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if room.remaining() > 0 {
-            let read = ready!(self.reader.poll_read(cx, room.initialize_unfilled()))?;
-            room.advance(read);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for MemoryStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.writer.poll_write(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.writer.poll_write(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.poll_shutdown(cx)
     }
 }
 
@@ -314,7 +262,8 @@ mod tests {
     use std::future::poll_fn;
     use std::time::Duration;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use crate::net::transport::Transport;
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
 

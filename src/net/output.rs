@@ -12,13 +12,13 @@
 //! Invariants: positions in `shared` ascend and lie in `sent..=copied.len()`; `copied` holds at most as many bytes that
 //! are sent as bytes that are not, or 16 KiB; an empty queue owns no memory after [`Output::release`].
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+use crate::net::free_list::FreeList;
 use crate::net::transport::WriteHalf;
 
 /// A piece up to this many bytes is copied beside its neighbours; a larger one is sent from where it lies.
@@ -35,7 +35,7 @@ const KEPT_MAX: usize = 64;
 const KEPT_BYTES_MAX: usize = 32 * 1024;
 
 thread_local! {
-    static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static FREE: FreeList<Vec<u8>> = const { FreeList::new(KEPT_MAX) };
 }
 
 /// A write queue.
@@ -69,7 +69,7 @@ impl Output {
     #[inline]
     pub fn tail(&mut self) -> &mut Vec<u8> {
         if self.copied.capacity() == 0 {
-            self.copied = FREE.try_with(|list| list.borrow_mut().pop()).ok().flatten().unwrap_or_default();
+            self.copied = FreeList::take(&FREE).unwrap_or_default();
         }
         &mut self.copied
     }
@@ -180,15 +180,9 @@ impl Drop for Output {
 }
 
 fn give_back(copied: Vec<u8>) {
-    if copied.capacity() == 0 || copied.capacity() > KEPT_BYTES_MAX {
-        return;
+    if (1..=KEPT_BYTES_MAX).contains(&copied.capacity()) {
+        FreeList::give(&FREE, copied);
     }
-    let _ = FREE.try_with(|list| {
-        let mut list = list.borrow_mut();
-        if list.len() < KEPT_MAX {
-            list.push(copied);
-        }
-    });
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 //! kernel still holds unread input it then sends a reset, which can overtake the answer at the peer: whoever closes
 //! must read first (RFC 9112 9.6).
 
+use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -26,7 +27,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
@@ -75,14 +76,65 @@ pub trait WriteHalf: Send + Unpin + 'static {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// Two halves are a stream again, also when they never belonged together: how an upgrade hands on a connection whose
-/// halves it has wrapped or boxed.
-impl<R: ReadHalf, W: WriteHalf> Transport for (R, W) {
+/// Two halves as one stream again, also when they never belonged together: a [`Transport`], and tokio's `AsyncRead` and
+/// `AsyncWrite` for code that knows no halves. Nothing is buffered. Shutting it down sends the FIN; what the peer still
+/// sends can be read.
+pub struct Duplex<R, W> {
+    // Dropped in this order: the writer, last, then knows that the stream closes and whether a FIN still fits.
+    /// The receiving half.
+    pub reader: R,
+    /// The sending half.
+    pub writer: W,
+}
+
+impl<R: ReadHalf, W: WriteHalf> Transport for Duplex<R, W> {
     type Reader = R;
     type Writer = W;
 
     fn split(self) -> (R, W) {
-        self
+        (self.reader, self.writer)
+    }
+}
+
+impl<R: ReadHalf, W: Unpin> AsyncRead for Duplex<R, W> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if room.remaining() > 0 {
+            let count = ready!(self.reader.poll_read(cx, room.initialize_unfilled()))?;
+            room.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<R: Unpin, W: WriteHalf> AsyncWrite for Duplex<R, W> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writer.poll_write(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writer.poll_write(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.poll_shutdown(cx)
+    }
+}
+
+impl<R, W> fmt::Debug for Duplex<R, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Duplex").finish_non_exhaustive()
     }
 }
 
@@ -341,7 +393,8 @@ mod tests {
     #[tokio::test]
     async fn boxed_halves_are_halves_and_pairs_are_transports() {
         let (reader, writer, mut client) = connected().await;
-        let boxed: (Box<dyn ReadHalf>, Box<dyn WriteHalf>) = (Box::new(reader), Box::new(writer));
+        let boxed: Duplex<Box<dyn ReadHalf>, Box<dyn WriteHalf>> =
+            Duplex { reader: Box::new(reader), writer: Box::new(writer) };
         let (mut reader, mut writer) = boxed.split();
         client.write_all(b"x").await.unwrap();
         assert_eq!(read(&mut reader, &mut [0; 16]).await.unwrap(), 1);

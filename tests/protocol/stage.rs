@@ -16,7 +16,7 @@ use firstbyte::http::router::{Disconnect, RouteOptions, Routes};
 use firstbyte::http::test::{Answer, TestConnection, TestServer, WIRE_BYTES};
 use firstbyte::http::{Body, IntoResponse, Method, Problem, Request, Response, Router, Server, Status};
 use firstbyte::net::memory::MemoryStream;
-use firstbyte::net::transport::{ReadHalf, Transport, WriteHalf};
+use firstbyte::net::transport::{Duplex, ReadHalf, Transport, WriteHalf};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
@@ -60,7 +60,7 @@ pub async fn check(server: &TestServer<impl firstbyte::http::Handler>, exchanges
 fn stuttering(server: &TestServer<impl firstbyte::http::Handler>) -> TestConnection {
     let stutter = |stream: MemoryStream| {
         let (reader, writer) = stream.split();
-        (Stutter { half: reader, ready: false }, Stutter { half: writer, ready: false })
+        Duplex { reader: Stutter { half: reader, ready: false }, writer: Stutter { half: writer, ready: false } }
     };
     server.connect_over(([127, 0, 0, 1], 1).into(), WIRE_BYTES, stutter)
 }
