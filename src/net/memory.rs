@@ -19,7 +19,8 @@
 //! Spec: RFC 9293 3.6 (closing a connection), 3.5.2 (reset generation).
 //! Stricter than TCP on Linux: an error is reported each time it is met, not once; halves that are dropped reader first,
 //! with unread bytes, send a reset alone, where tokio's TCP halves send a FIN before it.
-//! Never: holds its lock while waking. Injects faults: a [`Transport`](super::transport::Transport) that wraps this one can.
+//! Never: holds its lock while waking. Injects faults: a [`Transport`](super::transport::Transport) that wraps this one
+//! can.
 //! Invariants: `received.len() <= capacity`; `fin`, `reset` and `closed` never clear; a reset leaves received bytes
 //! readable.
 
