@@ -108,9 +108,7 @@ impl Response {
 
     /// Replaces the content and its type.
     pub fn with_content(mut self, content_type: &str, content: impl Into<Body>) -> Response {
-        if self.head.fields.contains(name::CONTENT_TYPE) {
-            self.head.fields.remove(name::CONTENT_TYPE);
-        }
+        self.head.fields.remove(name::CONTENT_TYPE);
         self.head.fields.append_escaped(name::CONTENT_TYPE, content_type);
         self.body = content.into();
         self
