@@ -179,10 +179,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     fn insert(&mut self, pattern: &str, options: RouteOptions, call: Call) {
-        let text = match pattern.rsplit_once(' ') {
-            Some((method, path)) => format!("{method} {}{path}", self.prefix),
-            None => format!("{}{pattern}", self.prefix),
-        };
+        // The first slash begins the path, behind method and host.
+        let mut text = pattern.to_owned();
+        text.insert_str(pattern.find('/').unwrap_or(pattern.len()), &self.prefix);
         let pattern = match Pattern::parse(&text) {
             Ok(pattern) => pattern,
             Err(error) => return self.faults.push(RouteFault::Pattern(error)),
@@ -302,3 +301,21 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_puts_its_prefix_before_the_path_and_behind_method_and_host() {
+        let router = Router::new(()).group("/api", |router| {
+            router
+                .route("GET /a", |(), _| async {})
+                .route("/b", |(), _| async {})
+                .route("GET example.com/c", |(), _| async {})
+                .group("/v1", |router| router.route("example.com/d", |(), _| async {}))
+        });
+        let patterns: Vec<_> = router.patterns().map(Pattern::text).collect();
+        assert_eq!(patterns, ["GET /api/a", "/api/b", "GET example.com/api/c", "example.com/api/v1/d"]);
+    }
+}
