@@ -35,6 +35,14 @@ pub(crate) fn port(authority: &[u8]) -> Option<u16> {
     value.filter(|_| authority[colon] == b':' && colon + 1 < authority.len())
 }
 
+/// `authority` without its port.
+pub(crate) fn host(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
 /// Where the host ends.
 fn host_end(authority: &[u8]) -> Result<usize, usize> {
     if authority.first() == Some(&b'[') {
@@ -124,6 +132,20 @@ mod tests {
             ("b\u{fc}cher", 1),
         ] {
             check(authority, Err(at));
+        }
+    }
+
+    #[test]
+    fn the_host_is_what_stands_before_the_port() {
+        for (authority, expected) in [
+            ("a", "a"),
+            ("a:80", "a"),
+            ("a:", "a"),
+            ("[::1]", "[::1]"),
+            ("[::1]:80", "[::1]"),
+            ("127.0.0.1:1", "127.0.0.1"),
+        ] {
+            assert_eq!(host(authority), expected, "{authority}");
         }
     }
 

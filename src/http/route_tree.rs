@@ -26,8 +26,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::http::Method;
 use crate::http::pattern::{Host, Pattern, Segment};
+use crate::http::{Method, authority};
 
 mod captures;
 #[cfg(test)]
@@ -200,7 +200,7 @@ impl<T> RouteTree<T> {
 
     /// The root of exactly `host`, then that of the wildcard that covers it.
     fn roots_of(&self, host: &str) -> [Option<NodeId>; 2] {
-        let name = without_port(host);
+        let name = authority::host(host);
         let under = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, under)| under);
         [find_host(&self.hosts, name), under.and_then(|under| find_host(&self.wildcard_hosts, under))]
     }
@@ -305,13 +305,6 @@ fn breadth(method: MethodId) -> u8 {
 fn serves(named: MethodId, asked: MethodId) -> bool {
     // RFC 9110 9.3.2: HEAD is GET without the content.
     named == asked || named == ANY || (named == GET && asked == HEAD)
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
 }
 
 fn find_host(hosts: &[(Box<str>, NodeId)], name: &str) -> Option<NodeId> {

@@ -8,6 +8,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::http::authority::host;
 use crate::http::{Fault, Problem, Request};
 
 /// Fields that tell of a proxy between the client and this server.
@@ -41,10 +42,7 @@ fn is_loopback(addr: IpAddr) -> bool {
 
 /// Whether an authority is `localhost` or a loopback address, whatever its port.
 fn is_loopback_name(authority: &str) -> bool {
-    let host = match authority.rfind(':') {
-        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
-        _ => authority,
-    };
+    let host = host(authority);
     let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let addr = match literal {
         Some(literal) => literal.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
