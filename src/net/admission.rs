@@ -24,9 +24,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+use crate::net::lock::lock;
 
 /// Of so many seats one may be taken by a connection that is being refused; of fewer, one still.
 const REFUSED_PART: usize = 16;
@@ -220,7 +222,7 @@ impl Admission {
     }
 
     fn networks(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.networks)
     }
 }
 

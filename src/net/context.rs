@@ -27,12 +27,14 @@ use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+use crate::net::lock::lock;
 
 /// Why work stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -228,7 +230,7 @@ impl Scope {
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
-        self.below.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.below)
     }
 
     /// Sets the reason and adds the scopes below to `scopes`. False, and nothing added, when a reason was there.

@@ -26,7 +26,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -36,6 +36,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::admission::{Admission, Caps, Counters, Counts, Permit};
+use crate::net::lock::lock;
 
 /// How long to wait for a descriptor or memory before trying again.
 const RELIEF: Duration = Duration::from_millis(50);
@@ -250,7 +251,7 @@ impl Listener {
 
     /// Accepts one connection with the reserved descriptor and closes it.
     fn shed(&self) {
-        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reserve = lock(&self.reserve);
         *reserve = None;
         if SockRef::from(&self.socket).accept().is_ok() {
             self.admission.tally.shed.fetch_add(1, Ordering::Relaxed);
@@ -260,7 +261,7 @@ impl Listener {
     }
 
     fn warn(&self, error: &io::Error) {
-        let mut last = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last_warning);
         if last.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL) {
             *last = Some(Instant::now());
             let Counts { open, errors, shed, .. } = self.counters().read();

@@ -26,11 +26,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::{cmp, mem};
 
 use super::transport::{Duplex, ReadHalf, WriteHalf};
+use crate::net::lock::lock;
 
 /// Two joined streams. Each direction holds at most `capacity` bytes that were written and not yet read; a writer that
 /// finds no room waits.
@@ -119,7 +120,7 @@ impl Port {
     /// Runs `act` on one's own end and the peer's under the lock, then wakes without it.
     fn with<T>(&self, act: impl FnOnce(&mut End, &mut End, &mut Wakers) -> T) -> T {
         let mut wake = Wakers::default();
-        let mut ends = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = lock(&self.wire);
         let [left, right] = &mut *ends;
         let outcome = match self.side {
             Side::Left => act(left, right, &mut wake),

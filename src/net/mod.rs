@@ -15,6 +15,7 @@ pub mod context;
 pub mod deadline;
 pub(crate) mod free_list;
 pub mod listener;
+pub(crate) mod lock;
 pub mod memory;
 pub mod output;
 pub mod registry;

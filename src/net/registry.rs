@@ -9,12 +9,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use tokio::time::Instant;
 
 use crate::net::deadline::Phase;
+use crate::net::lock::lock;
 
 /// Parts of the table, each with its own lock, so that accepting on one core does not wait for another.
 const SHARDS: usize = 16;
@@ -263,11 +264,6 @@ fn add(counter: &AtomicU64, count: u64) {
 
 fn millis(epoch: Instant, at: Instant) -> u64 {
     at.saturating_duration_since(epoch).as_millis() as u64
-}
-
-/// A poisoned lock guards plain data that no panic leaves half-written.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

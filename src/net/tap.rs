@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use crate::net::deadline::Phase;
+use crate::net::lock::lock;
 use crate::net::registry::Snapshot;
 
 /// Events kept for one connection.
@@ -372,11 +373,6 @@ impl Event {
 
 fn cut(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(&bytes[..bytes.len().min(EVENT_BYTES_MAX)])
-}
-
-/// A poisoned lock guards plain data that no panic leaves half-written.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -31,12 +31,13 @@ pub mod table;
 pub mod terminal;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub use handlers::routes;
 pub use terminal::trace_to_terminal;
 
 use crate::http::server::Watched;
+use crate::net::lock::lock;
 
 /// Connections of viewers that are remembered, the latest first.
 const OWN_MAX: usize = 256;
@@ -84,7 +85,7 @@ impl Inspector {
 
     /// A poisoned lock guards plain numbers.
     fn lock_own(&self) -> MutexGuard<'_, VecDeque<u64>> {
-        self.shared.own.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.own)
     }
 }
 

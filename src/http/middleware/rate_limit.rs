@@ -29,7 +29,7 @@ pub mod table;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -38,6 +38,7 @@ use crate::http::field::name;
 use crate::http::handler::Link;
 use crate::http::middleware::Place;
 use crate::http::{Fault, Fields, Handler, IntoResponse, Middleware, Problem, Request, Response};
+use crate::net::lock::lock;
 use sliding_window::{Quota, Refused, Served, WINDOW_TICKS_MAX};
 use table::{Table, Verdict};
 
@@ -179,10 +180,6 @@ fn key(client: IpAddr) -> u64 {
         IpAddr::V4(addr) => 1 << 32 | u64::from(addr.to_bits()),
         IpAddr::V6(addr) => (addr.to_bits() >> 64) as u64,
     }
-}
-
-fn lock(shard: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -30,6 +30,7 @@ use crate::http::{Fault, Fields, Limits};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Inbound;
 use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer};
+use crate::net::lock::lock;
 use crate::net::registry::Card;
 use crate::net::tap::{Tap, What};
 use crate::net::transport::ReadHalf;
@@ -91,7 +92,7 @@ impl<R> Loan<R> {
 
     /// A poisoned lock guards a plain slot.
     fn returned(&self) -> MutexGuard<'_, Option<Returned<R>>> {
-        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.returned)
     }
 }
 
