@@ -58,6 +58,23 @@ impl BodyError {
     }
 }
 
+impl Problem {
+    /// Why content could not be used.
+    pub fn of_body(error: BodyError) -> Problem {
+        match error {
+            BodyError::Malformed(problem) => *problem,
+            BodyError::TooLarge { limit } => Problem::new(Fault::ContentTooLarge)
+                .with_detail(format!("at most {limit} bytes of content are accepted here")),
+            BodyError::TooSlow => Problem::new(Fault::ContentTimeout),
+            BodyError::Incomplete => Problem::new(Fault::ContentIncomplete),
+            BodyError::Source(error) => {
+                tracing::error!(%error, "content could not be produced");
+                Problem::new(Fault::ContentStreamFailed)
+            }
+        }
+    }
+}
+
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

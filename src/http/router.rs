@@ -29,7 +29,7 @@ use crate::http::field::name;
 use crate::http::pattern::{Pattern, PatternError};
 use crate::http::request::{Peer, authority};
 use crate::http::route_tree::{Conflict, Lookup, MethodSet, RouteTree};
-use crate::http::{Fault, Handler, IntoResponse, Method, Request, Response, Status};
+use crate::http::{BodyError, Fault, Handler, IntoResponse, Method, Request, Response, Status};
 
 /// What becomes of a handler whose client leaves before the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -262,7 +262,7 @@ impl Handler for Routes {
         request.limit_content(endpoint.options.content_bytes_max.unwrap_or(request.content_bytes_max()));
         let bytes_max = request.content_bytes_max();
         let mut response = if request.content().length().is_some_and(|length| length > bytes_max) {
-            too_large(bytes_max)
+            Problem::of_body(BodyError::TooLarge { limit: bytes_max }).into_response()
         } else {
             match &endpoint.call {
                 Call::Function(call) => call(request).await,
@@ -272,13 +272,6 @@ impl Handler for Routes {
         response.head_mut().pattern.get_or_insert(endpoint.pattern.text());
         response
     }
-}
-
-/// The refusal of content that its head says is too long: before a byte of it is read.
-pub(crate) fn too_large(bytes_max: u64) -> Response {
-    Problem::new(Fault::ContentTooLarge)
-        .with_detail(format!("at most {bytes_max} bytes of content are accepted here"))
-        .into_response()
 }
 
 impl fmt::Debug for Endpoint {

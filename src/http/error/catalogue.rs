@@ -428,11 +428,6 @@ catalogue! {
         expected "text in UTF-8"
         section "RFC 3629 4"
         remedy "iconv -t UTF-8 file | curl --data-binary @- http://127.0.0.1:8080/echo";
-    ContentTooLargeToBuffer "HTTP-INPUT-010" CONTENT_TOO_LARGE
-        "the content is too large to be read as a whole"
-        expected "content within the limit of routes that read it at once"
-        section "RFC 9110 15.5.14"
-        remedy "curl -T file http://127.0.0.1:8080/echo   # this one streams";
 
     // What went wrong on our side, or is refused to protect it.
     HandlerPanicked "HTTP-SERVER-001" INTERNAL_SERVER_ERROR

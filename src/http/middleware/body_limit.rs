@@ -10,11 +10,10 @@
 
 use crate::http::handler::Link;
 use crate::http::middleware::Place;
-use crate::http::router::too_large;
-use crate::http::{Handler, Middleware, Request, Response};
+use crate::http::{BodyError, Handler, IntoResponse, Middleware, Problem, Request, Response};
 
 /// Answers `413` to content that is declared longer than a limit, and ends longer content in
-/// [`BodyError::TooLarge`](crate::http::BodyError::TooLarge) where it passes the limit.
+/// [`BodyError::TooLarge`] where it passes the limit.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit {
     bytes_max: u64,
@@ -30,7 +29,7 @@ impl BodyLimit {
 impl Middleware for BodyLimit {
     async fn handle<N: Handler>(&self, mut request: Request, next: &N) -> Response {
         if request.content().length().is_some_and(|length| length > self.bytes_max) {
-            return too_large(self.bytes_max);
+            return Problem::of_body(BodyError::TooLarge { limit: self.bytes_max }).into_response();
         }
         request.cap_content(self.bytes_max);
         next.handle(request).await

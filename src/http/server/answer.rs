@@ -33,7 +33,7 @@ use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
 use crate::http::server::refusal::Refusal;
 use crate::http::server::{Shared, trace};
 use crate::http::upgrade::OnUpgrade;
-use crate::http::{Body, Fault, IntoResponse, Limits, Response, Status};
+use crate::http::{Body, IntoResponse, Limits, Response, Status};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Lost;
 use crate::net::deadline::{Phase, within};
@@ -162,16 +162,12 @@ impl<T: Transport> Driver<T> {
         let mut response = refusal.problem.into_response();
         word(&mut response, refusal.style, shared.config.place);
         let (head, mut body) = response.into_parts();
-        let content = body.take_ready().unwrap_or_default();
-        let declared = AnswerContent::Length(content.len() as u64);
+        // The words of a problem are always all there.
+        let declared = AnswerContent::Length(body.length().unwrap_or_default());
         self.encode_head(head.status, &head.fields, declared, Connection::Close);
-        if !refusal.has_content {
-            return;
+        if refusal.has_content {
+            self.queue_ready(&mut body);
         }
-        if self.tap.is_watched() {
-            self.tap.sent(trace::CONTENT, &content);
-        }
-        self.queue(content);
     }
 
     /// Asks a streamed answer for its first piece, so that a failure can still become the answer. An answer that is
@@ -370,10 +366,10 @@ impl<T: Transport> Driver<T> {
             let line = self.outbound.output.tail()[start..].to_vec();
             self.tap.sent(trace::CHUNK_LINE, &line);
             self.tap.sent(trace::CHUNK_DATA, &piece);
-            self.tap.sent(trace::CHUNK_LINE, b"\r\n");
+            self.tap.sent(trace::CHUNK_LINE, chunked::CHUNK_DATA_END);
         }
         self.queue(piece);
-        self.outbound.output.tail().extend_from_slice(b"\r\n");
+        self.outbound.output.tail().extend_from_slice(chunked::CHUNK_DATA_END);
     }
 
     fn queue_end(&mut self, declared: AnswerContent, body: &mut Body) {
@@ -514,22 +510,4 @@ fn word(response: &mut Response, style: Style, place: Place) {
         *response.body_mut() = Body::from(words);
     }
     response.head_mut().problem = Some(problem);
-}
-
-impl Problem {
-    /// Why content could not be used.
-    pub fn of_body(error: BodyError) -> Problem {
-        match error {
-            BodyError::Malformed(problem) => *problem,
-            BodyError::TooLarge { limit } => {
-                Problem::new(Fault::ContentTooLarge).with_detail(format!("at most {limit} bytes are accepted here"))
-            }
-            BodyError::TooSlow => Problem::new(Fault::ContentTimeout),
-            BodyError::Incomplete => Problem::new(Fault::ContentIncomplete),
-            BodyError::Source(error) => {
-                tracing::error!(%error, "content could not be produced");
-                Problem::new(Fault::ContentStreamFailed)
-            }
-        }
-    }
 }
