@@ -16,9 +16,12 @@
 //! Never: lets a server fail for a choice that the RFC leaves to it: such rows are [`Level::Choice`].
 
 pub mod ledger;
+pub mod play;
+pub mod receive;
 pub mod requirement;
 pub mod seen;
 
 pub use ledger::rows;
+pub use play::{Pace, Target, play};
 pub use requirement::{Level, Probe, Proof, Requirement, Step};
 pub use seen::{Answer, Ending, Seen, Verdict};

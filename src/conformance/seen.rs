@@ -18,8 +18,10 @@ pub struct Seen {
     pub rest: Vec<u8>,
     /// How it ended.
     pub ending: Ending,
-    /// Everything that was received, as it came.
+    /// Everything that was received, as it came: its beginning, when it is much.
     pub received: Vec<u8>,
+    /// How many bytes that were.
+    pub received_count: u64,
 }
 
 /// How a connection ended.
@@ -46,6 +48,8 @@ pub struct Answer {
     pub content: Vec<u8>,
     /// Whether all of the content came that the head declares.
     pub is_whole: bool,
+    /// What is malformed in it and could be read nevertheless, each in a few words.
+    pub faults: Vec<String>,
 }
 
 impl Answer {
@@ -57,6 +61,14 @@ impl Answer {
     /// Whether more answers follow to the same request (RFC 9110 15.2).
     pub fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
+    }
+
+    /// Nothing in it is malformed.
+    ///
+    /// # Errors
+    /// When something is: what it is.
+    pub fn well_formed(&self) -> Verdict {
+        ensure(self.faults.is_empty(), || format!("the answer has {}", self.faults.join("; ")))
     }
 
     /// The value of the first field line called `name`, when it is UTF-8.
