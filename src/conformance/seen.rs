@@ -139,6 +139,72 @@ impl Seen {
         self.closed()
     }
 
+    /// Exactly one final answer, a 200, and then the close that the request has asked for.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn served(&self) -> Verdict {
+        self.served_all(1)
+    }
+
+    /// Exactly `count` final answers, all 200, and then the close that the last request has asked for.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn served_all(&self, count: usize) -> Verdict {
+        let other = self.all(count)?.into_iter().find(|answer| answer.status != 200);
+        ensure(other.is_none(), || format!("{}, not 200", other.map_or(0, |answer| answer.status)))?;
+        self.closed()
+    }
+
+    /// Exactly one final answer, a 200, or a 404 or 421 where it is another host that is served, and then the close that the
+    /// request has asked for: its form was in order.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn understood(&self) -> Verdict {
+        self.answered(&[200, 404, 421])?;
+        self.closed()
+    }
+
+    /// Exactly one final answer, a 400. Whether the connection goes on is another question.
+    ///
+    /// # Errors
+    /// When there is another one, or none, or more.
+    pub fn bad_request(&self) -> Verdict {
+        self.answered(&[400]).map(drop)
+    }
+
+    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused,
+    /// and the RFC does not say how.
+    ///
+    /// # Errors
+    /// When something was.
+    pub fn rejected(&self) -> Verdict {
+        if self.received.is_empty() {
+            return self.closed();
+        }
+        let answer = self.all(1)?[0];
+        ensure(answer.status >= 400, || format!("{}, not an error", answer.status))
+    }
+
+    /// Exactly one final answer that blames the client (4xx).
+    ///
+    /// # Errors
+    /// When there is another one, or none, or more.
+    pub fn blamed(&self) -> Verdict {
+        let answer = self.all(1)?[0];
+        ensure((400..500).contains(&answer.status), || format!("{}, not 4xx", answer.status))
+    }
+
+    /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is invalid.
+    ///
+    /// # Errors
+    /// When it was neither.
+    pub fn invalid_line(&self) -> Verdict {
+        if self.answered(&[301]).is_ok() { Ok(()) } else { self.refused(&[400]) }
+    }
+
     /// The server has closed.
     ///
     /// # Errors
