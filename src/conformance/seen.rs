@@ -114,10 +114,23 @@ impl Seen {
     /// When there are more or fewer.
     pub fn all(&self, count: usize) -> Result<Vec<&Answer>, String> {
         let finals: Vec<&Answer> = self.finals().collect();
-        ensure(finals.len() == count, || format!("{} final answers, not {count}", finals.len()))?;
+        ensure(finals.len() == count, || self.counted(finals.len(), count))?;
         ensure(self.rest.is_empty(), || format!("bytes behind the last answer: {}", self.rest.escape_ascii()))?;
-        ensure(finals.iter().all(|answer| answer.is_whole), || "content broke off".to_owned())?;
+        // RFC 9112 9.6: a refusal may be cut by a reset, at a client that still sends. Its status says enough.
+        let is_cut = |answer: &Answer| self.ending == Ending::Reset && answer.status >= 400;
+        ensure(finals.iter().all(|answer| answer.is_whole || is_cut(answer)), || "content broke off".to_owned())?;
         Ok(finals)
+    }
+
+    fn counted(&self, count: usize, wanted: usize) -> String {
+        let statuses: Vec<String> = self.finals().map(|answer| answer.status.to_string()).collect();
+        match count {
+            0 if !self.rest.is_empty() => "what came is no answer of HTTP/1".to_owned(),
+            0 if !self.answers.is_empty() => "no final answer".to_owned(),
+            0 => "no answer".to_owned(),
+            1 => format!("one answer ({}), not {wanted}", statuses[0]),
+            _ => format!("{count} answers ({}), not {wanted}", statuses.join(", ")),
+        }
     }
 
     /// Exactly one final answer, with one of `statuses`.
@@ -126,7 +139,7 @@ impl Seen {
     /// When there is another one, or none, or more.
     pub fn answered(&self, statuses: &[u16]) -> Result<&Answer, String> {
         let answer = self.all(1)?[0];
-        ensure(statuses.contains(&answer.status), || format!("{}, not {statuses:?}", answer.status))?;
+        ensure(statuses.contains(&answer.status), || format!("{}, not {}", answer.status, one_of(statuses)))?;
         Ok(answer)
     }
 
@@ -222,10 +235,65 @@ impl Seen {
     }
 }
 
+/// `400`, or `400, 405 or 501`.
+fn one_of(statuses: &[u16]) -> String {
+    let words: Vec<String> = statuses.iter().map(u16::to_string).collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// `seen`, unless `holds`.
 ///
 /// # Errors
 /// What was seen instead.
 pub fn ensure(holds: bool, seen: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(seen()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::receive::Receiver;
+
+    fn seen(bytes: &str, ending: Ending) -> Seen {
+        let mut receiver = Receiver::new(Vec::new());
+        receiver.take(bytes.replace('|', "\r\n").as_bytes());
+        receiver.finish(ending)
+    }
+
+    #[track_caller]
+    fn check(bytes: &str, ending: Ending, judged: impl Fn(&Seen) -> Verdict, expected: &str) {
+        assert_eq!(judged(&seen(bytes, ending)).err().unwrap_or_default(), expected, "{bytes}");
+    }
+
+    const OK: &str = "HTTP/1.1 200 OK|Content-Length: 2||ok";
+    const REFUSAL: &str = "HTTP/1.1 400 Bad Request|Content-Length: 0||";
+
+    #[test]
+    fn a_judgement_says_what_was_seen_instead() {
+        let refused = |seen: &Seen| seen.refused(&[400]);
+        check(REFUSAL, Ending::Closed, refused, "");
+        check(REFUSAL, Ending::Reset, refused, "");
+        check(REFUSAL, Ending::Open, refused, "the connection stays open");
+        check(OK, Ending::Closed, refused, "200, not 400");
+        check(OK, Ending::Closed, |seen| seen.refused(&[400, 405, 501]), "200, not 400, 405 or 501");
+        check("", Ending::Closed, refused, "no answer");
+        check("HTTP/1.1 100 Continue||", Ending::Closed, refused, "no final answer");
+        check("<h1>No", Ending::Closed, refused, "what came is no answer of HTTP/1");
+        check(&[REFUSAL, OK].concat(), Ending::Closed, refused, "2 answers (400, 200), not 1");
+        check(&[REFUSAL, "|x"].concat(), Ending::Closed, refused, "bytes behind the last answer: \\r\\nx");
+        check(OK, Ending::Closed, |seen| seen.served_all(2), "one answer (200), not 2");
+        check(OK, Ending::Closed, Seen::open, "the connection was closed");
+    }
+
+    #[test]
+    fn content_that_breaks_off_is_borne_only_of_a_refusal_that_a_reset_cuts() {
+        let answered = |seen: &Seen| seen.answered(&[200, 413]).map(drop);
+        let cut = "HTTP/1.1 413 Content Too Large||too";
+        check(cut, Ending::Reset, answered, "");
+        check("HTTP/1.1 413 Content Too Large|Content-Length: 9||too", Ending::Closed, answered, "content broke off");
+        check("HTTP/1.1 200 OK|Content-Length: 9||too", Ending::Reset, answered, "content broke off");
+    }
 }
