@@ -120,14 +120,23 @@ impl Seen {
         Ok(finals)
     }
 
-    /// Exactly one final answer, with one of `statuses`.
+    /// Exactly one final answer, with one of `statuses`. It is whole, unless it is an error: a server that closes on a client
+    /// that still sends may cut the content of its refusal, and the status is what counts.
     ///
     /// # Errors
     /// When there is another one, or none, or more.
     pub fn answered(&self, statuses: &[u16]) -> Result<&Answer, String> {
-        let answer = self.all(1)?[0];
+        let answer = self.only()?;
         ensure(statuses.contains(&answer.status), || format!("{}, not {statuses:?}", answer.status))?;
+        ensure(answer.is_whole || answer.status >= 400, || "content broke off".to_owned())?;
         Ok(answer)
+    }
+
+    /// Exactly one final answer, and nothing behind it.
+    fn only(&self) -> Result<&Answer, String> {
+        let count = self.finals().count();
+        ensure(self.rest.is_empty(), || format!("bytes that are no answer: {}", self.rest.escape_ascii()))?;
+        self.finals().next().filter(|_| count == 1).ok_or_else(|| format!("{count} final answers, not 1"))
     }
 
     /// Exactly one final answer, with one of `statuses`, and then a close: what followed was not taken for a request.
@@ -175,8 +184,8 @@ impl Seen {
         self.answered(&[400]).map(drop)
     }
 
-    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused,
-    /// and the RFC does not say how.
+    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused, and the
+    /// RFC does not say how.
     ///
     /// # Errors
     /// When something was.
@@ -184,8 +193,8 @@ impl Seen {
         if self.received.is_empty() {
             return self.closed();
         }
-        let answer = self.all(1)?[0];
-        ensure(answer.status >= 400, || format!("{}, not an error", answer.status))
+        let status = self.only()?.status;
+        ensure(status >= 400, || format!("{status}, not an error"))
     }
 
     /// Exactly one final answer that blames the client (4xx).
@@ -193,8 +202,8 @@ impl Seen {
     /// # Errors
     /// When there is another one, or none, or more.
     pub fn blamed(&self) -> Verdict {
-        let answer = self.all(1)?[0];
-        ensure((400..500).contains(&answer.status), || format!("{}, not 4xx", answer.status))
+        let status = self.only()?.status;
+        ensure((400..500).contains(&status), || format!("{status}, not 4xx"))
     }
 
     /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is invalid.
