@@ -122,6 +122,22 @@ impl Seen {
         Ok(finals)
     }
 
+    /// Exactly one final answer, with one of `statuses`.
+    ///
+    /// # Errors
+    /// When there is another one, or none, or more.
+    pub fn answered(&self, statuses: &[u16]) -> Result<&Answer, String> {
+        let answer = self.only()?;
+        ensure(statuses.contains(&answer.status), || format!("{}, not {}", answer.status, one_of(statuses)))?;
+        Ok(answer)
+    }
+
+    /// Exactly one final answer, and nothing behind it.
+    fn only(&self) -> Result<&Answer, String> {
+        Ok(self.all(1)?[0])
+    }
+
+    /// How many final answers there are instead of how many.
     fn counted(&self, count: usize, wanted: usize) -> String {
         let statuses: Vec<String> = self.finals().map(|answer| answer.status.to_string()).collect();
         match count {
@@ -131,16 +147,6 @@ impl Seen {
             1 => format!("one answer ({}), not {wanted}", statuses[0]),
             _ => format!("{count} answers ({}), not {wanted}", statuses.join(", ")),
         }
-    }
-
-    /// Exactly one final answer, with one of `statuses`.
-    ///
-    /// # Errors
-    /// When there is another one, or none, or more.
-    pub fn answered(&self, statuses: &[u16]) -> Result<&Answer, String> {
-        let answer = self.all(1)?[0];
-        ensure(statuses.contains(&answer.status), || format!("{}, not {}", answer.status, one_of(statuses)))?;
-        Ok(answer)
     }
 
     /// Exactly one final answer, with one of `statuses`, and then a close: what followed was not taken for a request.
@@ -188,8 +194,8 @@ impl Seen {
         self.answered(&[400]).map(drop)
     }
 
-    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused,
-    /// and the RFC does not say how.
+    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused, and the
+    /// RFC does not say how.
     ///
     /// # Errors
     /// When something was.
@@ -197,8 +203,8 @@ impl Seen {
         if self.received.is_empty() {
             return self.closed();
         }
-        let answer = self.all(1)?[0];
-        ensure(answer.status >= 400, || format!("{}, not an error", answer.status))
+        let status = self.only()?.status;
+        ensure(status >= 400, || format!("{status}, not an error"))
     }
 
     /// Exactly one final answer that blames the client (4xx).
@@ -206,8 +212,8 @@ impl Seen {
     /// # Errors
     /// When there is another one, or none, or more.
     pub fn blamed(&self) -> Verdict {
-        let answer = self.all(1)?[0];
-        ensure((400..500).contains(&answer.status), || format!("{}, not 4xx", answer.status))
+        let status = self.only()?.status;
+        ensure((400..500).contains(&status), || format!("{status}, not 4xx"))
     }
 
     /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is invalid.
