@@ -142,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite> Player<'_, S> {
 
     async fn step(&mut self, step: &Step, bytes: &[u8]) {
         match *step {
+            // Sent before, with its neighbours.
             Step::Send(_) | Step::SendHead(_) | Step::Raw(_) => {}
             Step::Fill(_, times) => self.fill(bytes, times).await,
             Step::Await => {

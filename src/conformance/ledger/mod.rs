@@ -1,6 +1,6 @@
 //! Owns the rows, one file a part of the message, in the order in which a request meets them.
 //!
-//! Where a section gives a meaning without a keyword ("field names are case-insensitive"), RFC 9110 2.4 makes it a MUST:
+//! Where a section gives a meaning without a keyword ("field names are case-insensitive"), RFC 9110 2.4 binds:
 //! a recipient interprets what it receives by the meaning defined for it. Such rows name both sections.
 //!
 //! Spec: each row names its section.

@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Requirement] = &[
     should(
         "version/of-answer-to-1-0",
         "RFC 9110 6.2",
-        "so does one to HTTP/1.0: it is the highest version of the same major one",
+        "an answer to HTTP/1.0 says HTTP/1.1: the highest version of the same major one",
     )
     .decided("200")
     .probe(&[Send("GET {get} HTTP/1.0\r\n"), LAST], |seen| {
@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Requirement] = &[
     choice(
         "version/1-0-keep-alive",
         "RFC 9112 9.3",
-        "unless the client asks with keep-alive: then it persists, and the answer says so",
+        "an HTTP/1.0 client may ask for persistence with keep-alive, and the answer grants it",
     )
     .decided("200, twice")
     .probe(
@@ -60,17 +60,22 @@ pub(super) const ROWS: &[Requirement] = &[
             ensure(said, || "the first answer does not say keep-alive".to_owned())
         },
     ),
-    must("version/1-0-close-wins", "RFC 9110 2.4, RFC 9112 9.3", "close stands above keep-alive").decided("200").probe(
-        &[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive, close\r\n\r\n"), HIDDEN],
-        |seen| seen.served(),
-    ),
+    must(
+        "version/1-0-close-wins",
+        "RFC 9110 2.4, RFC 9112 9.3",
+        "close stands above keep-alive where a client says both",
+    )
+    .decided("200")
+    .probe(&[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive, close\r\n\r\n"), HIDDEN], |seen| {
+        seen.served()
+    }),
     must("version/1-0-no-chunks", "RFC 9112 6.1", "an answer to HTTP/1.0 has no Transfer-Encoding")
         .decided("200")
         .probe(&[Send("GET {get} HTTP/1.0\r\n"), LAST], |seen| seen.answered(&[200])?.lacks("Transfer-Encoding")),
     must(
         "version/1-0-no-chunks-in-a-stream",
         "RFC 9112 6.1",
-        "not even when nobody knows its length: then the close ends it",
+        "content of unknown length to HTTP/1.0 ends with the connection, not in chunks",
     )
     .decided("the content runs until the close")
     .test("answers_are_framed_by_method_version_and_status"),
@@ -78,9 +83,13 @@ pub(super) const ROWS: &[Requirement] = &[
     should("version/higher-minor", "RFC 9110 6.2", "HTTP/1.2 is processed as HTTP/1.1")
         .decided("200")
         .probe(&[Send("GET {get} HTTP/1.2\r\n"), LAST], |seen| seen.served()),
-    should("version/highest-minor", "RFC 9110 6.2", "so is HTTP/1.9, with its persistent connections")
-        .decided("200, twice")
-        .probe(&[Send("GET {get} HTTP/1.9\r\nHost: {host}\r\n\r\n"), Await, HIDDEN], |seen| seen.served_all(2)),
+    should(
+        "version/highest-minor",
+        "RFC 9110 6.2",
+        "HTTP/1.9 is processed as HTTP/1.1, with its persistent connections",
+    )
+    .decided("200, twice")
+    .probe(&[Send("GET {get} HTTP/1.9\r\nHost: {host}\r\n\r\n"), Await, HIDDEN], |seen| seen.served_all(2)),
     should(
         "version/higher-minor-needs-host",
         "RFC 9110 6.2, RFC 9112 3.2",
@@ -88,10 +97,10 @@ pub(super) const ROWS: &[Requirement] = &[
     )
     .decided("400 H1-HOST-001")
     .probe(&[Send("GET {get} HTTP/1.2\r\nConnection: close\r\n\r\n")], |seen| seen.answered(&[400, 505]).map(drop)),
-    choice("version/2-0", "RFC 9110 6.2", "another major version is refused with 505")
+    choice("version/2-0", "RFC 9110 6.2", "a higher major version is refused with 505")
         .decided("505 H1-VERSION-003")
         .probe(&[Send("GET {get} HTTP/2.0\r\n"), LAST], |seen| seen.refused(&[505])),
-    choice("version/0-9", "RFC 9110 6.2", "a lower one too")
+    choice("version/0-9", "RFC 9110 6.2", "a lower major version is refused with 505")
         .decided("505 H1-VERSION-003")
         .probe(&[Send("GET {get} HTTP/0.9\r\n"), LAST], |seen| seen.refused(&[505])),
     choice(
@@ -115,9 +124,6 @@ pub(super) const ROWS: &[Requirement] = &[
     )
     .decided("400 H1-VERSION-001")
     .probe(&[Send("GET {get}\r\n"), LAST], |seen| seen.refused(&[400, 505])),
-    should("version/empty", "RFC 9112 2.2, 3", "nor does a space make one")
-        .decided("400 H1-VERSION-001")
-        .probe(&[Send("GET {get} \r\n"), LAST], |seen| seen.refused(&[400, 505])),
     should(
         "version/lower-case",
         "RFC 9112 2.2, 2.3",
@@ -128,7 +134,7 @@ pub(super) const ROWS: &[Requirement] = &[
     should("version/without-minor", "RFC 9112 2.2, 2.3", "a version has two digits: HTTP/1 is answered 400")
         .decided("400 H1-VERSION-002")
         .probe(&[Send("GET {get} HTTP/1\r\n"), LAST], |seen| seen.refused(&[400, 505])),
-    should("version/without-dot", "RFC 9112 2.2, 2.3", "so is HTTP/11")
+    should("version/without-dot", "RFC 9112 2.2, 2.3", "a version has a dot: HTTP/11 is answered 400")
         .decided("400 H1-VERSION-002")
         .probe(&[Send("GET {get} HTTP/11\r\n"), LAST], |seen| seen.refused(&[400, 505])),
     should("version/two-digit-minor", "RFC 9112 2.2, 2.3", "the minor version is one digit: HTTP/1.10 is answered 400")
@@ -141,16 +147,10 @@ pub(super) const ROWS: &[Requirement] = &[
     )
     .decided("505 H1-VERSION-003: a major version of 0, as far as it is read")
     .probe(&[Send("GET {get} HTTP/01.1\r\n"), LAST], |seen| seen.refused(&[400, 505])),
-    should("version/comma", "RFC 9112 2.2, 2.3", "a comma is no dot")
-        .decided("400 H1-VERSION-002")
-        .probe(&[Send("GET {get} HTTP/1,1\r\n"), LAST], |seen| seen.refused(&[400, 505])),
-    should("version/letters", "RFC 9112 2.2, 2.3", "a letter is no digit")
-        .decided("400 H1-VERSION-002")
-        .probe(&[Send("GET {get} HTTP/1.x\r\n"), LAST], |seen| seen.refused(&[400, 505])),
-    should("version/tail", "RFC 9112 2.2, 2.3", "nothing sticks to the version")
+    should("version/tail", "RFC 9112 2.2, 2.3", "a version ends the line: HTTP/1.1;a is answered 400")
         .decided("400 H1-LINE-010")
         .probe(&[Send("GET {get} HTTP/1.1;a\r\n"), LAST], |seen| seen.refused(&[400, 505])),
-    should("version/other-protocol", "RFC 9112 2.2, 2.3", "another protocol is not HTTP: RTSP/1.0 is answered 400")
+    should("version/other-protocol", "RFC 9112 2.2, 2.3", "the name is HTTP: RTSP/1.0 is answered 400")
         .decided("400 H1-VERSION-002")
         .probe(&[Send("GET {get} RTSP/1.0\r\n"), LAST], |seen| seen.refused(&[400, 505])),
 ];
