@@ -45,8 +45,10 @@ pub struct Answer {
     pub version: String,
     /// The field lines.
     pub fields: Fields,
-    /// The content, transfer coding taken off.
+    /// The content, transfer coding taken off: its beginning, when it is much.
     pub content: Vec<u8>,
+    /// How many bytes of content came.
+    pub length: u64,
     /// Whether all of the content came that the head declares.
     pub is_whole: bool,
     /// What is malformed in it and could be read nevertheless, each in a few words.
