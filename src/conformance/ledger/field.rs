@@ -10,6 +10,7 @@ use super::{HIDDEN, LAST};
 use crate::conformance::Requirement;
 use crate::conformance::requirement::Step::{Await, Fill, Raw, Send};
 use crate::conformance::requirement::{choice, must, should};
+use crate::conformance::seen::ensure;
 
 pub(super) const ROWS: &[Requirement] = &[
     // Names.
@@ -267,6 +268,16 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send("GET {get} HTTP/1.1\r\nX-A: "), Fill("b", 200_000), Send("\r\n"), LAST], |seen| {
             seen.refused(&[431])
         }),
+    should("field/too-large-names-it", "RFC 6585 5", "a 431 for one field says which one")
+        .decided("431 H1-HEAD-001")
+        .probe(
+            &[Send("GET {get} HTTP/1.1\r\nHost: {host}\r\nX-Long: "), Fill("b", 200_000), Send("\r\n\r\n")],
+            |seen| {
+                let answer = seen.answered(&[431, 400, 413, 200])?;
+                let names = String::from_utf8_lossy(&answer.content).contains("X-Long");
+                ensure(answer.status != 431 || names, || "a 431 that names no field".to_owned())
+            },
+        ),
     choice("field/without-end", "RFC 9110 17.5", "a head without end is refused before it ends")
         .decided("431 H1-HEAD-002")
         .probe(&[Send("GET {get} HTTP/1.1\r\n"), Fill("X-A: b\r\n", 20_000)], |seen| seen.refused(&[431])),

@@ -107,7 +107,7 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send("CONNECT elsewhere.invalid:443 HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
     should(
         "target/authority-with-get",
-        "RFC 9112 3.2, 3.2.3",
+        "RFC 9112 3.2, RFC 9110 7.1",
         "the authority-form is for CONNECT: with GET it is an invalid request-line",
     )
     .decided("400 H1-TARGET-004")
@@ -125,7 +125,7 @@ pub(super) const ROWS: &[Requirement] = &[
     .probe(&[Send("OPTIONS http://{host} HTTP/1.1\r\n"), LAST], |seen| seen.answered(&[200, 204]).map(drop)),
     should(
         "target/asterisk-with-get",
-        "RFC 9112 3.2, 3.2.4",
+        "RFC 9112 3.2, RFC 9110 7.1",
         "the asterisk-form is for OPTIONS: with GET it is an invalid request-line",
     )
     .decided("400 H1-TARGET-005")
