@@ -16,9 +16,10 @@ use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use crate::conformance::answer::Answer;
 use crate::conformance::play::{Pace, Target, play};
 use crate::conformance::requirement::Step::{self, Send};
-use crate::conformance::seen::{Answer, Ending, Seen};
+use crate::conformance::seen::{Ending, Seen};
 
 /// A server that answers.
 #[derive(Clone, Debug)]
