@@ -120,20 +120,20 @@ impl Seen {
         Ok(finals)
     }
 
-    /// Exactly one final answer, with one of `statuses`. It is whole, unless it is an error: a server that closes on a client
-    /// that still sends may cut the content of its refusal, and the status is what counts.
+    /// Exactly one final answer, with one of `statuses`. It is whole, unless it is an error: a server that closes on a
+    /// client that still sends may cut the content of its refusal, and the status is what counts.
     ///
     /// # Errors
     /// When there is another one, or none, or more.
     pub fn answered(&self, statuses: &[u16]) -> Result<&Answer, String> {
-        let answer = self.only()?;
+        let answer = self.sole()?;
         ensure(statuses.contains(&answer.status), || format!("{}, not {statuses:?}", answer.status))?;
         ensure(answer.is_whole || answer.status >= 400, || "content broke off".to_owned())?;
         Ok(answer)
     }
 
     /// Exactly one final answer, and nothing behind it.
-    fn only(&self) -> Result<&Answer, String> {
+    fn sole(&self) -> Result<&Answer, String> {
         let count = self.finals().count();
         ensure(self.rest.is_empty(), || format!("bytes that are no answer: {}", self.rest.escape_ascii()))?;
         self.finals().next().filter(|_| count == 1).ok_or_else(|| format!("{count} final answers, not 1"))
@@ -166,8 +166,8 @@ impl Seen {
         self.closed()
     }
 
-    /// Exactly one final answer, a 200, or a 404 or 421 where it is another host that is served, and then the close that the
-    /// request has asked for: its form was in order.
+    /// Exactly one final answer, a 200, or a 404 or 421 where it is another host that is served, and then the close that
+    /// the request has asked for: its form was in order.
     ///
     /// # Errors
     /// When it is not so.
@@ -184,8 +184,8 @@ impl Seen {
         self.answered(&[400]).map(drop)
     }
 
-    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused, and the
-    /// RFC does not say how.
+    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused,
+    /// and the RFC does not say how.
     ///
     /// # Errors
     /// When something was.
@@ -193,7 +193,7 @@ impl Seen {
         if self.received.is_empty() {
             return self.closed();
         }
-        let status = self.only()?.status;
+        let status = self.sole()?.status;
         ensure(status >= 400, || format!("{status}, not an error"))
     }
 
@@ -202,11 +202,12 @@ impl Seen {
     /// # Errors
     /// When there is another one, or none, or more.
     pub fn blamed(&self) -> Verdict {
-        let status = self.only()?.status;
+        let status = self.sole()?.status;
         ensure((400..500).contains(&status), || format!("{status}, not 4xx"))
     }
 
-    /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is invalid.
+    /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is
+    /// invalid.
     ///
     /// # Errors
     /// When it was neither.
