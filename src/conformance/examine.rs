@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   rows ──jobs at once──> kept
-//!                    └───> failed ──again, one by one──> kept, or failed
+//!                    └───> failed, or lost by a reset ──again, one by one──> kept, or failed
 //!   rows that need an echo, where there is none ───────> skipped
 //! ```
 //!
@@ -19,6 +19,9 @@ use crate::conformance::play::Pace;
 use crate::conformance::requirement::{Level, Probe, Proof, Requirement};
 use crate::conformance::seen::{Ending, Seen};
 use crate::conformance::subject::Subject;
+
+/// How often a row is asked again, as long as a reset leaves open what the answer was.
+const TRIES_MAX: usize = 3;
 
 /// How a server is examined.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +124,12 @@ pub async fn examine(
         progress(Progress { done, all });
     }
     for index in again {
-        findings[index] = ask(findings[index].clone(), &subject, &patient(manner.pace)).await;
+        for _ in 0..TRIES_MAX {
+            findings[index] = ask(findings[index].clone(), &subject, &patient(manner.pace)).await;
+            if !is_lost(&findings[index]) {
+                break;
+            }
+        }
         done += 1;
         progress(Progress { done, all });
     }
@@ -176,11 +184,18 @@ async fn ask(mut finding: Finding, subject: &Subject, pace: &Pace) -> Finding {
     finding
 }
 
-/// Whether a finding may owe itself to the load. Being lenient does not; the loss of an answer may.
+/// Whether a finding may owe itself to the load, or to luck.
 fn is_doubtful(finding: &Finding) -> bool {
-    let lost = |seen: &Seen| seen.ending == Ending::Reset || seen.finals().next().is_none();
-    let is_choice = finding.row.level == Level::Choice;
-    matches!(finding.outcome, Outcome::Failed(_)) && (!is_choice || finding.seen.as_ref().is_none_or(lost))
+    let failed = matches!(finding.outcome, Outcome::Failed(_)) && finding.row.level != Level::Choice;
+    failed || is_lost(finding)
+}
+
+/// Whether there may have been an answer: RFC 9112 9.6 tells how a reset takes it away from the one who has not yet read
+/// it.
+fn is_lost(finding: &Finding) -> bool {
+    let lost = |seen: &Seen| seen.ending == Ending::Reset && seen.finals().next().is_none();
+    let is_asked = !matches!(finding.outcome, Outcome::Skipped(_));
+    is_asked && finding.seen.as_ref().is_none_or(lost)
 }
 
 fn patient(pace: Pace) -> Pace {

@@ -12,6 +12,8 @@
 
 use firstbyte::conformance::{Ending, Finding, Level, Outcome, Probe, Score, Seen, Step, Subject, Target};
 
+use firstbyte::http::explain::escape;
+
 use super::wanted::Url;
 
 /// Characters that are shown of what was sent, and of what came.
@@ -84,7 +86,7 @@ fn score(findings: &[Finding], paint: Paint) -> String {
 /// All that a probe does, on one line.
 pub fn sent(probe: &Probe, target: &Target) -> String {
     let shown = |step: &Step| {
-        let bytes = target.fill_in(step).escape_ascii().to_string();
+        let bytes = escape(&target.fill_in(step));
         match step {
             Step::Send(_) | Step::SendHead(_) | Step::Raw(_) => bytes,
             Step::Fill(_, times) => format!("<{times} times {}>", shortened(&bytes, SHOWN_MAX / 10)),
@@ -100,7 +102,7 @@ pub fn sent(probe: &Probe, target: &Target) -> String {
 pub fn received(seen: &Seen) -> String {
     let cut = seen.received_count - seen.received.len() as u64;
     let more = if cut > 0 { format!("<{cut} more bytes>") } else { String::new() };
-    format!("{}{more}{}", seen.received.escape_ascii(), ending(seen.ending))
+    format!("{}{more}{}", escape(&seen.received), ending(seen.ending))
 }
 
 fn ending(ending: Ending) -> &'static str {

@@ -43,17 +43,17 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Raw(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03firstbyte\r\n\r\n")], |seen| seen.refused(&[400])),
     must("line/unfinished", "RFC 9110 5.3", "a request is applied only when the whole header section has come")
         .decided("400 H1-END-001")
-        .probe(&[Send("GET {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"), Finish], |seen| seen.rejected()),
+        .probe(&[Send("GET {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"), Finish], |seen| seen.gave_up()),
     choice("line/unfinished-is-told", "RFC 9112 8", "a head that ends with the connection is told so by 400")
         .decided("400 H1-END-001")
         .probe(&[Send("GET {get} HTT"), Finish], |seen| seen.refused(&[400])),
     // Line ends.
     must("line/bare-cr-ends-no-line", "RFC 9112 2.2", "a bare CR ends no line: it is invalid, or a space")
         .decided("400 H1-LINE-002")
-        .probe(&[Send("GET {get} HTTP/1.1\rHost: {host}\r\n"), CLOSE], |seen| seen.rejected()),
+        .probe(&[Send("GET {get} HTTP/1.1\rHost: {host}\r\n"), CLOSE], |seen| seen.gave_up()),
     must("line/bare-cr-ends-no-head", "RFC 9112 2.2", "CR LF and a bare CR are no empty line: the head goes on")
         .decided("400 H1-LINE-002")
-        .probe(&[Send("GET {get} HTTP/1.1\r\nHost: {host}\r\n\r"), HIDDEN], |seen| seen.rejected()),
+        .probe(&[Send("GET {get} HTTP/1.1\r\nHost: {host}\r\n\r"), HIDDEN], |seen| seen.gave_up()),
     choice("line/bare-cr-before-crlf", "RFC 9112 2.2", "a CR before CR LF is a bare CR, not a part of the line's end")
         .decided("400 H1-LINE-002")
         .probe(&[Send("GET {get} HTTP/1.1\r\r\n"), LAST], |seen| seen.refused(&[400])),

@@ -7,10 +7,21 @@
 //! Never: code beside the rows.
 //! Invariant: ids are unique, and their family is the file's.
 
+mod answer;
+mod chunk;
+mod condition;
+mod connection;
+mod expect;
 mod field;
+mod framing;
 mod host;
 mod line;
+mod method;
+mod negotiation;
+mod range;
+mod shape;
 mod target;
+mod upgrade;
 mod version;
 
 use crate::conformance::Requirement;
@@ -18,13 +29,30 @@ use crate::conformance::requirement::Step;
 
 /// All rows.
 pub fn rows() -> impl Iterator<Item = &'static Requirement> {
-    [line::ROWS, target::ROWS, version::ROWS, field::ROWS, host::ROWS].into_iter().flatten()
+    let files = [
+        line::ROWS,
+        method::ROWS,
+        target::ROWS,
+        version::ROWS,
+        field::ROWS,
+        host::ROWS,
+        framing::ROWS,
+        chunk::ROWS,
+        expect::ROWS,
+        connection::ROWS,
+        upgrade::ROWS,
+        condition::ROWS,
+        range::ROWS,
+        negotiation::ROWS,
+        answer::ROWS,
+    ];
+    files.into_iter().flatten()
 }
 
-/// The end of a head that has its Host, and is to be the last on its connection.
+/// The end of a head that has what it needs, and is the last on its connection.
 const CLOSE: Step = Step::Send("Connection: close\r\n\r\n");
 
-/// All fields of a request that is in order, and is to be the last on its connection.
+/// All fields of a request that is in order and the last on its connection.
 const LAST: Step = Step::Send("Host: {host}\r\nConnection: close\r\n\r\n");
 
 /// A request that must not be answered: it hides behind what another one is refused for.

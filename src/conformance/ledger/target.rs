@@ -40,10 +40,10 @@ pub(super) const ROWS: &[Requirement] = &[
         ),
     must("target/absolute-without-host", "RFC 9110 4.2.1", "an http URI with an empty host is rejected")
         .decided("400 H1-TARGET-008")
-        .probe(&[Send("GET http://{get} HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
+        .probe(&[Send("GET http://{get} HTTP/1.1\r\n"), LAST], |seen| seen.gave_up()),
     must("target/absolute-port-without-host", "RFC 9110 4.2.1", "an http URI with a port and no host is rejected")
         .decided("400 H1-TARGET-008")
-        .probe(&[Send("GET http://:80{get} HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
+        .probe(&[Send("GET http://:80{get} HTTP/1.1\r\n"), LAST], |seen| seen.gave_up()),
     should("target/absolute-userinfo", "RFC 9110 4.2.4", "a user in a URI from outside is an error: it hides the host")
         .decided("400 H1-TARGET-008")
         .probe(&[Send("GET http://somebody@{host}{get} HTTP/1.1\r\n"), LAST], |seen| seen.blamed()),
@@ -55,20 +55,20 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send("GET http://elsewhere.invalid:65536{get} HTTP/1.1\r\n"), LAST], |seen| seen.blamed()),
     must("target/https-in-the-clear", "RFC 9110 7.4", "an https resource is not served on a connection without TLS")
         .decided("421 H1-TARGET-012")
-        .probe(&[Send("GET https://{host}{get} HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
+        .probe(&[Send("GET https://{host}{get} HTTP/1.1\r\n"), LAST], |seen| seen.gave_up()),
     choice("target/other-scheme", "RFC 9110 7.4", "a URI of another scheme names nothing here")
         .decided("400 H1-TARGET-007")
         .probe(&[Send("GET ftp://{host}{get} HTTP/1.1\r\n"), LAST], |seen| seen.blamed()),
     // Authority-form.
     must("target/connect-empty-port", "RFC 9110 9.3.6", "CONNECT to an empty port is rejected")
         .decided("400 H1-TARGET-006")
-        .probe(&[Send("CONNECT elsewhere.invalid: HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
+        .probe(&[Send("CONNECT elsewhere.invalid: HTTP/1.1\r\n"), LAST], |seen| seen.gave_up()),
     must("target/connect-invalid-port", "RFC 9110 9.3.6", "CONNECT to a port that is no number is rejected")
         .decided("400 H1-TARGET-006")
-        .probe(&[Send("CONNECT elsewhere.invalid:https HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
+        .probe(&[Send("CONNECT elsewhere.invalid:https HTTP/1.1\r\n"), LAST], |seen| seen.gave_up()),
     must("target/connect-port-too-large", "RFC 9110 9.3.6", "CONNECT to a port that TCP does not have is rejected")
         .decided("400 H1-TARGET-006")
-        .probe(&[Send("CONNECT elsewhere.invalid:65536 HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
+        .probe(&[Send("CONNECT elsewhere.invalid:65536 HTTP/1.1\r\n"), LAST], |seen| seen.gave_up()),
     choice("target/connect-without-port", "RFC 9112 3.2.3", "CONNECT names its port: there is no default one")
         .decided("400 H1-TARGET-006")
         .probe(&[Send("CONNECT elsewhere.invalid HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[400, 405, 501])),
@@ -77,7 +77,7 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send("CONNECT {get} HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[400, 405, 501])),
     choice("target/connect", "RFC 9110 9.3.6", "an origin server opens no tunnels")
         .decided("501 HTTP-ROUTE-003")
-        .probe(&[Send("CONNECT elsewhere.invalid:443 HTTP/1.1\r\n"), LAST], |seen| seen.rejected()),
+        .probe(&[Send("CONNECT elsewhere.invalid:443 HTTP/1.1\r\n"), LAST], |seen| seen.gave_up()),
     should("target/authority-with-get", "RFC 9112 3.2, RFC 9110 7.1", "the authority-form is for CONNECT, not GET")
         .decided("400 H1-TARGET-004")
         .probe(&[Send("GET {host} HTTP/1.1\r\n"), LAST], |seen| seen.invalid_line()),
