@@ -136,7 +136,7 @@ impl Answer {
         ensure(last.is_none() || self.fields.get("Content-Length").is_none(), || {
             format!("{declared} and Content-Length")
         })?;
-        ensure(!before.iter().any(|coding| is_chunked(coding)), || format!("{declared}: chunked too early"))?;
+        ensure(!before.iter().any(is_chunked), || format!("{declared}: chunked too early"))?;
         ensure(last.is_none_or(is_chunked) || self.announces_close(), || format!("{declared}, without a close"))
     }
 
@@ -251,6 +251,16 @@ impl Seen {
         self.last(statuses).map(|_| ())
     }
 
+    /// Chunked content was understood: one answer and a close, 200 with `content`, or 411 from a server that wants to know
+    /// the length beforehand (RFC 9112 6.3).
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn unchunked(&self, content: &[u8]) -> Verdict {
+        let answer = self.last(&[200, 411])?;
+        if answer.status == 411 { Ok(()) } else { answer.says(content) }
+    }
+
     /// What was sent was not taken for a request, or must not be served: no answer says that all is well, and the server
     /// has closed. It need not answer.
     ///
@@ -318,8 +328,8 @@ impl Seen {
         if self.answered(&[301]).is_ok() { Ok(()) } else { self.refused(&[400]) }
     }
 
-    /// Content that looks like a request was taken for content: one answer and a close, or one more, which must be a 200
-    /// to the GET behind the content.
+    /// Content that looks like a request was taken for content: one answer and a close, or one more, which is a 200 to
+    /// the GET behind the content.
     ///
     /// # Errors
     /// When it is not so.
