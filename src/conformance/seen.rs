@@ -105,8 +105,18 @@ impl Seen {
         self.last(statuses).map(|_| ())
     }
 
-    /// What was sent was not taken for a whole request: no answer says that all is well, and the server has closed. It
-    /// need not answer.
+    /// Chunked content was understood: one answer and a close, 200 with `content`, or 411 from a server that wants to know
+    /// the length beforehand (RFC 9112 6.3).
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn unchunked(&self, content: &[u8]) -> Verdict {
+        let answer = self.last(&[200, 411])?;
+        if answer.status == 411 { Ok(()) } else { answer.says(content) }
+    }
+
+    /// What was sent was not taken for a request, or must not be served: no answer says that all is well, and the server
+    /// has closed. It need not answer.
     ///
     /// # Errors
     /// When it is not so.
@@ -137,14 +147,13 @@ impl Seen {
         self.closed()
     }
 
-    /// Exactly one final answer, a 200, or a 404 or 421 where it is another host that is served, and then the close that the
-    /// request has asked for: its form was in order.
+    /// Exactly one final answer, a 200, or a 404 or 421 where it is another host that is served, and then the close that
+    /// the request has asked for: its form was in order.
     ///
     /// # Errors
     /// When it is not so.
     pub fn understood(&self) -> Verdict {
-        self.answered(&[200, 404, 421])?;
-        self.closed()
+        self.refused(&[200, 404, 421])
     }
 
     /// Exactly one final answer, a 400. Whether the connection goes on is another question.
@@ -153,19 +162,6 @@ impl Seen {
     /// When there is another one, or none, or more.
     pub fn bad_request(&self) -> Verdict {
         self.answered(&[400]).map(drop)
-    }
-
-    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused, and the
-    /// RFC does not say how.
-    ///
-    /// # Errors
-    /// When something was.
-    pub fn rejected(&self) -> Verdict {
-        if self.received.is_empty() {
-            return self.closed();
-        }
-        let status = self.all(1)?[0].status;
-        ensure(status >= 400, || format!("{status}, not an error"))
     }
 
     /// Exactly one final answer that blames the client (4xx).
@@ -177,7 +173,8 @@ impl Seen {
         ensure((400..500).contains(&status), || format!("{status}, not 4xx"))
     }
 
-    /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is invalid.
+    /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is
+    /// invalid.
     ///
     /// # Errors
     /// When it was neither.
@@ -185,8 +182,8 @@ impl Seen {
         if self.answered(&[301]).is_ok() { Ok(()) } else { self.refused(&[400]) }
     }
 
-    /// Content that looks like a request was taken for content: one answer and a close, or one more, which must be a 200
-    /// to the GET behind the content.
+    /// Content that looks like a request was taken for content: one answer and a close, or one more, which is a 200 to
+    /// the GET behind the content.
     ///
     /// # Errors
     /// When it is not so.

@@ -12,26 +12,22 @@ use super::shape::{echo, get, post};
 
 pub(super) const ROWS: &[Requirement] = &[
     // Its lines.
-    must(
-        "answer/status-line",
-        "RFC 9112 4",
-        "version, one space, three digits, and a space even where no phrase follows",
-    )
-    .decided("200")
-    .probe(&[Send(get!("Connection: close"))], |seen| seen.begins_with_status_line()),
-    must("answer/status-line-of-a-refusal", "RFC 9112 4", "the same where a request is refused")
+    must("answer/status-line", "RFC 9112 4", "version, space, three digits, and a space even where no phrase follows")
+        .decided("200")
+        .probe(&[Send(get!("Connection: close"))], |seen| seen.begins_with_status_line()),
+    must("answer/refusal-status-line", "RFC 9112 4", "a refusal begins with a status-line to the letter")
         .decided("400 H1-FRAME-009")
         .probe(&[Send(get!("Content-Length: x"))], |seen| seen.begins_with_status_line()),
     must("answer/lines", "RFC 9112 5", "field lines are well formed: a name, a colon, a value, CR LF; none is folded")
         .decided("200")
         .probe(&[Send(get!("Connection: close"))], |seen| seen.last(&[200])?.well_formed()),
-    must("answer/lines-of-a-refusal", "RFC 9112 5", "the same where a request is refused")
+    must("answer/refusal-lines", "RFC 9112 5", "the field lines of a refusal are well formed too")
         .decided("400 H1-FRAME-009")
         .probe(&[Send(get!("Content-Length: x"))], |seen| seen.only()?.well_formed()),
     must("answer/fields-once", "RFC 9110 5.3", "a field that is no list stands once")
         .decided("200")
         .probe(&[Send(get!("Connection: close"))], |seen| seen.last(&[200])?.repeats_none(SINGLE)),
-    must("answer/fields-once-in-a-refusal", "RFC 9110 5.3", "the same where a request is refused")
+    must("answer/refusal-fields-once", "RFC 9110 5.3", "a field that is no list stands once in a refusal too")
         .decided("400 H1-FRAME-009")
         .probe(&[Send(get!("Content-Length: x"))], |seen| seen.only()?.repeats_none(SINGLE)),
     must("answer/splitting", "RFC 9110 5.5", "no value that came from outside ends a line of the answer")
@@ -41,10 +37,10 @@ pub(super) const ROWS: &[Requirement] = &[
     must("answer/date", "RFC 9110 6.6.1", "a server with a clock says in every 2xx when it was")
         .decided("200")
         .probe(&[Send(get!("Connection: close"))], |seen| seen.last(&[200])?.has("Date")),
-    must("answer/date-of-a-refusal", "RFC 9110 6.6.1", "a server with a clock says in every 4xx when it was")
+    must("answer/refusal-date", "RFC 9110 6.6.1", "a server with a clock says in every 4xx when it was")
         .decided("400 H1-FRAME-009")
         .probe(&[Send(get!("Content-Length: x"))], |seen| seen.last(&[400])?.has("Date")),
-    must("answer/date-of-not-found", "RFC 9110 6.6.1", "in the 4xx of an application too")
+    must("answer/not-found-date", "RFC 9110 6.6.1", "an answer that nothing is there says when that was")
         .decided("404 HTTP-ROUTE-001")
         .probe(&[Send("GET /nothing/is/here HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
             seen.only()?.has("Date")
@@ -65,12 +61,12 @@ pub(super) const ROWS: &[Requirement] = &[
     must("answer/one-framing", "RFC 9112 6.2", "no Content-Length stands beside Transfer-Encoding")
         .decided("200")
         .probe(&[Send(get!("Connection: close"))], |seen| seen.only()?.is_framed_once()),
-    must("answer/one-framing-of-an-echo", "RFC 9112 6.2", "nor in the answer to chunked content")
+    must("answer/echo-one-framing", "RFC 9112 6.2", "an answer to chunked content has one framing field at most")
         .decided("200")
         .probe(&[Send(echo!("Transfer-Encoding: chunked", "Connection: close"; "5\r\nhello\r\n0\r\n\r\n"))], |seen| {
             seen.only()?.is_framed_once()
         }),
-    must("answer/one-framing-of-a-refusal", "RFC 9112 6.2", "nor where a request is refused")
+    must("answer/refusal-one-framing", "RFC 9112 6.2", "a refusal has one framing field at most")
         .decided("400 H1-FRAME-009")
         .probe(&[Send(get!("Content-Length: x"))], |seen| seen.only()?.is_framed_once()),
     must("answer/http10", "RFC 9112 6.1", "no Transfer-Encoding is sent to HTTP/1.0")
@@ -78,13 +74,12 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\n\r\n")], |seen| {
             seen.last(&[200])?.lacks("Transfer-Encoding")
         }),
-    must("answer/http10-echo", "RFC 9112 6.1", "not even where the length is not known").decided("200").probe(
-        &[Send("POST {echo} HTTP/1.0\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello")],
-        |seen| {
+    must("answer/http10-echo", "RFC 9112 6.1", "no Transfer-Encoding to HTTP/1.0, even if the length is not known")
+        .decided("200")
+        .probe(&[Send("POST {echo} HTTP/1.0\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello")], |seen| {
             let answer = seen.last(&[200])?;
             answer.says(b"hello").and(answer.lacks("Transfer-Encoding"))
-        },
-    ),
+        }),
     must("answer/nothing-between", "RFC 9112 2.1", "the next answer begins where the content of the last one ends")
         .decided("200")
         .probe(&[Send(get!()), Send(post!("Content-Length: 0"; "")), Send(get!("Connection: close"))], |seen| {
@@ -100,26 +95,22 @@ pub(super) const ROWS: &[Requirement] = &[
                 Ok(())
             }
         }),
-    must(
-        "answer/without-content",
-        "RFC 9110 15.3.6",
-        "204, 205 and 304 have no content, and declare none that they do not know",
-    )
-    .decided("by method, version and status")
-    .test("answers_are_framed_by_method_version_and_status"),
+    must("answer/without-content", "RFC 9110 15.3.6", "204, 205 and 304 have no content and declare none")
+        .decided("by method, version and status")
+        .test("answers_are_framed_by_method_version_and_status"),
     // HEAD.
     must("answer/head", "RFC 9110 9.3.2", "an answer to HEAD has no content")
         .decided("200")
         .probe(&[SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\n\r\n"), Send(get!("Connection: close"))], |seen| {
             seen.all(2).map(|_| ())
         }),
-    must("answer/head-not-found", "RFC 9110 9.3.2", "nor has one that says there is nothing")
+    must("answer/head-not-found", "RFC 9110 9.3.2", "an answer to HEAD that nothing is there has no content")
         .decided("404 HTTP-ROUTE-001")
         .probe(
             &[SendHead("HEAD /nothing/is/here HTTP/1.1\r\nHost: {host}\r\n\r\n"), Send(get!("Connection: close"))],
             |seen| seen.all(2).map(|_| ()),
         ),
-    must("answer/head-refused", "RFC 9110 9.3.2", "nor has one that refuses it")
+    must("answer/head-refused", "RFC 9110 9.3.2", "a refusal of HEAD has no content")
         .decided("400 H1-FRAME-009")
         .probe(&[SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nContent-Length: x\r\n\r\n")], |seen| {
             seen.last(&[400]).map(|_| ())
@@ -143,42 +134,37 @@ pub(super) const ROWS: &[Requirement] = &[
                 ensure(changes || said == length, || format!("Content-Length: {said}, and GET sends {length} bytes"))
             },
         ),
-    should(
-        "answer/head-fields",
-        "RFC 9110 9.3.2",
-        "an answer to HEAD has the fields of the same GET, but those of its framing",
-    )
-    .decided("200")
-    .probe(
-        &[Send(get!()), Await, SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")],
-        |seen| {
-            let answers = seen.all(2)?;
-            let is_of_content = |name: &str| OF_CONTENT.iter().any(|other| other.eq_ignore_ascii_case(name));
-            let missing = answers[0]
-                .fields
-                .iter()
-                .map(|(name, _)| name)
-                .find(|name| !is_of_content(name) && answers[1].has(name).is_err());
-            ensure(missing.is_none(), || format!("no {} in the answer to HEAD", missing.unwrap_or_default()))
-        },
-    ),
+    should("answer/head-fields", "RFC 9110 9.3.2", "an answer to HEAD has the fields of the same GET, framing aside")
+        .decided("200")
+        .probe(
+            &[Send(get!()), Await, SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")],
+            |seen| {
+                let answers = seen.all(2)?;
+                let is_of_content = |name: &str| OF_CONTENT.iter().any(|other| other.eq_ignore_ascii_case(name));
+                let missing = answers[0]
+                    .fields
+                    .iter()
+                    .map(|(name, _)| name)
+                    .find(|name| !is_of_content(name) && answers[1].has(name).is_err());
+                ensure(missing.is_none(), || format!("no {} in the answer to HEAD", missing.unwrap_or_default()))
+            },
+        ),
     // Content.
-    should("answer/content-type", "RFC 9110 8.3", "content has a type").decided("200").probe(
-        &[Send(get!("Connection: close"))],
-        |seen| {
+    should("answer/content-type", "RFC 9110 8.3", "an answer that has content says in Content-Type what it is")
+        .decided("200")
+        .probe(&[Send(get!("Connection: close"))], |seen| {
             let answer = seen.last(&[200])?;
             if answer.content.is_empty() { Ok(()) } else { answer.has("Content-Type") }
-        },
-    ),
+        }),
     should("answer/refusal-explains", "RFC 9110 15.5", "a 4xx has content that explains it")
         .decided("400 H1-FRAME-009")
         .probe(&[Send(get!("Content-Length: x"))], |seen| seen.last(&[400])?.explains()),
-    should("answer/not-found-explains", "RFC 9110 15.5", "so has the 4xx of an application")
+    should("answer/not-found-explains", "RFC 9110 15.5", "a 404 has content that explains it")
         .decided("404 HTTP-ROUTE-001")
         .probe(&[Send("GET /nothing/is/here HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
             seen.only()?.explains()
         }),
-    should("answer/fault-explains", "RFC 9110 15.6", "so has a 5xx")
+    should("answer/fault-explains", "RFC 9110 15.6", "a 5xx has content that explains it")
         .decided("500 with a code; details are logged and not sent")
         .test("a_handler_panics_where_it_likes"),
 ];

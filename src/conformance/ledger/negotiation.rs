@@ -6,7 +6,6 @@
 use crate::conformance::Requirement;
 use crate::conformance::requirement::Step::Send;
 use crate::conformance::requirement::{choice, must, should};
-use crate::conformance::seen::ensure;
 
 use super::shape::{echo, get};
 
@@ -16,13 +15,6 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send(get!("TE: trailers, gzip;q=0.5", "Connection: TE, close"))], |seen| {
             seen.last(&[200])?.is_framed_once()
         }),
-    choice("negotiation/no-te", "RFC 9112 7.4", "a client that did not say TE understands chunked and no other coding")
-        .decided("200")
-        .probe(&[Send(get!("Connection: close"))], |seen| {
-            let coding = seen.last(&[200])?.field("Transfer-Encoding");
-            let is_understood = coding.is_none_or(|coding| coding.eq_ignore_ascii_case("chunked"));
-            ensure(is_understood, || format!("Transfer-Encoding: {}", coding.unwrap_or_default()))
-        }),
     choice("negotiation/accept", "RFC 9110 12.4.1", "what cannot be had as it is wanted may be sent as it is")
         .decided("200")
         .probe(&[Send(get!("Accept: x-none/x-such", "Accept-Language: tlh", "Connection: close"))], |seen| {
@@ -31,11 +23,6 @@ pub(super) const ROWS: &[Requirement] = &[
     should("negotiation/content-coding", "RFC 9110 12.5.3", "who takes only codings that are not known gets no coding")
         .decided("200")
         .probe(&[Send(get!("Accept-Encoding: x-unknown", "Connection: close"))], |seen| {
-            seen.last(&[200])?.lacks("Content-Encoding")
-        }),
-    choice("negotiation/no-coding", "RFC 9110 12.5.3", "who does not want a coding gets none")
-        .decided("200")
-        .probe(&[Send(get!("Accept-Encoding: identity, *;q=0", "Connection: close"))], |seen| {
             seen.last(&[200])?.lacks("Content-Encoding")
         }),
     should("negotiation/coded-content", "RFC 9110 15.5.16", "a 415 for a coding says which ones are accepted")

@@ -37,7 +37,7 @@ macro_rules! hiding {
     ($($line:literal),*; $content:literal) => {
         &[Send(concat!(
             "POST {post} HTTP/1.1\r\nHost: {host}\r\n", $($line, "\r\n",)* "\r\n", $content,
-            "GET {get} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+            "GET {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         ))]
     };
 }
@@ -58,7 +58,7 @@ macro_rules! hiding_chunks {
         &[Send(concat!(
             "POST {echo} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n",
             $content,
-            "GET {get} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+            "GET {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         ))]
     };
 }
