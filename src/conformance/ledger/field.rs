@@ -134,12 +134,6 @@ pub(super) const ROWS: &[Requirement] = &[
             &[Send("GET {get} HTTP/1.1\r\nHost: {host}\r\nConnection: , ,x-a,\t, close ,\r\n\r\n"), HIDDEN],
             |seen| seen.served(),
         ),
-    must("field/lines-of-one-name", "RFC 9110 2.4, 5.2", "lines of one name are one list")
-        .decided("200, and the close is heard")
-        .probe(
-            &[Send("GET {get} HTTP/1.1\r\nConnection: x-a\r\nHost: {host}\r\nConnection: close\r\n\r\n"), HIDDEN],
-            |seen| seen.served(),
-        ),
     must("field/order", "RFC 9110 2.4, 5.3", "lines of different names have no order: Host may be the last")
         .decided("200")
         .probe(&[Send("GET {get} HTTP/1.1\r\nConnection: close\r\nX-A: b\r\nHost: {host}\r\n\r\n"), HIDDEN], |seen| {

@@ -5,7 +5,7 @@
 
 use super::{CLOSE, HIDDEN, LAST};
 use crate::conformance::Requirement;
-use crate::conformance::requirement::Step::{Await, Fill, Finish, Pause, Raw, Send};
+use crate::conformance::requirement::Step::{Await, Fill, Finish, Raw, Send};
 use crate::conformance::requirement::{choice, must, should};
 
 pub(super) const ROWS: &[Requirement] = &[
@@ -15,20 +15,6 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send("GET {get} HTTP/1.1\r\nHost: {host}\r\nX-A: "), Raw(b"\xe2\x82"), Send("\r\n"), LAST], |seen| {
             seen.bad_request()
         }),
-    choice("line/in-pieces", "RFC 9112 2.2", "a head is the same in however many pieces it arrives")
-        .decided("200")
-        .probe(
-            &[
-                Send("GE"),
-                Pause,
-                Send("T {get} HTTP/1.1\r"),
-                Pause,
-                Send("\nHost: {host}\r\nConnection: close\r\n\r"),
-                Pause,
-                Send("\n"),
-            ],
-            |seen| seen.served(),
-        ),
     should("line/garbage", "RFC 9112 2.2", "a word alone is no request-line: 400, and the connection closes")
         .decided("400 H1-LINE-008")
         .probe(&[Send("hello\r\n\r\n"), HIDDEN], |seen| seen.refused(&[400])),
@@ -123,12 +109,6 @@ pub(super) const ROWS: &[Requirement] = &[
         .decided("400 H1-TARGET-001")
         .probe(&[Send("GET {get}\x0cHTTP/1.1\r\n"), LAST], |seen| seen.refused(&[400])),
     // The method.
-    should("line/method-unknown", "RFC 9110 9.1", "a method that no resource knows is answered 501")
-        .decided("501 HTTP-ROUTE-003")
-        .probe(&[Send("FROBNICATE {get} HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[501])),
-    should("line/method-case", "RFC 9110 9.1", "methods are case-sensitive: get is not GET, and nobody knows it")
-        .decided("501 HTTP-ROUTE-003")
-        .probe(&[Send("get {get} HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[501, 405, 400])),
     should("line/method-of-marks", "RFC 9110 5.6.2, 9.1", "any token is a method: it is unknown, not malformed")
         .decided("501 HTTP-ROUTE-003")
         .probe(&[Send("!#$%&'*+-.^_`|~ {get} HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[501])),

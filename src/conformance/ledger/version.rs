@@ -1,12 +1,13 @@
-//! Owns the rows on the version of HTTP: how it is spelled, which ones are spoken, and what differs for 1.0.
+//! Owns the rows on the version of HTTP: how it is spelled, and which ones are spoken. What differs for 1.0 stands where it
+//! differs: `connection/http10-closes`, `answer/http10` and others.
 //!
-//! Spec: RFC 9112 2.3, 6.1 and 9.3; RFC 9110 2.5, 6.2 and 15.6.6.
+//! Spec: RFC 9112 2.3; RFC 9110 2.5, 6.2 and 15.6.6.
 //! Never: code beside the rows.
 
 use super::{CLOSE, HIDDEN, LAST};
 use crate::conformance::Requirement;
 use crate::conformance::requirement::Step::{Await, Send};
-use crate::conformance::requirement::{choice, must, should};
+use crate::conformance::requirement::{choice, should};
 use crate::conformance::seen::ensure;
 
 pub(super) const ROWS: &[Requirement] = &[
@@ -34,32 +35,6 @@ pub(super) const ROWS: &[Requirement] = &[
     choice("version/1-0", "RFC 9112 2.3", "HTTP/1.0 is served")
         .decided("200")
         .probe(&[Send("GET {get} HTTP/1.0\r\n"), LAST], |seen| seen.served()),
-    must("version/1-0-closes", "RFC 9110 2.4, RFC 9112 9.3", "behind an answer to HTTP/1.0 the connection closes")
-        .decided("200")
-        .probe(&[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\n\r\n"), HIDDEN], |seen| seen.served()),
-    choice("version/1-0-keep-alive", "RFC 9112 9.3", "HTTP/1.0 persists when asked by keep-alive; the answer says so")
-        .decided("200, twice")
-        .probe(
-            &[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\nConnection: Keep-Alive\r\n\r\n"), Await, HIDDEN],
-            |seen| {
-                seen.served_all(2)?;
-                let first = seen.all(2)?[0];
-                let said = first.fields.list("Connection").any(|option| option.eq_ignore_ascii_case(b"keep-alive"));
-                ensure(said, || "the first answer does not say keep-alive".to_owned())
-            },
-        ),
-    must("version/1-0-close-wins", "RFC 9110 2.4, RFC 9112 9.3", "close stands above keep-alive, where both are said")
-        .decided("200")
-        .probe(
-            &[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive, close\r\n\r\n"), HIDDEN],
-            |seen| seen.served(),
-        ),
-    must("version/1-0-no-chunks", "RFC 9112 6.1", "an answer to HTTP/1.0 has no Transfer-Encoding")
-        .decided("200")
-        .probe(&[Send("GET {get} HTTP/1.0\r\n"), LAST], |seen| seen.answered(&[200])?.lacks("Transfer-Encoding")),
-    must("version/1-0-no-chunks-in-a-stream", "RFC 9112 6.1", "a stream to HTTP/1.0 ends with the connection")
-        .decided("the content runs until the close")
-        .test("answers_are_framed_by_method_version_and_status"),
     // Versions that are not ours.
     should("version/higher-minor", "RFC 9110 6.2", "HTTP/1.2 is processed as HTTP/1.1")
         .decided("200")
