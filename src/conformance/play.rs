@@ -117,9 +117,18 @@ struct Player<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite> Player<'_, S> {
     async fn play(&mut self, steps: &[Step], target: &Target) {
+        // What is sent in a row is sent at once: a server that closes behind its first piece would reset the rest.
+        let mut together = Vec::new();
         for step in steps {
-            self.step(step, &target.fill_in(step)).await;
+            let bytes = target.fill_in(step);
+            if matches!(step, Step::Send(_) | Step::SendHead(_) | Step::Raw(_)) {
+                together.extend_from_slice(&bytes);
+                continue;
+            }
+            self.send(&std::mem::take(&mut together)).await;
+            self.step(step, &bytes).await;
         }
+        self.send(&together).await;
         let answer = self.pace.answer;
         self.listen_for(answer, Receiver::has_final).await;
         while self.listens() {
@@ -133,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite> Player<'_, S> {
 
     async fn step(&mut self, step: &Step, bytes: &[u8]) {
         match *step {
-            Step::Send(_) | Step::SendHead(_) | Step::Raw(_) => self.send(bytes).await,
+            // Sent before, with its neighbours.
+            Step::Send(_) | Step::SendHead(_) | Step::Raw(_) => {}
             Step::Fill(_, times) => self.fill(bytes, times).await,
             Step::Await => {
                 let wanted = self.awaited + 1;

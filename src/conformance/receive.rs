@@ -213,6 +213,7 @@ impl Receiver {
         self.content_kept += room;
         if let Some(answer) = self.answers.last_mut() {
             answer.content.extend_from_slice(&bytes[..room]);
+            answer.length += bytes.len() as u64;
         }
     }
 
@@ -280,7 +281,7 @@ fn parse_head(head: &[u8]) -> Option<Answer> {
     let lines: Vec<&[u8]> = lines.take_while(|line| !line.is_empty()).collect();
     let fields = fields(&lines, &mut faults);
     faults.truncate(FAULTS_MAX);
-    Some(Answer { status, version, fields, content: Vec::new(), is_whole: false, faults })
+    Some(Answer { status, version, fields, content: Vec::new(), length: 0, is_whole: false, faults })
 }
 
 /// RFC 9112 2.2: a recipient may take a bare LF for the end of a line.

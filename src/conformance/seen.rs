@@ -45,8 +45,10 @@ pub struct Answer {
     pub version: String,
     /// The field lines.
     pub fields: Fields,
-    /// The content, transfer coding taken off.
+    /// The content, transfer coding taken off: its beginning, when it is much.
     pub content: Vec<u8>,
+    /// How many bytes of content came.
+    pub length: u64,
     /// Whether all of the content came that the head declares.
     pub is_whole: bool,
     /// What is malformed in it and could be read nevertheless, each in a few words.
@@ -191,9 +193,11 @@ impl Seen {
     /// When there are more or fewer.
     pub fn all(&self, count: usize) -> Result<Vec<&Answer>, String> {
         let finals: Vec<&Answer> = self.finals().collect();
-        ensure(finals.len() == count, || format!("{} final answers, not {count}", finals.len()))?;
+        ensure(finals.len() == count, || self.counted(finals.len(), count))?;
         ensure(self.rest.is_empty(), || format!("bytes behind the last answer: {}", self.rest.escape_ascii()))?;
-        ensure(finals.iter().all(|answer| answer.is_whole), || "content broke off".to_owned())?;
+        // RFC 9112 9.6: a refusal may be cut by a reset, at a client that still sends. Its status says enough.
+        let is_cut = |answer: &Answer| self.ending == Ending::Reset && answer.status >= 400;
+        ensure(finals.iter().all(|answer| answer.is_whole || is_cut(answer)), || "content broke off".to_owned())?;
         Ok(finals)
     }
 
@@ -203,7 +207,7 @@ impl Seen {
     /// When there is another one, or none, or more.
     pub fn answered(&self, statuses: &[u16]) -> Result<&Answer, String> {
         let answer = self.all(1)?[0];
-        ensure(statuses.contains(&answer.status), || format!("{}, not {statuses:?}", answer.status))?;
+        ensure(statuses.contains(&answer.status), || format!("{}, not {}", answer.status, one_of(statuses)))?;
         Ok(answer)
     }
 
@@ -225,6 +229,18 @@ impl Seen {
         let answer = self.answered(statuses)?;
         self.closed()?;
         Ok(answer)
+    }
+
+    /// How many final answers there are instead of how many.
+    fn counted(&self, count: usize, wanted: usize) -> String {
+        let statuses: Vec<String> = self.finals().map(|answer| answer.status.to_string()).collect();
+        match count {
+            0 if !self.rest.is_empty() => "what came is no answer of HTTP/1".to_owned(),
+            0 if !self.answers.is_empty() => "no final answer".to_owned(),
+            0 => "no answer".to_owned(),
+            1 => format!("one answer ({}), not {wanted}", statuses[0]),
+            _ => format!("{count} answers ({}), not {wanted}", statuses.join(", ")),
+        }
     }
 
     /// Exactly one final answer, with one of `statuses`, and then a close: what followed was not taken for a request.
@@ -257,6 +273,72 @@ impl Seen {
         ensure(self.rest.is_empty(), || format!("bytes that are no answer: {}", self.rest.escape_ascii()))?;
         ensure(self.finals().count() <= 1, || "more than one answer".to_owned())?;
         self.closed()
+    }
+
+    /// Exactly one final answer, a 200, and then the close that the request has asked for.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn served(&self) -> Verdict {
+        self.served_all(1)
+    }
+
+    /// Exactly `count` final answers, all 200, and then the close that the last request has asked for.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn served_all(&self, count: usize) -> Verdict {
+        let other = self.all(count)?.into_iter().find(|answer| answer.status != 200);
+        ensure(other.is_none(), || format!("{}, not 200", other.map_or(0, |answer| answer.status)))?;
+        self.closed()
+    }
+
+    /// Exactly one final answer, a 200, or a 404 or 421 where it is another host that is served, and then the close that the
+    /// request has asked for: its form was in order.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn understood(&self) -> Verdict {
+        self.answered(&[200, 404, 421])?;
+        self.closed()
+    }
+
+    /// Exactly one final answer, a 400. Whether the connection goes on is another question.
+    ///
+    /// # Errors
+    /// When there is another one, or none, or more.
+    pub fn bad_request(&self) -> Verdict {
+        self.answered(&[400]).map(drop)
+    }
+
+    /// Nothing was served: one final answer that is an error, or a close without any. Where a request must be refused, and the
+    /// RFC does not say how.
+    ///
+    /// # Errors
+    /// When something was.
+    pub fn rejected(&self) -> Verdict {
+        if self.received.is_empty() {
+            return self.closed();
+        }
+        let status = self.all(1)?[0].status;
+        ensure(status >= 400, || format!("{status}, not an error"))
+    }
+
+    /// Exactly one final answer that blames the client (4xx).
+    ///
+    /// # Errors
+    /// When there is another one, or none, or more.
+    pub fn blamed(&self) -> Verdict {
+        let status = self.all(1)?[0].status;
+        ensure((400..500).contains(&status), || format!("{status}, not 4xx"))
+    }
+
+    /// Refused with 400, or redirected to the right spelling: what RFC 9112 3.2 asks for where a request-line is invalid.
+    ///
+    /// # Errors
+    /// When it was neither.
+    pub fn invalid_line(&self) -> Verdict {
+        if self.answered(&[301]).is_ok() { Ok(()) } else { self.refused(&[400]) }
     }
 
     /// Content that looks like a request was taken for content: one answer and a close, or one more, which is a 200 to
@@ -338,6 +420,15 @@ impl Seen {
     }
 }
 
+/// `400`, or `400, 405 or 501`.
+fn one_of(statuses: &[u16]) -> String {
+    let words: Vec<String> = statuses.iter().map(u16::to_string).collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 /// RFC 9110 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`, in every letter.
 fn is_fixdate(value: &[u8]) -> bool {
     const SHAPE: &[u8] = b"Www, 00 Mmm 0000 00:00:00 GMT";
@@ -361,4 +452,50 @@ const MONTHS: [&[u8]; 12] =
 /// What was seen instead.
 pub fn ensure(holds: bool, seen: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(seen()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::receive::Receiver;
+
+    fn seen(bytes: &str, ending: Ending) -> Seen {
+        let mut receiver = Receiver::new(Vec::new());
+        receiver.take(bytes.replace('|', "\r\n").as_bytes());
+        receiver.finish(ending)
+    }
+
+    #[track_caller]
+    fn check(bytes: &str, ending: Ending, judged: impl Fn(&Seen) -> Verdict, expected: &str) {
+        assert_eq!(judged(&seen(bytes, ending)).err().unwrap_or_default(), expected, "{bytes}");
+    }
+
+    const OK: &str = "HTTP/1.1 200 OK|Content-Length: 2||ok";
+    const REFUSAL: &str = "HTTP/1.1 400 Bad Request|Content-Length: 0||";
+
+    #[test]
+    fn a_judgement_says_what_was_seen_instead() {
+        let refused = |seen: &Seen| seen.refused(&[400]);
+        check(REFUSAL, Ending::Closed, refused, "");
+        check(REFUSAL, Ending::Reset, refused, "");
+        check(REFUSAL, Ending::Open, refused, "the connection stays open");
+        check(OK, Ending::Closed, refused, "200, not 400");
+        check(OK, Ending::Closed, |seen| seen.refused(&[400, 405, 501]), "200, not 400, 405 or 501");
+        check("", Ending::Closed, refused, "no answer");
+        check("HTTP/1.1 100 Continue||", Ending::Closed, refused, "no final answer");
+        check("<h1>No", Ending::Closed, refused, "what came is no answer of HTTP/1");
+        check(&[REFUSAL, OK].concat(), Ending::Closed, refused, "2 answers (400, 200), not 1");
+        check(&[REFUSAL, "|x"].concat(), Ending::Closed, refused, "bytes behind the last answer: \\r\\nx");
+        check(OK, Ending::Closed, |seen| seen.served_all(2), "one answer (200), not 2");
+        check(OK, Ending::Closed, Seen::open, "the connection was closed");
+    }
+
+    #[test]
+    fn content_that_breaks_off_is_borne_only_of_a_refusal_that_a_reset_cuts() {
+        let answered = |seen: &Seen| seen.answered(&[200, 413]).map(drop);
+        let cut = "HTTP/1.1 413 Content Too Large||too";
+        check(cut, Ending::Reset, answered, "");
+        check("HTTP/1.1 413 Content Too Large|Content-Length: 9||too", Ending::Closed, answered, "content broke off");
+        check("HTTP/1.1 200 OK|Content-Length: 9||too", Ending::Reset, answered, "content broke off");
+    }
 }

@@ -234,7 +234,8 @@ impl Routes {
                     .with_detail(format!("no route of this server names the method {method}"))
                     .into_response()
             }
-            _ if method == Method::OPTIONS && request.target() == "*" => Response::new(Status::NO_CONTENT),
+            // RFC 9112 3.2.4: also where it came as a URI without a path.
+            _ if method == Method::OPTIONS && request.target_path() == "*" => Response::new(Status::NO_CONTENT),
             Some(allow) if method == Method::OPTIONS => Response::new(Status::NO_CONTENT).with(name::ALLOW, allow),
             Some(allow) => Problem::new(Fault::MethodNotAllowed)
                 .with_detail(format!("{} answers {allow}", request.target_path()))
