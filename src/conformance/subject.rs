@@ -84,6 +84,14 @@ impl Subject {
         Ok(subject)
     }
 
+    /// Whether it answers a plain GET as it did.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it has opened.
+    pub async fn answers(&self, pace: &Pace) -> bool {
+        self.ask_plainly(GET, pace).await.is_ok_and(|answer| answer.status == 200)
+    }
+
     /// Plays `steps` on a new connection.
     ///
     /// # Errors
