@@ -387,6 +387,13 @@ catalogue! {
         section "RFC 9110 7.4"
         remedy "curl http://127.0.0.1:8080/inspect";
 
+    // What is read under a condition (RFC 9110 13).
+    PreconditionFailed "HTTP-CONDITION-001" PRECONDITION_FAILED
+        "what is here is not what If-Match names"
+        expected "the ETag of the present answer in If-Match, or *, or no If-Match field"
+        section "RFC 9110 13.1.1"
+        remedy "curl -si http://127.0.0.1:8080/   # its ETag, if it has one";
+
     // What a handler reads from a request.
     MalformedJson "HTTP-INPUT-001" BAD_REQUEST
         "the content is no JSON"
