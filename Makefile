@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 30
 # What the tests drive, as command:package-of-Debian.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
 
-.PHONY: help run test tools check-fmt lint unit doc fmt bench bench-instructions soak fuzz clean
+.PHONY: help run test tools check-fmt lint unit doc fmt conformance bench bench-instructions soak fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -53,6 +53,9 @@ doc: ## The documentation, warnings are errors
 
 fmt: ## Format
 	cargo fmt --all
+
+conformance: ## Print the ledger into CONFORMANCE.md
+	cargo run --quiet -- check --list --markdown > CONFORMANCE.md
 
 bench: ## Every case beside its peer, as ratios (a minute), then criterion's history of each (three minutes)
 	cargo bench --package firstbyte-benches --bench ratios
