@@ -1,7 +1,8 @@
 //! Owns the peer on hyper: its HTTP/1.1 connection, and the accept loop that hyper leaves to whoever uses it.
 //!
-//! hyper has no router either, so the target is compared by hand. Defaults but for two things: a timer, without which the
-//! default deadline of a head would not count, and TCP_NODELAY, which every other peer sets by itself or is told to.
+//! hyper has no router either, so the target is compared by hand. Defaults but for three things: a timer, without which
+//! the default deadline of a head would not count; TCP_NODELAY, which every other peer sets by itself or is told to; and
+//! answers to pipelined requests that leave together, without which hyper writes each by itself.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,6 +32,7 @@ async fn main() -> io::Result<()> {
             let _ = stream.set_nodelay(true);
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
+                .pipeline_flush(true)
                 .serve_connection(TokioIo::new(stream), service_fn(answer));
             // What was wrong with a connection has been answered by hyper, and nobody else wants to know.
             let _ = connection.await;
