@@ -1,8 +1,10 @@
 //! Owns the peer on hyper: its HTTP/1.1 connection, and the accept loop that hyper leaves to whoever uses it.
 //!
-//! hyper has no router either, so the target is compared by hand. Defaults but for three things: a timer, without which
-//! the default deadline of a head would not count; TCP_NODELAY, which every other peer sets by itself or is told to; and
-//! answers to pipelined requests that leave together, without which hyper writes each by itself.
+//! hyper has no router either, so the target is compared by hand. Defaults but for two things: a timer, without which the
+//! default deadline of a head would not count, and TCP_NODELAY, which every other peer sets by itself or is told to.
+//!
+//! With `--pipeline-flush` the answers to pipelined requests leave together. hyper calls that experimental, and with reason:
+//! its answer to a malformed request is not sent while bytes behind it are unread. So it is a peer of its own.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,7 +24,8 @@ type Content = BoxBody<Bytes, hyper::Error>;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).expect("usage: hyper PORT");
+    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).expect("usage: hyper PORT [--pipeline-flush]");
+    let pipeline_flush = std::env::args().nth(2).is_some_and(|flag| flag == "--pipeline-flush");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     loop {
@@ -32,7 +35,7 @@ async fn main() -> io::Result<()> {
             let _ = stream.set_nodelay(true);
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .pipeline_flush(true)
+                .pipeline_flush(pipeline_flush)
                 .serve_connection(TokioIo::new(stream), service_fn(answer));
             // What was wrong with a connection has been answered by hyper, and nobody else wants to know.
             let _ = connection.await;
