@@ -24,7 +24,8 @@ type Content = BoxBody<Bytes, hyper::Error>;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).expect("usage: hyper PORT [--pipeline-flush]");
+    let port =
+        std::env::args().nth(1).and_then(|port| port.parse().ok()).expect("usage: hyper PORT [--pipeline-flush]");
     let pipeline_flush = std::env::args().nth(2).is_some_and(|flag| flag == "--pipeline-flush");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
