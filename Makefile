@@ -72,7 +72,7 @@ peers: tools ## Build the servers that firstbyte is compared with, and firstbyte
 	go build -o target/peers/go benches/peers/go/main.go
 
 check-peers: peers ## Scores of `firstbyte check`, side by side
-	benches/peers/run firstbyte check {url} --get /plaintext --echo /echo
+	benches/peers/run --only firstbyte,hyper,axum,actix,nginx,go,node firstbyte check {url} --get /plaintext --echo /echo
 
 soak: ## What takes minutes: full sizes, in release
 	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --include-ignored
