@@ -1,18 +1,41 @@
-//! Owns the rows on conditional requests, as far as they hold for every server: what must be ignored.
+//! Owns the rows on conditional requests: what is judged for a resource of which nothing is known, and what is ignored.
 //!
-//! The one idea: whether a condition holds depends on the representation, which belongs to the application. That a
-//! condition which cannot be judged changes nothing belongs to the protocol.
+//! The one idea: every resource has some representation or none, so `*` and a tag that nobody has are fair to all.
 //!
-//! Spec: RFC 9110 13.1, 13.2.
+//! Spec: RFC 9110 13.1, 13.2, 15.4.5.
 //! Never: code beside the rows.
 
 use crate::conformance::Requirement;
-use crate::conformance::requirement::Step::Send;
+use crate::conformance::requirement::Step::{Await, Send};
 use crate::conformance::requirement::must;
+use crate::conformance::seen::ensure;
 
 use super::shape::{echo, get};
 
 pub(super) const ROWS: &[Requirement] = &[
+    must("condition/none-match-any", "RFC 9110 13.1.2", "If-None-Match: * wants nothing to be there: else 304 to GET")
+        .decided("304")
+        .probe(&[Send(get!("If-None-Match: *", "Connection: close"))], |seen| seen.refused(&[304])),
+    must("condition/match-any", "RFC 9110 13.1.1", "If-Match: * wants something to be there, and it is")
+        .decided("200")
+        .probe(&[Send(get!("If-Match: *", "Connection: close"))], |seen| seen.refused(&[200])),
+    must("condition/match-other", "RFC 9110 13.1.1", "where no tag of If-Match is there the request is not performed")
+        .decided("412 HTTP-CONDITION-001")
+        .probe(&[Send(get!("If-Match: \"no-such-tag\"", "Connection: close"))], |seen| {
+            let status = seen.only()?.status;
+            ensure(status >= 300, || format!("{status}, as if there were no condition"))
+        }),
+    must("condition/not-modified", "RFC 9110 15.4.5", "a 304 has no content, and of the 200 what caches need")
+        .decided("200, then 304")
+        .probe(
+            &[Send(get!()), Await, Send(get!("If-None-Match: *")), Await, Send(get!("Connection: close"))],
+            |seen| {
+                let answers = seen.all(3)?;
+                let missing =
+                    FOR_CACHES.iter().find(|name| answers[0].has(name).is_ok() && answers[1].has(name).is_err());
+                ensure(answers[1].status != 304 || missing.is_none(), || format!("304 without {missing:?}"))
+            },
+        ),
     must("condition/other-tag", "RFC 9110 13.1.2", "If-None-Match with tags that do not match changes nothing")
         .decided("200")
         .probe(&[Send(get!("If-None-Match: \"no-such-tag\", W/\"nor-this\"", "Connection: close"))], |seen| {
@@ -85,3 +108,6 @@ pub(super) const ROWS: &[Requirement] = &[
             },
         ),
 ];
+
+/// What a 304 says when the 200 would (RFC 9110 15.4.5).
+const FOR_CACHES: &[&str] = &["Cache-Control", "Content-Location", "Date", "ETag", "Expires", "Vary"];
