@@ -9,6 +9,8 @@
 //!   rows that need an echo, where there is none ───────> skipped
 //! ```
 //!
+//! A server that no longer answers is not asked on: what failed before stands.
+//!
 //! Never: prints. Rows that a test of ours shows are not asked: nothing of them is seen from outside.
 
 use std::sync::Arc;
@@ -22,6 +24,13 @@ use crate::conformance::subject::Subject;
 
 /// How often a row is asked again, as long as a reset leaves open what the answer was.
 const TRIES_MAX: usize = 3;
+
+/// Failures in a row in which nothing came at all, behind which the server is asked whether it is still there.
+const SILENT_MAX: usize = 16;
+
+/// Why rows are skipped.
+const NO_ECHO: &str = "they need a resource that echoes";
+const NO_ANSWER: &str = "the server has stopped to answer";
 
 /// How a server is examined.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +61,7 @@ pub enum Outcome {
     Kept,
     /// It is not, and what was seen instead. For a choice: the server has taken the other side.
     Failed(String),
-    /// It was not asked, and why.
+    /// It was not asked, since.
     Skipped(&'static str),
 }
 
@@ -87,7 +96,7 @@ pub struct Progress {
     pub all: usize,
 }
 
-/// Asks `subject` all of `rows` that have a probe. The findings are in the order of the rows.
+/// Asks `subject` all of `rows` that have a probe, until it is done or dead. The findings are in the order of the rows.
 ///
 /// # Cancel safety
 /// Dropping the future closes all connections.
@@ -98,42 +107,99 @@ pub async fn examine(
     subject: &Subject,
     rows: impl IntoIterator<Item = &'static Requirement>,
     manner: Manner,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> Vec<Finding> {
     assert!(manner.jobs > 0, "somebody has to ask");
-    let mut findings: Vec<Finding> = rows.into_iter().filter_map(|row| unasked(row, subject)).collect();
-    let all = findings.len();
-    let (mut waiting, mut at_work) = (0..all, JoinSet::new());
-    let subject = Arc::new(subject.clone());
-    let (mut done, mut again) = (0, Vec::new());
-    loop {
-        while at_work.len() < manner.jobs
-            && let Some(index) = waiting.next()
-        {
-            let (finding, subject) = (findings[index].clone(), Arc::clone(&subject));
-            at_work.spawn(async move { (index, ask(finding, &subject, &manner.pace).await) });
-        }
-        let Some(asked) = at_work.join_next().await else { break };
-        let (index, finding) = asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        if is_doubtful(&finding) {
-            again.push(index);
-        } else {
-            done += 1;
-        }
-        findings[index] = finding;
-        progress(Progress { done, all });
-    }
-    for index in again {
-        for _ in 0..TRIES_MAX {
-            findings[index] = ask(findings[index].clone(), &subject, &patient(manner.pace)).await;
-            if !is_lost(&findings[index]) {
-                break;
+    let findings = rows.into_iter().filter_map(|row| unasked(row, subject)).collect();
+    let mut examination = Examination { findings, subject: Arc::new(subject.clone()), manner, progress, done: 0 };
+    let doubtful = examination.ask_all().await;
+    examination.ask_again(doubtful).await;
+    examination.tell(examination.findings.len() - examination.done);
+    examination.findings
+}
+
+struct Examination<P> {
+    findings: Vec<Finding>,
+    subject: Arc<Subject>,
+    manner: Manner,
+    progress: P,
+    /// Findings that do not change any more.
+    done: usize,
+}
+
+impl<P: FnMut(Progress)> Examination<P> {
+    /// Asks every row once, and gives those that are to be asked again.
+    async fn ask_all(&mut self) -> Vec<usize> {
+        let (mut waiting, mut at_work) = (self.to_ask().into_iter(), JoinSet::new());
+        let (mut doubtful, mut silent) = (Vec::new(), 0);
+        loop {
+            for index in waiting.by_ref().take(self.manner.jobs - at_work.len()) {
+                let (finding, subject, pace) =
+                    (self.findings[index].clone(), Arc::clone(&self.subject), self.manner.pace);
+                at_work.spawn(async move { (index, ask(finding, &subject, &pace).await) });
+            }
+            let Some(asked) = at_work.join_next().await else { return doubtful };
+            let (index, finding) = asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            silent = if finding.is_silent() { silent + 1 } else { 0 };
+            let is_doubtful = finding.is_doubtful();
+            doubtful.extend(is_doubtful.then_some(index));
+            self.findings[index] = finding;
+            self.tell(usize::from(!is_doubtful));
+            if silent >= SILENT_MAX && !self.subject.answers(&self.manner.pace).await {
+                return Vec::new();
             }
         }
-        done += 1;
-        progress(Progress { done, all });
     }
-    findings
+
+    async fn ask_again(&mut self, doubtful: Vec<usize>) {
+        let pace = patient(self.manner.pace);
+        for index in doubtful {
+            let mut finding = ask(self.findings[index].clone(), &self.subject, &pace).await;
+            for _ in 1..TRIES_MAX {
+                if finding.is_lost() {
+                    finding = ask(finding, &self.subject, &pace).await;
+                }
+            }
+            if finding.is_silent() && !self.subject.answers(&pace).await {
+                return;
+            }
+            self.findings[index] = finding;
+            self.tell(1);
+        }
+    }
+
+    /// The rows that are not skipped for what the server does not have.
+    fn to_ask(&self) -> Vec<usize> {
+        let is_asked = |&index: &usize| self.findings[index].outcome == Outcome::Skipped(NO_ANSWER);
+        (0..self.findings.len()).filter(is_asked).collect()
+    }
+
+    /// So many more are done.
+    fn tell(&mut self, more: usize) {
+        self.done += more;
+        (self.progress)(Progress { done: self.done, all: self.findings.len() });
+    }
+}
+
+impl Finding {
+    /// Whether nothing at all came, where something was wanted.
+    fn is_silent(&self) -> bool {
+        let nothing = |seen: &Seen| seen.received.is_empty();
+        matches!(self.outcome, Outcome::Failed(_)) && self.seen.as_ref().is_none_or(nothing)
+    }
+
+    /// Whether it may owe itself to the load, or to luck.
+    fn is_doubtful(&self) -> bool {
+        let failed = matches!(self.outcome, Outcome::Failed(_)) && self.row.level != Level::Choice;
+        failed || self.is_lost()
+    }
+
+    /// Whether there may have been an answer: RFC 9112 9.6 tells how a reset takes it away from the one who has not yet
+    /// read it.
+    fn is_lost(&self) -> bool {
+        let lost = |seen: &Seen| seen.ending == Ending::Reset && seen.finals().next().is_none();
+        self.seen.as_ref().is_none_or(lost)
+    }
 }
 
 impl Score {
@@ -166,14 +232,11 @@ impl Tally {
 fn unasked(row: &'static Requirement, subject: &Subject) -> Option<Finding> {
     let Proof::Probe(probe) = row.proof else { return None };
     let without_echo = probe.needs_echo() && subject.target.echo.is_none();
-    let outcome = if without_echo { Outcome::Skipped("it needs a resource that echoes") } else { Outcome::Kept };
-    Some(Finding { row, probe, outcome, seen: None })
+    let why = if without_echo { NO_ECHO } else { NO_ANSWER };
+    Some(Finding { row, probe, outcome: Outcome::Skipped(why), seen: None })
 }
 
 async fn ask(mut finding: Finding, subject: &Subject, pace: &Pace) -> Finding {
-    if matches!(finding.outcome, Outcome::Skipped(_)) {
-        return finding;
-    }
     let seen = subject.play(finding.probe.steps, pace).await;
     let verdict = match &seen {
         Ok(seen) => (finding.probe.holds)(seen),
@@ -182,20 +245,6 @@ async fn ask(mut finding: Finding, subject: &Subject, pace: &Pace) -> Finding {
     finding.outcome = verdict.map_or_else(Outcome::Failed, |()| Outcome::Kept);
     finding.seen = seen.ok();
     finding
-}
-
-/// Whether a finding may owe itself to the load, or to luck.
-fn is_doubtful(finding: &Finding) -> bool {
-    let failed = matches!(finding.outcome, Outcome::Failed(_)) && finding.row.level != Level::Choice;
-    failed || is_lost(finding)
-}
-
-/// Whether there may have been an answer: RFC 9112 9.6 tells how a reset takes it away from the one who has not yet read
-/// it.
-fn is_lost(finding: &Finding) -> bool {
-    let lost = |seen: &Seen| seen.ending == Ending::Reset && seen.finals().next().is_none();
-    let is_asked = !matches!(finding.outcome, Outcome::Skipped(_));
-    is_asked && finding.seen.as_ref().is_none_or(lost)
 }
 
 fn patient(pace: Pace) -> Pace {

@@ -16,9 +16,10 @@ use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use crate::conformance::answer::Answer;
 use crate::conformance::play::{Pace, Target, play};
 use crate::conformance::requirement::Step::{self, Send};
-use crate::conformance::seen::{Answer, Ending, Seen};
+use crate::conformance::seen::{Ending, Seen};
 
 /// A server that answers.
 #[derive(Clone, Debug)]
@@ -81,6 +82,14 @@ impl Subject {
             subject.target.echo.take_if(|_| subject.no_echo.is_some());
         }
         Ok(subject)
+    }
+
+    /// Whether it answers a plain GET as it did.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it has opened.
+    pub async fn answers(&self, pace: &Pace) -> bool {
+        self.ask_plainly(GET, pace).await.is_ok_and(|answer| answer.status == 200)
     }
 
     /// Plays `steps` on a new connection.

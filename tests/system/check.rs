@@ -1,6 +1,7 @@
 //! `firstbyte check` against ourselves, who keep everything, and against others, who do not.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -118,6 +119,30 @@ fn a_server_that_cannot_be_examined_is_told_from_one_that_fails() {
     let output = check(&server.url(""), &["--echo", "/nothing", "--only", "framing/", "--only", "must"]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     assert!(stdout(&output).contains("no echo: POST is answered with 404 "), "{}", stdout(&output));
+}
+
+#[test]
+fn a_server_that_dies_under_the_questions_is_left_and_told_of() {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for (index, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            if index < 4 && matches!(stream.read(&mut [0; 1024]), Ok(1..)) {
+                stream.write_all(ANSWER).unwrap();
+            } else {
+                held.push(stream);
+            }
+        }
+    });
+    let start = Instant::now();
+    let output = check(&url, &["--patience", "30ms"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(start.elapsed() < A_RUN, "{:?}", start.elapsed());
+    assert!(stderr(&output).contains("no longer answers"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("Skipped, since the server has stopped to answer:"), "{}", stdout(&output));
 }
 
 #[test]

@@ -30,8 +30,7 @@ Examples:
   firstbyte check http://127.0.0.1:8080                the whole ledger
   firstbyte check http://[::1]/ --get /index.html      a page to ask for
   firstbyte check localhost:80 --only must             what is binding
-  firstbyte check localhost:80 --only target --only head/
-                                                       two families of rows
+  firstbyte check localhost:80 --only framing/         what requests are smuggled with
   firstbyte check localhost:80 --json > report.json    for programs
   firstbyte check --list                               what would be asked
 
@@ -130,9 +129,12 @@ fn check(wanted: &Wanted, url: &Url, chosen: Vec<&'static Requirement>) -> ExitC
     };
     let manner = Manner { jobs: wanted.jobs, pace: wanted.pace() };
     let findings = runtime.block_on(examine(&subject, chosen, manner, show_progress(io::stderr().is_terminal())));
-    let score = Score::of(&findings);
+    let is_alive = runtime.block_on(subject.answers(&wanted.pace()));
+    if !is_alive {
+        say(&format!("warning: {} no longer answers: a row has stopped it, or something else did", url.authority));
+    }
     let printed = print(&told(wanted, url, &subject, &findings));
-    if score.must.failed() > 0 { ExitCode::from(FAILURE) } else { printed }
+    if Score::of(&findings).must.failed() > 0 || !is_alive { ExitCode::from(FAILURE) } else { printed }
 }
 
 fn told(wanted: &Wanted, url: &Url, subject: &Subject, findings: &[Finding]) -> String {

@@ -64,12 +64,16 @@ fn lenient(findings: &[Finding], paint: Paint) -> String {
 }
 
 fn skipped(findings: &[Finding]) -> String {
-    let skipped = |finding: &&Finding| matches!(finding.outcome, Outcome::Skipped(_));
-    let ids: Vec<&str> = findings.iter().filter(skipped).map(|finding| finding.row.id).collect();
-    if ids.is_empty() {
-        return String::new();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for finding in findings {
+        if let Outcome::Skipped(why) = finding.outcome {
+            match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+                Some((_, ids)) => ids.push(finding.row.id),
+                None => reasons.push((why, vec![finding.row.id])),
+            }
+        }
     }
-    format!("Skipped, since they need a resource that echoes:\n  {}\n\n", ids.join(" "))
+    reasons.iter().map(|(why, ids)| format!("Skipped, since {why}:\n  {}\n\n", ids.join(" "))).collect()
 }
 
 /// `MUST 97 of 99, SHOULD 20 of 22, 14 skipped; choices: strict in 30 of 41`.
@@ -195,7 +199,7 @@ mod tests {
         };
         let findings = [
             finding(&BROKEN, Outcome::Failed("it said \x07".into())),
-            finding(&SKIPPED, Outcome::Skipped("it needs a resource that echoes")),
+            finding(&SKIPPED, Outcome::Skipped("they need a resource that echoes")),
             finding(&LENIENT, Outcome::Failed("200".into())),
         ];
         text(&Url { authority: "x".into(), path: "/a".into() }, &subject, &findings, colours)

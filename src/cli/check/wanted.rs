@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(count(&[]), rows().count());
         assert_eq!(count(&["--only", "MUST"]), rows().filter(|row| row.level == Level::Must).count());
         assert_eq!(count(&["--only", "target/fragment"]), 1);
-        assert_eq!(count(&["--only", "must", "--only", "target/f"]), 1);
+        assert_eq!(count(&["--only", "should", "--only", "target/f"]), 1);
         assert!(wanted(&["http://x", "--only", "nothing/like-this"]).is_err());
         assert!(wanted(&["http://x", "--only", "target/fragment", "--only", "choice"]).is_err());
     }

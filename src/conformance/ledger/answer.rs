@@ -69,6 +69,11 @@ pub(super) const ROWS: &[Requirement] = &[
     must("answer/refusal-one-framing", "RFC 9112 6.2", "a refusal has one framing field at most")
         .decided("400 H1-FRAME-009")
         .probe(&[Send(get!("Content-Length: x"))], |seen| seen.only()?.is_framed_once()),
+    must("answer/http10", "RFC 9112 6.1", "no Transfer-Encoding is sent to HTTP/1.0")
+        .decided("200")
+        .probe(&[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\n\r\n")], |seen| {
+            seen.last(&[200])?.lacks("Transfer-Encoding")
+        }),
     must("answer/http10-echo", "RFC 9112 6.1", "no Transfer-Encoding to HTTP/1.0, even if the length is not known")
         .decided("200")
         .probe(&[Send("POST {echo} HTTP/1.0\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello")], |seen| {

@@ -26,6 +26,11 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send(get!("Connection: x-option, ,close , x-other")), Send(get!("Connection: close"))], |seen| {
             seen.only().map(|_| ())
         }),
+    must("connection/close-in-second-line", "RFC 9110 5.3", "close is found on a second line")
+        .decided("200")
+        .probe(&[Send(get!("Connection: keep-alive", "Connection: close")), Send(get!())], |seen| {
+            seen.only().map(|_| ())
+        }),
     should("connection/close-announced", "RFC 9112 9.6", "the answer before a close says so")
         .decided("200")
         .probe(&[Send(get!("Connection: close"))], |seen| seen.last(&[200])?.closes()),
@@ -42,6 +47,30 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send(echo!("Connection: close, Content-Length, Host", "Content-Length: 5"; "hello"))], |seen| {
             seen.last(&[200])?.says(b"hello")
         }),
+    choice("connection/http10-closes", "RFC 9112 9.3", "HTTP/1.0 does not persist unless it asks for it")
+        .decided("200")
+        .probe(&[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\n\r\n"), Send(get!("Connection: close"))], |seen| {
+            seen.only().map(|_| ())
+        }),
+    choice("connection/http10-keep-alive", "RFC 9112 9.3", "HTTP/1.0 with keep-alive may persist; the answer says so")
+        .decided("200")
+        .probe(
+            &[
+                Send("GET {get} HTTP/1.0\r\nHost: {host}\r\nConnection: Keep-Alive\r\n\r\n"),
+                Await,
+                Send(get!("Connection: close")),
+            ],
+            |seen| {
+                let first = seen.all(2)?[0];
+                ensure(first.has_option("keep-alive"), || "the first answer does not say keep-alive".to_owned())
+            },
+        ),
+    must("connection/http10-close", "RFC 9112 9.6", "close counts in HTTP/1.0 too, and more than keep-alive")
+        .decided("200")
+        .probe(
+            &[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\nConnection: keep-alive, close\r\n\r\n"), Send(get!())],
+            |seen| seen.only().map(|_| ()),
+        ),
     // Order.
     must("connection/order", "RFC 9112 9.3.2", "pipelined requests are answered in the order in which they came")
         .decided("200")
@@ -106,6 +135,9 @@ pub(super) const ROWS: &[Requirement] = &[
     must("connection/fin-behind-100", "RFC 9112 6.3", "content that was asked for and does not come is incomplete")
         .decided("400 H1-CONTENT-002")
         .probe(&[Send(echo!("Expect: 100-continue", "Content-Length: 5"; "")), Await, Finish], |seen| seen.gave_up()),
+    choice("connection/fin-in-head", "RFC 9112 8", "a head that ends with the connection may be answered")
+        .decided("400 H1-END-001")
+        .probe(&[Send("GET {get} HTTP/1.1\r\nHost: {ho"), Finish], |seen| seen.refused(&[400])),
     choice("connection/fin-in-second-head", "RFC 9112 8", "a second head that is cut off may be answered")
         .decided("200")
         .probe(&[Send(get!()), Send("GET {get} HTTP/1.1\r\nHost: "), Finish], |seen| seen.all(2).map(|_| ())),

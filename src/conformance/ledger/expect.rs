@@ -4,9 +4,10 @@
 //! Never: code beside the rows.
 
 use crate::conformance::Requirement;
+use crate::conformance::answer::Answer;
 use crate::conformance::requirement::Step::{Await, Finish, Pause, Send, SendHead};
 use crate::conformance::requirement::{choice, must, should};
-use crate::conformance::seen::{Answer, ensure};
+use crate::conformance::seen::ensure;
 
 use super::shape::{echo, get};
 

@@ -22,6 +22,16 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
             seen.last(&[200]).map(|_| ())
         }),
+    should("method/unknown", "RFC 9110 9.1", "a method that is not known is answered with 501")
+        .decided("501 HTTP-ROUTE-003")
+        .probe(&[Send("BREW {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
+            seen.last(&[501]).map(|_| ())
+        }),
+    should("method/case", "RFC 9110 9.1", "methods are case-sensitive: get is one that is not known")
+        .decided("501 HTTP-ROUTE-003")
+        .probe(&[Send("get {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
+            seen.last(&[501]).map(|_| ())
+        }),
     should("method/not-allowed", "RFC 9110 9.1", "a method that is known, but not allowed here, is answered with 405")
         .decided("405 HTTP-ROUTE-002")
         .probe(&[Send(POST)], |seen| {
@@ -40,6 +50,11 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send("OPTIONS {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
             let answer = seen.only()?;
             if answer.status < 300 { answer.allows() } else { Ok(()) }
+        }),
+    choice("method/options-asterisk", "RFC 9110 9.3.7", "OPTIONS * asks for the server as a whole: a ping")
+        .decided("204")
+        .probe(&[Send("OPTIONS * HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
+            seen.last(&[200, 204]).map(|_| ())
         }),
     choice("method/max-forwards", "RFC 9110 7.6.2", "Max-Forwards: 0 makes whoever gets it the last recipient")
         .decided("204")
@@ -81,6 +96,9 @@ pub(super) const ROWS: &[Requirement] = &[
                 Ok(())
             }
         }),
+    choice("method/connect", "RFC 9110 9.3.6", "an origin server need not build tunnels")
+        .decided("501 HTTP-ROUTE-003")
+        .probe(&[Send(CONNECT)], |seen| seen.last(&[400, 403, 404, 405, 501]).map(|_| ())),
     choice("method/connect-content", "RFC 9110 9.3.6", "CONNECT has no content; what claims to be some may be refused")
         .decided("400 H1-FRAME-011")
         .probe(

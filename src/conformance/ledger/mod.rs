@@ -49,7 +49,10 @@ pub fn rows() -> impl Iterator<Item = &'static Requirement> {
     files.into_iter().flatten()
 }
 
-/// The fields of a request that is in order and is to be the last on its connection.
+/// The end of a head that has what it needs, and is the last on its connection.
+const CLOSE: Step = Step::Send("Connection: close\r\n\r\n");
+
+/// All fields of a request that is in order and the last on its connection.
 const LAST: Step = Step::Send("Host: {host}\r\nConnection: close\r\n\r\n");
 
 /// A request that must not be answered: it hides behind what another one is refused for.
