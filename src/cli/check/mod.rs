@@ -97,7 +97,8 @@ pub fn command() -> Command {
         )
         .arg(switch("json", "One JSON document").conflicts_with("list"))
         .arg(switch("list", "The rows and what firstbyte does, and nothing is asked").conflicts_with("url"))
-        .arg(switch("markdown", "The list as CONFORMANCE.md").requires("list"))
+        // An address takes the place of `list`, and clap then asks for it no more.
+        .arg(switch("markdown", "The list as CONFORMANCE.md").requires("list").conflicts_with("url"))
 }
 
 /// Does what the subcommand says.
