@@ -97,6 +97,7 @@ pub fn command() -> Command {
         )
         .arg(switch("json", "One JSON document").conflicts_with("list"))
         .arg(switch("list", "The rows and what firstbyte does, and nothing is asked").conflicts_with("url"))
+        // An address takes the place of `list`, and clap then asks for it no more.
         .arg(switch("markdown", "The list as CONFORMANCE.md").requires("list").conflicts_with("url"))
 }
 
