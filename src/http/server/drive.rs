@@ -118,14 +118,14 @@ pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 impl<T: Transport> Driver<T> {
     /// Takes up a connection at which something has happened.
     fn new<H>(shared: &Shared<H>, waiting: Waiting<T>) -> Driver<T> {
-        let Waiting { inbound, writer, card, tap, timer, deadline, peer } = waiting;
+        let Waiting { inbound, writer, card, tap, peer } = waiting;
         Driver {
             inbound: Some(inbound),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
+            deadline: card.deadline_at(),
             card,
             tap,
-            timer,
-            deadline,
+            timer: Timer::default(),
             now: Instant::now(),
             answer_begun: 0,
             ends_by_close: false,
@@ -157,15 +157,15 @@ impl<T: Transport> Driver<T> {
 
     /// Gives back everything that an idle connection has no need of.
     fn wait(self) -> Waiting<T> {
-        let Driver { inbound, outbound, card, tap, timer, deadline, peer, .. } = self;
+        let Driver { inbound, outbound, card, tap, peer, .. } = self;
         let inbound = inbound.expect("content is back before the next head");
-        Waiting { inbound, writer: outbound.into_writer(), card, tap, timer, deadline, peer }
+        Waiting { inbound, writer: outbound.into_writer(), card, tap, peer }
     }
 
     /// Answers `problem` before anything was asked.
     pub(super) async fn refuse<H: Handler>(mut waiting: Waiting<T>, shared: &Shared<H>, problem: Problem) {
         std::future::poll_fn(|cx| {
-            waiting.begin(Phase::Write, cx);
+            waiting.begin(shared, Phase::Write, cx);
             Poll::Ready(())
         })
         .await;

@@ -43,6 +43,9 @@ use crate::net::transport::Transport;
 /// How long a closing listener takes what waits in the kernel.
 const PENDING_TIME: Duration = Duration::from_millis(100);
 
+/// How often the deadlines of connections that wait are looked at, at least.
+const LOOK_TIME_MAX: Duration = Duration::from_millis(500);
+
 /// How long what was cut may take to notice.
 const CUT_TIME: Duration = Duration::from_secs(1);
 
@@ -182,6 +185,7 @@ impl<H: Handler> Server<H> {
     pub async fn serve(mut self, listener: Listener) -> Ended {
         self.config.place.address = listener.local_addr().ok();
         let shared = self.share();
+        let watching = tokio::spawn(shared.watch_deadlines());
         accept_until_draining(&shared, &listener).await;
         accept_pending(&shared, &listener).await;
         let drained = listener.drained();
@@ -192,10 +196,9 @@ impl<H: Handler> Server<H> {
             in_time = timeout(shared.config.deadlines.drain, &mut drained) => in_time.is_ok(),
             () = shared.watch.shutdown.forced() => false,
         };
-        if in_time {
-            return Ended::Drained;
-        }
-        shared.cut(drained).await
+        let ended = if in_time { Ended::Drained } else { shared.cut(drained).await };
+        watching.abort();
+        ended
     }
 
     /// A server without a listener: whoever has a transport drives it.
@@ -215,6 +218,12 @@ impl<H: Handler> Shared<H> {
         seat: Option<Permit>,
     ) -> impl Future<Output = ()> + Send + use<T, H> {
         Life::Accepted(Waiting::new(&self, transport, peer, seat), self)
+    }
+
+    /// Ends connections that have waited for long enough, while there are any.
+    pub(crate) fn watch_deadlines(&self) -> impl Future<Output = ()> + Send + use<H> {
+        let Deadlines { first_byte, idle, .. } = self.config.deadlines;
+        self.watch.registry.watch_deadlines((first_byte.min(idle) / 10).min(LOOK_TIME_MAX))
     }
 
     async fn refuse(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, seat: Permit, fault: Fault) {

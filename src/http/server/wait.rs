@@ -84,7 +84,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_bytes<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let _ = self.poll_flush(cx)?;
+        self.poll_flush_idle(shared, cx)?;
         let inbound = self.inbound.as_mut().expect("content is back before the next head");
         if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
             let unread = inbound.buffer.len();
@@ -111,6 +111,21 @@ impl<T: Transport> Driver<T> {
             (_, false) => End::Finished("nothing came in time"),
             (_, true) => End::Finished("the server is shutting down"),
         }))
+    }
+
+    /// Sends what is queued. A client that still takes its answer is not idle: its time begins when that is sent.
+    fn poll_flush_idle<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Result<(), End> {
+        let stalled = self.outbound.stalled_until().is_some();
+        let flushed = self.poll_flush(cx)?;
+        if self.card.phase() == Phase::Idle && !shared.watch.shutdown.is_draining() {
+            if flushed.is_pending() {
+                self.deadline = None;
+            } else if stalled {
+                self.now = Instant::now();
+                self.enter(Phase::Idle, within(self.now, shared.config.deadlines.idle));
+            }
+        }
+        Ok(())
     }
 
     /// While the server is draining, the next request is waited for no longer than `drain_idle`. A connection that was
