@@ -46,10 +46,9 @@ fn readers_that_do_not_read_cost_little_and_are_closed() {
     const COUNT: usize = 60;
     const GROWTH_KIB: u64 = 4 * 1024;
     let server = Server::start(&["--write-rate=1KiB/s over 1s, credit 1s"]);
-    let open = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
-    let fds = open();
+    let fds = server.descriptors();
     drop(idle(&server, COUNT));
-    wait_for("all are closed", || (open() <= fds).then_some(()));
+    wait_for("all are closed", || (server.descriptors() <= fds).then_some(()));
     let before = server.status_of("VmRSS:");
     let ask = |_| {
         let mut stream = server.connect();
@@ -57,8 +56,8 @@ fn readers_that_do_not_read_cost_little_and_are_closed() {
         stream
     };
     let readers: Vec<TcpStream> = (0..COUNT).map(ask).collect();
-    wait_for("all are served", || (open() >= fds + COUNT / 2).then_some(()));
-    wait_for("all are closed", || (open() <= fds).then_some(()));
+    wait_for("all are served", || (server.descriptors() >= fds + COUNT / 2).then_some(()));
+    wait_for("all are closed", || (server.descriptors() <= fds).then_some(()));
     let growth = server.status_of("VmHWM:").saturating_sub(before);
     assert!(growth <= GROWTH_KIB, "{growth} KiB for {COUNT} readers");
     drop(readers);
