@@ -1,0 +1,156 @@
+//! Messages without end: each is cut at its bound, its client can read why, and none of it stays in memory.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::server::{Server, read_to_end, wait_for};
+
+/// Begins as `opening` says, goes on with `piece` again and again, and is answered with `status`.
+struct Flood {
+    name: &'static str,
+    opening: &'static str,
+    piece: &'static str,
+    status: u16,
+}
+
+const CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// A route that takes as much content as any does unless it says otherwise.
+const CHUNKED_BOUNDED: &str = "POST /anything HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// A chunk that carries one byte and 62 of an extension.
+const EXTENDED: &str = "1;name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n";
+
+#[rustfmt::skip]
+const HEADS: &[Flood] = &[
+    Flood { name: "empty lines", opening: "", piece: "\r\n", status: 400 },
+    Flood { name: "empty lines behind a request", opening: "GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n", piece: "\r\n",
+            status: 400 },
+    Flood { name: "a method", opening: "", piece: "A", status: 501 },
+    Flood { name: "spaces", opening: "GET ", piece: " ", status: 400 },
+    Flood { name: "a target", opening: "GET /", piece: "a", status: 414 },
+    Flood { name: "a version", opening: "GET / HTTP/1.1", piece: "1", status: 400 },
+    Flood { name: "a field name", opening: "GET / HTTP/1.1\r\n", piece: "a", status: 431 },
+    Flood { name: "white space before a value", opening: "GET / HTTP/1.1\r\nHost:", piece: " ", status: 431 },
+    Flood { name: "a field value", opening: "GET / HTTP/1.1\r\nHost: ", piece: "a", status: 431 },
+    Flood { name: "field lines", opening: "GET / HTTP/1.1\r\n", piece: "a: b\r\n", status: 431 },
+    Flood { name: "cookies", opening: "GET / HTTP/1.1\r\n", piece: "Cookie: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", status: 431 },
+    Flood { name: "no HTTP at all", opening: "\x16\x03\x01\x02", piece: "\x01\x02\x03\x04", status: 400 },
+];
+
+#[rustfmt::skip]
+const CONTENTS: &[Flood] = &[
+    Flood { name: "a declared length", opening: "POST /anything HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n",
+            piece: "xxxxxxxxxxxxxxxx", status: 413 },
+    Flood { name: "a length past counting", opening: "POST /anything HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            piece: "xxxxxxxxxxxxxxxx", status: 400 },
+    Flood { name: "content where none is read", opening: "GET /plaintext HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n",
+            piece: "xxxxxxxxxxxxxxxx", status: 413 },
+    Flood { name: "content where nothing is", opening: "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n",
+            piece: "xxxxxxxxxxxxxxxx", status: 404 },
+    Flood { name: "chunks", opening: CHUNKED_BOUNDED, piece: "10\r\n0123456789abcdef\r\n", status: 413 },
+    Flood { name: "chunks of one byte", opening: CHUNKED_BOUNDED, piece: "1\r\nx\r\n", status: 413 },
+    Flood { name: "one chunk", opening: "POST /anything HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
+            piece: "xxxxxxxxxxxxxxxx", status: 413 },
+    Flood { name: "zeros before a size", opening: CHUNKED, piece: "0", status: 400 },
+    Flood { name: "digits of a size", opening: CHUNKED, piece: "f", status: 400 },
+    Flood { name: "an extension", opening: "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a=",
+            piece: "b", status: 400 },
+    Flood { name: "a quoted extension", opening: "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a=\"",
+            piece: "b", status: 400 },
+    Flood { name: "extensions", opening: CHUNKED_BOUNDED, piece: EXTENDED, status: 400 },
+    Flood { name: "a trailer", opening: "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ",
+            piece: "b", status: 431 },
+    Flood { name: "trailers", opening: "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            piece: "A: b\r\n", status: 431 },
+];
+
+impl Flood {
+    /// Sends up to `bytes` of it, as fast as they are taken, and reads what the server says until it closes.
+    fn pour(&self, server: &Server, bytes: usize) -> String {
+        let mut stream = server.connect();
+        let mut sending = stream.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let wave = self.piece.repeat(64 * 1024 / self.piece.len());
+                let waves = std::iter::repeat_n(wave.as_bytes(), bytes / wave.len());
+                // The server may close before all is sent: that is for the answer to tell.
+                let _ =
+                    std::iter::once(self.opening.as_bytes()).chain(waves).try_for_each(|wave| sending.write_all(wave));
+                let _ = sending.shutdown(Shutdown::Write);
+            });
+            read_to_end(&mut stream)
+        })
+    }
+
+    fn check(&self, server: &Server, bytes: usize) {
+        let answer = self.pour(server, bytes);
+        let (until, _) = answer.split_once("\r\nConnection: close\r\n").unwrap_or((&answer, ""));
+        let last = until.rfind("HTTP/1.1 ").map_or("", |at| &until[at..]);
+        assert!(last.starts_with(&format!("HTTP/1.1 {} ", self.status)), "{}: {answer:?}", self.name);
+        assert!(until.len() < answer.len(), "{}: no close is announced: {answer:?}", self.name);
+    }
+}
+
+/// Enough of each flood to reach every bound: chunks of one byte bring a mebibyte of content in six.
+const ENOUGH: usize = 8 << 20;
+
+/// Pours every flood, one after the other, and says by how many KiB the most memory that the process ever had has grown.
+fn growth(server: &Server, floods: &[Flood], bytes: usize) -> u64 {
+    // The first time brings in code, and buffers that stay.
+    floods.iter().for_each(|flood| flood.check(server, ENOUGH));
+    let before = server.forget_peak();
+    floods.iter().for_each(|flood| flood.check(server, bytes));
+    server.status_of("VmHWM:").saturating_sub(before)
+}
+
+#[test]
+fn a_message_without_end_is_cut_and_its_client_reads_why() {
+    let server = Server::start(&["--log=error"]);
+    let grown = growth(&server, HEADS, ENOUGH) + growth(&server, CONTENTS, ENOUGH);
+    assert!(grown <= 1024, "{grown} KiB");
+    assert!(server.exchange(b"GET /plaintext HTTP/1.0\r\n\r\n").ends_with("Hello, World!"));
+    assert_eq!(server.stderr(), "", "a flood does not reach the log");
+}
+
+#[test]
+#[ignore = "takes a minute, and measures the release build: make soak"]
+fn sixty_four_mebibytes_of_anything_leave_nothing_behind() {
+    const BYTES: usize = 64 << 20;
+    let server = Server::start(&["--log=error"]);
+    let heads = growth(&server, HEADS, BYTES);
+    let contents = growth(&server, CONTENTS, BYTES);
+    eprintln!("{} floods of heads: +{heads} KiB; {} of contents: +{contents} KiB", HEADS.len(), CONTENTS.len());
+    assert!(heads <= 205, "heads: {heads} KiB");
+    assert!(contents <= 1024, "contents: {contents} KiB");
+}
+
+/// As many pipelined requests as a client gets rid of that reads no answer.
+fn pipeline_unread(server: &Server, path: &str) -> (TcpStream, usize) {
+    let mut stream = server.connect();
+    stream.set_nonblocking(true).unwrap();
+    let wave = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(1_000);
+    let (mut sent, mut last) = (0, Instant::now());
+    while last.elapsed() < Duration::from_millis(300) && sent < (64 << 20) {
+        match stream.write(&wave.as_bytes()[sent % wave.len()..]) {
+            Ok(count) => (sent, last) = (sent + count, Instant::now()),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    (stream, sent)
+}
+
+#[test]
+fn a_pipeline_whose_answers_nobody_reads_is_not_read_from() {
+    let server = Server::start(&["--log=error", "--write-rate=1KiB/s over 500ms, credit 500ms"]);
+    for path in ["/plaintext", "/bytes/30000", "/big"] {
+        drop(pipeline_unread(&server, path));
+        wait_for("it is forgotten", || server.phases().is_empty().then_some(()));
+        let before = server.forget_peak();
+        let (stream, sent) = pipeline_unread(&server, path);
+        let grown = server.status_of("VmHWM:").saturating_sub(before);
+        assert!(sent < (64 << 20), "{path}: it reads on");
+        assert!(grown <= 512, "{path}: {grown} KiB");
+        wait_for("it is cut", || server.phases().is_empty().then_some(()));
+        drop(stream);
+    }
+}
