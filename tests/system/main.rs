@@ -6,11 +6,13 @@
 
 mod browser;
 mod chromium;
+mod client;
 mod clients;
 mod command_line;
 mod compile_errors;
 mod crowds;
 mod documents;
+mod drain;
 mod examples;
 mod floods;
 mod layers;

@@ -1,0 +1,156 @@
+//! A signal in the middle of everything: nothing that was begun is lost, and nobody meets a close that was not announced.
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::client::{Client, Loss};
+use crate::server::{Server, wait_for};
+
+/// The slowest answer of [`TARGETS`].
+const SLOWEST: Duration = Duration::from_millis(200);
+/// What clients under load ask for, in turn.
+const TARGETS: [&str; 4] = ["/plaintext", "/bytes/200000", "/slow?ms=200", "/users/7"];
+
+/// What became of the clients of one server.
+#[derive(Debug, Default)]
+struct Tally {
+    answered: usize,
+    /// Connections that ended with an answer that said so.
+    announced: usize,
+    losses: Vec<Loss>,
+}
+
+/// Asks on one connection until an answer says that it was the last.
+fn ask_until_told(server: &Server, first: usize, ready: &Barrier) -> Tally {
+    let mut client = Client::connect(server.addr).unwrap();
+    let mut tally = Tally::default();
+    for target in TARGETS.iter().cycle().skip(first) {
+        match client.get(target) {
+            Ok(answer) => {
+                assert_eq!(answer.status, 200, "{target}");
+                tally.answered += 1;
+                if answer.closes {
+                    tally.announced += 1;
+                    return tally;
+                }
+            }
+            Err(loss) => {
+                tally.losses.push(loss);
+                return tally;
+            }
+        }
+        if tally.answered == TARGETS.len() {
+            ready.wait();
+        }
+    }
+    unreachable!("it asks without end");
+}
+
+/// Stops a server while so many clients send request after request, and says how long it took to end.
+fn stop_under_load(clients: usize) -> (Tally, Duration) {
+    let mut server = Server::start(&["--log=warn"]);
+    let ready = Barrier::new(clients + 1);
+    let (tallies, begin) = std::thread::scope(|scope| {
+        let (server, ready) = (&server, &ready);
+        let asking: Vec<_> =
+            (0..clients).map(|first| scope.spawn(move || ask_until_told(server, first, ready))).collect();
+        ready.wait();
+        // Somewhere within an answer, elsewhere for each client.
+        std::thread::sleep(Duration::from_millis(37));
+        let begin = Instant::now();
+        server.signal(Signal::TERM);
+        (asking.into_iter().map(|it| it.join().unwrap()).collect::<Vec<_>>(), begin)
+    });
+    assert_eq!(server.exit_code(), Some(0), "{}", server.stderr());
+    let took = begin.elapsed();
+    let all = tallies.into_iter().fold(Tally::default(), |all, tally| Tally {
+        answered: all.answered + tally.answered,
+        announced: all.announced + tally.announced,
+        losses: [all.losses, tally.losses].concat(),
+    });
+    (all, took)
+}
+
+fn check(clients: usize, rounds: usize) -> Duration {
+    let mut slowest = Duration::ZERO;
+    let mut answered = 0;
+    for round in 0..rounds {
+        let (tally, took) = stop_under_load(clients);
+        assert_eq!((tally.losses, tally.announced), (vec![], clients), "round {round}");
+        slowest = slowest.max(took);
+        answered += tally.answered;
+    }
+    eprintln!("{rounds} stops, {clients} clients each: {answered} answers, none lost; the longest took {slowest:?}");
+    slowest
+}
+
+#[test]
+fn a_stop_under_load_loses_nothing_and_nobody_meets_a_close() {
+    check(16, 3);
+}
+
+#[test]
+#[ignore = "takes a while, and measures the release build: make soak"]
+fn twenty_stops_under_load_lose_nothing_and_nobody_meets_a_close() {
+    let slowest = check(64, 20);
+    assert!(slowest <= SLOWEST + Duration::from_millis(500), "{slowest:?}");
+}
+
+/// A connection before the signal, what its client sends after it, and what comes until the server closes.
+struct Stage {
+    name: &'static str,
+    phase: &'static str,
+    before: &'static str,
+    after: &'static str,
+    /// What the server says in all begins and ends so; how many answers that is.
+    begin: &'static str,
+    end: &'static str,
+    answers: usize,
+}
+
+#[rustfmt::skip]
+const STAGES: &[Stage] = &[
+    Stage { name: "silent", phase: "idle", before: "", after: "", begin: "", end: "", answers: 0 },
+    Stage { name: "half a head", phase: "head", before: "GET /plaintext HTTP/1.1\r\nHo", after: "",
+            begin: "HTTP/1.1 503 ", end: "", answers: 1 },
+    Stage { name: "awaited content", phase: "handler",
+            before: "POST /anything HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe", after: "llo",
+            begin: "HTTP/1.1 200 ", end: "}", answers: 1 },
+    Stage { name: "a handler at work", phase: "handler", before: "GET /slow?ms=700 HTTP/1.1\r\nHost: x\r\n\r\n", after: "",
+            begin: "HTTP/1.1 200 ", end: "waited 700 ms\n", answers: 1 },
+    Stage { name: "a request behind it", phase: "handler",
+            before: "GET /slow?ms=700 HTTP/1.1\r\nHost: x\r\n\r\nGET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n", after: "",
+            begin: "HTTP/1.1 200 ", end: "waited 700 ms\n", answers: 1 },
+    Stage { name: "a streamed answer", phase: "write", before: "GET /drip?bytes=9&ms=700 HTTP/1.1\r\nHost: x\r\n\r\n",
+            after: "", begin: "HTTP/1.1 200 ", end: "\r\n\r\n*********", answers: 1 },
+    Stage { name: "an answer without end", phase: "write", before: "GET /sse?count=1000&ms=100 HTTP/1.1\r\nHost: x\r\n\r\n",
+            after: "", begin: "HTTP/1.1 200 ", end: "\n\r\n0\r\n\r\n", answers: 1 },
+    Stage { name: "lingering", phase: "linger", before: "GET /plaintext HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            after: "", begin: "HTTP/1.1 200 ", end: "Hello, World!", answers: 1 },
+];
+
+#[test]
+fn a_signal_at_any_stage_ends_it_as_it_should() {
+    let mut server = Server::start(&["--log=info"]);
+    let mut clients: Vec<(&Stage, Client)> =
+        STAGES.iter().map(|stage| (stage, Client::connect(server.addr).unwrap())).collect();
+    clients.iter_mut().for_each(|(stage, client)| client.send(stage.before.as_bytes()));
+    let mut phases: Vec<&str> = STAGES.iter().map(|stage| stage.phase).collect();
+    phases.sort_unstable();
+    server.wait_for_phases(&phases);
+    let begin = Instant::now();
+    server.signal(Signal::TERM);
+    wait_for("draining", || server.stderr().contains("draining").then_some(()));
+    clients.iter_mut().for_each(|(stage, client)| client.send(stage.after.as_bytes()));
+    let said: Vec<_> = clients.into_iter().map(|(stage, client)| (stage, client.read_to_end())).collect();
+    assert_eq!(server.exit_code(), Some(0), "{}", server.stderr());
+    eprintln!("from the signal to the end: {:?}, of which the slowest answer 700 ms", begin.elapsed());
+    for (stage, said) in said {
+        let said = String::from_utf8(said.unwrap_or_else(|error| panic!("{}: {error}", stage.name))).unwrap();
+        assert!(said.starts_with(stage.begin) && said.ends_with(stage.end), "{}: {said:?}", stage.name);
+        assert_eq!(said.matches("HTTP/1.1 ").count().min(1), stage.answers, "{}: {said:?}", stage.name);
+        assert!(!said.contains("Hello, World!") || stage.name == "lingering", "{}: {said:?}", stage.name);
+    }
+}
