@@ -77,8 +77,8 @@ pub struct Rate {
     pub bytes_per_second: u64,
     /// How long a peer may stay below it.
     pub over: Duration,
-    /// How long bytes that have moved may last, at this rate. Kernels tell of room in steps: a reader of 8 KiB/s is silent
-    /// for eight seconds, and then takes 64 KiB at once. What moves before the peer has ever been waited for has only filled
+    /// How long bytes that have moved may last, at this rate. Kernels tell of room in steps: a reader of 16 KiB/s may be
+    /// silent for eight seconds, and then take 128 KiB at once. What moves before the peer has ever been waited for has only filled
     /// the buffers of kernels, and is worth nothing.
     pub credit: Duration,
 }

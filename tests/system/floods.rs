@@ -1,13 +1,13 @@
 //! Messages without end: each is cut at its bound, its client can read why, and none of it stays in memory.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::server::{Server, read_to_end, wait_for};
 
 /// Begins as `opening` says, goes on with `piece` again and again, and is answered with `status`.
-struct Flood {
+pub struct Flood {
     name: &'static str,
     opening: &'static str,
     piece: &'static str,
@@ -21,7 +21,7 @@ const CHUNKED_BOUNDED: &str = "POST /anything HTTP/1.1\r\nHost: x\r\nTransfer-En
 const EXTENDED: &str = "1;name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n";
 
 #[rustfmt::skip]
-const HEADS: &[Flood] = &[
+pub const HEADS: &[Flood] = &[
     Flood { name: "empty lines", opening: "", piece: "\r\n", status: 400 },
     Flood { name: "empty lines behind a request", opening: "GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n", piece: "\r\n",
             status: 400 },
@@ -38,7 +38,7 @@ const HEADS: &[Flood] = &[
 ];
 
 #[rustfmt::skip]
-const CONTENTS: &[Flood] = &[
+pub const CONTENTS: &[Flood] = &[
     Flood { name: "a declared length", opening: "POST /anything HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n",
             piece: "xxxxxxxxxxxxxxxx", status: 413 },
     Flood { name: "a length past counting", opening: "POST /anything HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
@@ -66,8 +66,7 @@ const CONTENTS: &[Flood] = &[
 
 impl Flood {
     /// Sends up to `bytes` of it, as fast as they are taken, and reads what the server says until it closes.
-    fn pour(&self, server: &Server, bytes: usize) -> String {
-        let mut stream = server.connect();
+    pub fn pour(&self, mut stream: TcpStream, bytes: usize) -> String {
         let mut sending = stream.try_clone().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -83,7 +82,7 @@ impl Flood {
     }
 
     fn check(&self, server: &Server, bytes: usize) {
-        let answer = self.pour(server, bytes);
+        let answer = self.pour(server.connect(), bytes);
         let (until, _) = answer.split_once("\r\nConnection: close\r\n").unwrap_or((&answer, ""));
         let last = until.rfind("HTTP/1.1 ").map_or("", |at| &until[at..]);
         assert!(last.starts_with(&format!("HTTP/1.1 {} ", self.status)), "{}: {answer:?}", self.name);
@@ -125,14 +124,14 @@ fn sixty_four_mebibytes_of_anything_leave_nothing_behind() {
 }
 
 /// As many pipelined requests as a client gets rid of that reads no answer.
-fn pipeline_unread(server: &Server, path: &str) -> (TcpStream, usize) {
-    let mut stream = server.connect();
+pub fn pipeline_unread(mut stream: TcpStream, path: &str) -> (TcpStream, usize) {
     stream.set_nonblocking(true).unwrap();
     let wave = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(1_000);
     let (mut sent, mut last) = (0, Instant::now());
     while last.elapsed() < Duration::from_millis(300) && sent < (64 << 20) {
         match stream.write(&wave.as_bytes()[sent % wave.len()..]) {
             Ok(count) => (sent, last) = (sent + count, Instant::now()),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => break,
             Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
@@ -143,10 +142,10 @@ fn pipeline_unread(server: &Server, path: &str) -> (TcpStream, usize) {
 fn a_pipeline_whose_answers_nobody_reads_is_not_read_from() {
     let server = Server::start(&["--log=error", "--write-rate=1KiB/s over 500ms, credit 500ms"]);
     for path in ["/plaintext", "/bytes/30000", "/big"] {
-        drop(pipeline_unread(&server, path));
+        drop(pipeline_unread(server.connect(), path));
         wait_for("it is forgotten", || server.phases().is_empty().then_some(()));
         let before = server.forget_peak();
-        let (stream, sent) = pipeline_unread(&server, path);
+        let (stream, sent) = pipeline_unread(server.connect(), path);
         let grown = server.status_of("VmHWM:").saturating_sub(before);
         assert!(sent < (64 << 20), "{path}: it reads on");
         assert!(grown <= 512, "{path}: {grown} KiB");

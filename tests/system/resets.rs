@@ -1,6 +1,6 @@
 //! Clients that come and leave, thousands of them, at every stage: nothing of them stays behind.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rustix::net::sockopt::set_socket_linger;
 use crate::server::{Server, wait_for};
 
 /// What a client sends, and how many bytes it waits for, before it leaves.
-const STAGES: &[(&str, usize)] = &[
+pub const STAGES: &[(&str, usize)] = &[
     ("", 0),
     ("GET /plain", 0),
     ("GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n", 0),
@@ -28,21 +28,20 @@ const STAGES: &[(&str, usize)] = &[
 
 /// How a client leaves.
 #[derive(Clone, Copy, Debug)]
-enum Leaving {
+pub enum Leaving {
     /// By a RST.
     Reset,
     /// By a FIN, which the kernel follows by a RST where something came that was not read.
     Close,
 }
 
-fn come_and_leave(server: &Server, (sent, awaited): (&str, usize), leaving: Leaving) {
-    let mut stream = TcpStream::connect(server.addr).unwrap();
-    stream.write_all(sent.as_bytes()).unwrap();
-    let mut room = vec![0; awaited];
-    stream.read_exact(&mut room).unwrap();
+pub fn come_and_leave(mut stream: TcpStream, (sent, awaited): (&str, usize), leaving: Leaving) -> io::Result<()> {
+    stream.write_all(sent.as_bytes())?;
+    stream.read_exact(&mut vec![0; awaited])?;
     if let Leaving::Reset = leaving {
-        set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        set_socket_linger(&stream, Some(Duration::ZERO))?;
     }
+    Ok(())
 }
 
 /// So many clients at each stage, four at once.
@@ -53,7 +52,7 @@ fn storm(server: &Server, each: usize) {
                 for client in (thread..each).step_by(4) {
                     for stage in STAGES {
                         let leaving = if client % 2 == 0 { Leaving::Reset } else { Leaving::Close };
-                        come_and_leave(server, *stage, leaving);
+                        come_and_leave(server.connect(), *stage, leaving).unwrap();
                     }
                 }
             });

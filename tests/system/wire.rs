@@ -1,10 +1,11 @@
-//! What raw bytes get: line endings, pipelines, half-closed and vanished clients, deadlines.
+//! What raw bytes get: line endings, pipelines, half-closed and vanished clients.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::Shutdown;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::client::Client;
 use crate::server::{Server, read_to_end, wait_for};
 use crate::tools;
 
@@ -39,43 +40,6 @@ fn nc_is_answered_and_bare_line_feeds_are_explained() {
 }
 
 #[test]
-fn a_slow_head_is_cut_at_its_deadline() {
-    let server = Server::start(&["--head-deadline=300ms"]);
-    let mut stream = server.connect();
-    let mut again = server.connect();
-    again.write_all(b"GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let start = Instant::now();
-    // Each byte arrives in time for the next one; together they do not.
-    let trickle = std::thread::spawn({
-        let mut stream = stream.try_clone().unwrap();
-        move || {
-            for byte in b"GET /plaintext HTTP/1.1\r\nHost: aaaaaaaaaaaaaaaaaaaaaaaaaaa" {
-                if stream.write_all(&[*byte]).is_err() {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-    });
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 408");
-    assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
-    drop(stream);
-    trickle.join().unwrap();
-    // It holds for every request of a connection.
-    again.write_all(b"GET /pl").unwrap();
-    let answers = read_to_end(&mut again);
-    assert!(answers.contains("Hello, World!") && answers.contains("HTTP/1.1 408 "), "{answers}");
-}
-
-#[test]
-fn a_silent_connection_is_closed() {
-    let server = Server::start(&["--first-byte-deadline=200ms"]);
-    assert_eq!(server.exchange(b""), "");
-}
-
-#[test]
 fn ten_thousand_pipelined_requests_are_answered_in_order() {
     const COUNT: usize = 10_000;
     let server = Server::start(&[]);
@@ -96,15 +60,36 @@ fn ten_thousand_pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn a_half_closed_client_is_answered() {
+fn a_hundred_half_closed_clients_of_a_hundred_are_answered() {
     let server = Server::start(&[]);
-    for path in ["/plaintext", "/slow?ms=300"] {
-        let mut stream = server.connect();
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let answer = read_to_end(&mut stream);
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+    for path in ["/plaintext", "/drip?ms=300", "/slow?ms=2000"] {
+        let ask = |_| {
+            let mut stream = server.connect();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            stream
+        };
+        let asked: Vec<_> = (0..100).map(ask).collect();
+        for mut stream in asked {
+            let answer = read_to_end(&mut stream);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+        }
     }
+}
+
+#[test]
+fn a_panic_is_a_500_and_the_end_of_its_connection_alone() {
+    let server = Server::start(&["--log-format=text"]);
+    let mut other = Client::connect(server.addr).unwrap();
+    assert_eq!(other.get("/plaintext").unwrap().status, 200);
+    for _ in 0..3 {
+        let mut panicking = Client::connect(server.addr).unwrap();
+        let answer = panicking.get("/panic").unwrap();
+        assert_eq!((answer.status, answer.closes), (500, true));
+        assert_eq!(panicking.read_to_end().unwrap(), b"");
+    }
+    assert_eq!(other.get("/plaintext").unwrap().status, 200);
+    assert_eq!(server.stderr().matches("a handler panicked").count(), 3, "{}", server.stderr());
 }
 
 #[test]
