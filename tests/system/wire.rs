@@ -89,7 +89,9 @@ fn a_panic_is_a_500_and_the_end_of_its_connection_alone() {
         assert_eq!(panicking.read_to_end().unwrap(), b"");
     }
     assert_eq!(other.get("/plaintext").unwrap().status, 200);
-    assert_eq!(server.stderr().matches("a handler panicked").count(), 3, "{}", server.stderr());
+    let log = server.stderr();
+    assert_eq!(log.matches("a handler panicked").count(), 3, "{log}");
+    assert!(!log.contains("\nthread '"), "it is told as a line among the others: {log}");
 }
 
 #[test]
