@@ -64,8 +64,8 @@ bench-instructions: TOOLS := valgrind:valgrind
 bench-instructions: tools ## Instructions a request, and where they go: for changes too small for a clock
 	CARGO_PROFILE_RELEASE_DEBUG=1 cargo run --release --package firstbyte-benches --bin instructions
 
-soak: ## What takes minutes: full sizes, in release
-	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --include-ignored
+soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md
+	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --test-threads=1 --nocapture
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS, seeded from tests/corpus; installs what is missing
 	cargo +nightly --version > /dev/null 2>&1 || rustup toolchain install nightly --profile minimal

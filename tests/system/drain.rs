@@ -22,8 +22,10 @@ struct Tally {
     losses: Vec<Loss>,
 }
 
-/// Asks on one connection until an answer says that it was the last.
+/// Asks on one connection until an answer says that it was the last. Every second client thinks for a moment before each
+/// request, so that the signal finds its connection idle.
 fn ask_until_told(server: &Server, first: usize, ready: &Barrier) -> Tally {
+    let thinks = Duration::from_millis(if first.is_multiple_of(2) { 0 } else { first as u64 % 20 });
     let mut client = Client::connect(server.addr).unwrap();
     let mut tally = Tally::default();
     for target in TARGETS.iter().cycle().skip(first) {
@@ -44,13 +46,14 @@ fn ask_until_told(server: &Server, first: usize, ready: &Barrier) -> Tally {
         if tally.answered == TARGETS.len() {
             ready.wait();
         }
+        std::thread::sleep(thinks);
     }
     unreachable!("it asks without end");
 }
 
 /// Stops a server while so many clients send request after request, and says how long it took to end.
-fn stop_under_load(clients: usize) -> (Tally, Duration) {
-    let mut server = Server::start(&["--log=warn"]);
+fn stop_under_load(clients: usize, flags: &[&str]) -> (Tally, Duration) {
+    let mut server = Server::start(flags);
     let ready = Barrier::new(clients + 1);
     let (tallies, begin) = std::thread::scope(|scope| {
         let (server, ready) = (&server, &ready);
@@ -73,11 +76,11 @@ fn stop_under_load(clients: usize) -> (Tally, Duration) {
     (all, took)
 }
 
-fn check(clients: usize, rounds: usize) -> Duration {
+fn check(clients: usize, rounds: usize, flags: &[&str]) -> Duration {
     let mut slowest = Duration::ZERO;
     let mut answered = 0;
     for round in 0..rounds {
-        let (tally, took) = stop_under_load(clients);
+        let (tally, took) = stop_under_load(clients, flags);
         assert_eq!((tally.losses, tally.announced), (vec![], clients), "round {round}");
         slowest = slowest.max(took);
         answered += tally.answered;
@@ -88,13 +91,14 @@ fn check(clients: usize, rounds: usize) -> Duration {
 
 #[test]
 fn a_stop_under_load_loses_nothing_and_nobody_meets_a_close() {
-    check(16, 3);
+    // The time for a request to come is long here: on a busy machine a moment may last.
+    check(16, 3, &["--log=warn", "--drain-idle-deadline=5s"]);
 }
 
 #[test]
 #[ignore = "takes a while, and measures the release build: make soak"]
 fn twenty_stops_under_load_lose_nothing_and_nobody_meets_a_close() {
-    let slowest = check(64, 20);
+    let slowest = check(64, 20, &["--log=warn"]);
     assert!(slowest <= SLOWEST + Duration::from_millis(500), "{slowest:?}");
 }
 
