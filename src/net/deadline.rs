@@ -110,7 +110,8 @@ pub struct Deadlines {
     /// and a close.
     pub content_rate: Rate,
     /// While an answer is being sent. Default 1 KiB/s over 15 s. Slower: readers that do not read hold answers. The
-    /// peer sees a reset.
+    /// peer sees a reset. A kernel that is full says nothing until its reader has taken most of what it holds, 128 KiB at
+    /// first on Linux: a reader that needs longer than `over` for that, here below 9 KiB/s, looks like one that is gone.
     pub write_rate: Rate,
     /// For the peer to read the last answer and close. Default 2 s. Larger: refused peers hold descriptors.
     pub linger: Duration,
