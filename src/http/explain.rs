@@ -90,7 +90,7 @@ impl Problem {
 
     /// A failure of our own: `detail` is logged and not sent.
     pub fn internal(detail: impl std::fmt::Display) -> Problem {
-        // As a string and not as it displays itself: a formatter of lines writes that in quotes, and its line breaks as escapes.
+        // As a string: a formatter of lines writes it in quotes, and its line breaks as escapes.
         tracing::error!(detail = detail.to_string(), "a handler failed");
         Problem::new(Fault::HandlerFailed)
     }

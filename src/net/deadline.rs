@@ -78,8 +78,8 @@ pub struct Rate {
     /// How long a peer may stay below it.
     pub over: Duration,
     /// How long bytes that have moved may last, at this rate. Kernels tell of room in steps: a reader of 16 KiB/s may be
-    /// silent for eight seconds, and then take 128 KiB at once. What moves before the peer has ever been waited for has only filled
-    /// the buffers of kernels, and is worth nothing.
+    /// silent for eight seconds, and then take 128 KiB at once. What moves before the peer has ever been waited for has
+    /// only filled the buffers of kernels, and is worth nothing.
     pub credit: Duration,
 }
 
@@ -214,8 +214,8 @@ pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> 
 
 /// Watches a [`Rate`]. Only time spent waiting for the peer counts, so a slow handler does not make a slow peer.
 ///
-/// The peer has `over` of patience to move `bytes_per_second × over` bytes. Moving them restores it, and adds as long as they
-/// may take at the least rate, up to `credit`, once the peer is known to move at all.
+/// The peer has `over` of patience to move `bytes_per_second × over` bytes. Moving them restores it, and adds as long as
+/// they may take at the least rate, up to `credit`, once the peer is known to move at all.
 #[derive(Clone, Copy, Debug)]
 pub struct RateWatch {
     rate: Rate,

@@ -184,6 +184,24 @@ async fn stuck_handlers_and_slow_content_are_answered() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_made_of_content_that_stops_ends_with_it() {
+    let server = server();
+    let mut connection = server.connect();
+    let begin = Instant::now();
+    for piece in ["POST /echo HTTP/1.1|Host: x|Content-Length: 50000||", "he"] {
+        send(&mut connection, wire(piece).as_bytes()).await;
+    }
+    connection.read_head().await;
+    for _ in 0..9 {
+        send(&mut connection, b"x").await;
+        assert!(connection.try_read_piece().await.is_ok());
+        sleep(Duration::from_secs(1)).await;
+    }
+    while connection.try_read_piece().await.is_ok() {}
+    assert_eq!(begin.elapsed().as_secs(), 10);
+}
+
 /// Reads `bytes` every second, in the background of the server; says after how long the connection broke.
 async fn read_slowly(connection: &mut TestConnection, each: usize) -> Option<u64> {
     let begin = Instant::now();

@@ -1,10 +1,12 @@
 //! Peers that take their time: each is cut when its time is over, and an honest one never is.
 
 use std::io::{Read, Write};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::server::Server;
+use crate::tools;
 
 /// What a peer sends at first, and then again and again, until the server closes.
 struct Peer {
@@ -35,7 +37,8 @@ const PEERS: &[Peer] = &[
     Peer { served: 1, opening: "G", piece: "", every: MOMENT, last: "408", after: 5.0 },
     Peer { served: 1, opening: "GET /", piece: "x", every: MOMENT, last: "408", after: 5.0 },
     Peer { served: 9, opening: "GET / HTTP/1.1\r\nX: ", piece: "x", every: MOMENT, last: "408", after: 5.0 },
-    Peer { served: 0, opening: "GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\nGET", piece: "", every: MOMENT, last: "408", after: 5.0 },
+    Peer { served: 0, opening: "GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\nGET", piece: "",
+            every: MOMENT, last: "408", after: 5.0 },
     Peer { served: 0, opening: CONTENT, piece: "", every: MOMENT, last: "408", after: 10.0 },
     Peer { served: 0, opening: CONTENT, piece: "x", every: MOMENT, last: "408", after: 10.0 },
     Peer { served: 3, opening: CHUNKS, piece: "1\r\nx\r\n", every: MOMENT, last: "408", after: 10.0 },
@@ -126,11 +129,11 @@ fn a_head_in_two_packets_after_a_long_silence_is_answered() {
 #[test]
 #[ignore = "takes two minutes: make soak"]
 fn an_honest_upload_that_is_slow_is_never_cut() {
-    let Some(curl) = crate::tools::find("curl") else { return };
+    let Some(curl) = tools::find("curl") else { return };
     let server = Server::start(&[]);
     let content = server.folder.join("content");
     std::fs::write(&content, vec![b'x'; 120 * 64 * 1024]).unwrap();
-    let mut curl = std::process::Command::new(curl);
+    let mut curl = Command::new(curl);
     curl.args(["-sS", "--limit-rate", "64k", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", "-T"]);
     let output = curl.arg(&content).arg(server.url("/echo")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "200 7864320");
