@@ -19,10 +19,7 @@ fn check(page: &str, heading: &str, rows_least: usize) {
     let text = fs::read_to_string(root.join(page)).expect("the page");
     let section = text.split(heading).nth(1).expect("the section");
     let section = section.split("\n## ").next().expect("its end");
-    let mut sources = String::new();
-    for folder in ["src", "tests"] {
-        read_all(&root.join(folder), &mut sources);
-    }
+    let sources = sources();
     let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(rows.len() >= rows_least, "{} rows", rows.len());
     for row in rows {
@@ -33,6 +30,16 @@ fn check(page: &str, heading: &str, rows_least: usize) {
             assert!(sources.contains(&format!("fn {test}(")), "no test is called {test}: {row}");
         }
     }
+}
+
+/// The text of every source file.
+pub fn sources() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    for folder in ["src", "tests"] {
+        read_all(&root.join(folder), &mut sources);
+    }
+    sources
 }
 
 fn read_all(folder: &Path, into: &mut String) {
