@@ -77,8 +77,8 @@ peers: tools ## Build the servers that firstbyte is compared with, and firstbyte
 check-peers: peers ## Scores of `firstbyte check`, side by side
 	benches/peers/run --only firstbyte,hyper,axum,actix,nginx,go,node firstbyte check {url} --get /plaintext --echo /echo
 
-soak: ## What takes minutes: full sizes, in release
-	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --include-ignored
+soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md
+	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --test-threads=1 --nocapture
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS, seeded from tests/corpus; installs what is missing
 	cargo +nightly --version > /dev/null 2>&1 || rustup toolchain install nightly --profile minimal

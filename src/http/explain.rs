@@ -90,7 +90,8 @@ impl Problem {
 
     /// A failure of our own: `detail` is logged and not sent.
     pub fn internal(detail: impl std::fmt::Display) -> Problem {
-        tracing::error!(%detail, "a handler failed");
+        // As a string: a formatter of lines writes it in quotes, and its line breaks as escapes.
+        tracing::error!(detail = detail.to_string(), "a handler failed");
         Problem::new(Fault::HandlerFailed)
     }
 

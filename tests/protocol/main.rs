@@ -13,4 +13,5 @@ mod half_close;
 mod pipelining;
 mod server;
 mod shutdown;
+mod splitting;
 mod stage;
