@@ -50,6 +50,14 @@ impl Answer {
         ensure(self.faults.is_empty(), || format!("the answer has {}", self.faults.join("; ")))
     }
 
+    /// Why its content did not come whole.
+    pub(super) fn how_broken(&self) -> String {
+        match self.faults.last() {
+            Some(fault) => format!("content is not delimited: {fault}"),
+            None => "content broke off".to_owned(),
+        }
+    }
+
     /// The value of the first field line called `name`, when it is UTF-8.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.text(name)
