@@ -50,12 +50,10 @@ impl Answer {
         ensure(self.faults.is_empty(), || format!("the answer has {}", self.faults.join("; ")))
     }
 
-    /// Why its content did not come whole.
+    /// That its content did not come whole, and what may be the reason.
     pub(super) fn how_broken(&self) -> String {
-        match self.faults.last() {
-            Some(fault) => format!("content is not delimited: {fault}"),
-            None => "content broke off".to_owned(),
-        }
+        self.well_formed()
+            .map_or_else(|faults| format!("content broke off: {faults}"), |()| "content broke off".to_owned())
     }
 
     /// The value of the first field line called `name`, when it is UTF-8.

@@ -322,7 +322,7 @@ mod tests {
         check(cut, Ending::Reset, answered, "");
         check("HTTP/1.1 413 Content Too Large|Content-Length: 9||too", Ending::Closed, answered, "content broke off");
         check("HTTP/1.1 200 OK|Content-Length: 9||too", Ending::Reset, answered, "content broke off");
-        let why = "content is not delimited: an invalid Content-Length";
+        let why = "content broke off: the answer has an invalid Content-Length";
         check("HTTP/1.1 200 OK|Content-Length: x||too", Ending::Closed, answered, why);
     }
 }
