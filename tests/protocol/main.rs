@@ -12,4 +12,5 @@ mod half_close;
 mod pipelining;
 mod server;
 mod shutdown;
+mod simulation;
 mod stage;
