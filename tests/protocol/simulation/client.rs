@@ -132,12 +132,13 @@ impl Client {
                     let told = self.progress.until(&self.progress.heard_of, index + 1);
                     let _ = timeout(CONTINUE_PATIENCE, told).await;
                 }
+                Act::StopIfAnswered(index) if self.progress.answers.load(Relaxed) <= *index => {}
                 Act::HalfClose => {
                     self.note(Event::HalfCloses);
                     poll_fn(|cx| writer.poll_shutdown(cx)).await.expect("a FIN can always be sent");
                     return pending().await;
                 }
-                Act::StopSending => {
+                Act::StopSending | Act::StopIfAnswered(_) => {
                     self.note(Event::StopsSending);
                     return pending().await;
                 }

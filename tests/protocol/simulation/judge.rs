@@ -20,13 +20,13 @@ use super::client::Seen;
 use super::journal::{Entry, Event, WORLD, Who};
 use super::message::{Expected, Message, Route};
 use super::plan::{Plan, Script};
-use super::world::Record;
+use super::world::{Record, UNREAD_BYTES_MAX};
 
 /// How long a connection may last after the client's last act: idle, then a head, then the slowest reading and lingering.
 const AFTER_LAST_ACT: Duration = Duration::from_secs(60 + 5 + 30 + 3 * 15 + 20);
 
-/// How long it may last when the client is gone for good. A task that keeps the content is waited for as long as a handler.
-const AFTER_LEAVING: Duration = Duration::from_secs(31);
+/// How long it may last when nobody waits for it any more: the longest pause of a route that streams or keeps content.
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// Where in the journal, and when.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -204,11 +204,14 @@ impl<'a> Course<'a> {
             return Err("its driver never ended".into());
         };
         let late = |from: Duration, most: Duration| over.at > from + most;
-        if late(self.last_act.max(self.last_reading()), AFTER_LAST_ACT) {
+        if late(self.last_act.max(self.last_write()), AFTER_LAST_ACT) {
             return Err("the server holds on to a connection on which nothing happens".into());
         }
-        if self.left.is_some_and(|left| late(left.at, AFTER_LEAVING)) {
+        if self.left.is_some_and(|left| late(left.at, self.moment())) {
             return Err("the server holds on to a connection whose client is gone".into());
+        }
+        if self.done_by_shutdown().is_some_and(|done| late(done, self.moment())) {
+            return Err("the server holds on to an idle connection though it shuts down".into());
         }
         if self.forced.is_some_and(|forced| late(forced.at.max(connected.at), Duration::ZERO)) {
             return Err("the server lives on after its end was forced".into());
@@ -216,8 +219,25 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
+    /// How long it takes to notice that nobody waits. Where reads are kept waiting, or where much was sent ahead of a
+    /// handler at work, the end of it all is seen late.
+    fn moment(&self) -> Duration {
+        let all = self.starts.last().copied().unwrap_or_default();
+        let is_seen_late = self.script.weather.stalls > 0 || all > UNREAD_BYTES_MAX / 2;
+        if is_seen_late { Deadlines::default().idle } else { MOMENT }
+    }
+
+    /// Since when a server that shuts down has had nothing to do here, when the client reads and has sent what it began.
+    fn done_by_shutdown(&self) -> Option<Duration> {
+        let awaits_content = |index: usize| self.sent < self.starts[index] + self.script.messages[index].bytes.len();
+        let at_work = (0..self.begun.len()).any(|index| self.begun[index].is_some() && awaits_content(index));
+        let down = self.shut_down.filter(|_| self.script.reading.stop.is_none() && !at_work)?;
+        let ended = self.ended.iter().flatten().map(|moment| moment.at);
+        ended.chain([down.at, self.last_act, self.last_write()]).max()
+    }
+
     /// Until when the client's stops can have held the server up.
-    fn last_reading(&self) -> Duration {
+    fn last_write(&self) -> Duration {
         self.writes.last().map_or(Duration::ZERO, |(moment, _)| moment.at)
     }
 
@@ -284,7 +304,8 @@ impl<'a> Course<'a> {
         let must = message.closes
             || answer.until_close
             || matches!((ended, self.shut_down), (Some(ended), Some(down)) if ended > down)
-            || (answer.served.is_none() && self.begun[index].is_none());
+            || (answer.served.is_none() && self.begun[index].is_none())
+            || ended.is_some_and(|ended| self.is_unasked(index, message, answer, ended));
         if must && !answer.closes {
             return Err("its answer does not announce the close".into());
         }
@@ -295,10 +316,16 @@ impl<'a> Course<'a> {
         if answer.closes && !may { Err("its answer announces a close for no reason".into()) } else { Ok(()) }
     }
 
+    /// RFC 9110 10.1.1: a client that is answered instead of told to go on may or may not send its content: nobody could
+    /// tell what comes next.
+    fn is_unasked(&self, index: usize, message: &Message, answer: &Answer, ended: Moment) -> bool {
+        let head_end = self.starts[index] + message.head_len;
+        message.expects_continue && answer.interim == 0 && self.read_by(ended) <= head_end
+    }
+
     /// Why request `index` has no answer, or half of one.
     fn excuse(&self, index: usize, message: &Message, partial: Option<&Answer>) -> Option<&'static str> {
-        let (start, head_end) = (self.starts[index], self.starts[index] + message.head_len);
-        let end = start + message.bytes.len();
+        let start = self.starts[index];
         // What is read behind the FIN is dropped.
         let over = self.fin.or(self.over).expect("judged before");
         let has_begun = partial.is_some_and(|answer| answer.status == 200);
@@ -338,7 +365,6 @@ impl<'a> Course<'a> {
         if read <= start && self.is_idle(over) {
             return Some("it came too late");
         }
-        let _ = (head_end, end);
         None
     }
 

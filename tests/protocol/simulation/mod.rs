@@ -53,6 +53,14 @@ fn every_seed_keeps_every_promise() {
 }
 
 #[test]
+fn who_watches_changes_nothing() {
+    for seed in 0..200 {
+        let run = |is_watched| journal::hash(&world::run(&Plan { is_watched, ..Plan::of(seed) }).entries);
+        assert_eq!(run(true), run(false), "seed {seed:#x}");
+    }
+}
+
+#[test]
 fn a_seed_replays_exactly() {
     for seed in 0..200 {
         let run = || {

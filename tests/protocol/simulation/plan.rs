@@ -24,6 +24,8 @@ use super::network::Weather;
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub clients: Vec<Script>,
+    /// Whether somebody looks at the events of all connections. It must make no difference.
+    pub is_watched: bool,
     /// When the shutdown begins.
     pub stops_at: Option<Duration>,
     /// How long it waits until it is forced, when not for the whole drain deadline.
@@ -54,6 +56,8 @@ pub enum Act {
     AwaitAnswers(usize),
     /// Waits until a request is told to go on, but not for ever (RFC 9110 10.1.1).
     AwaitContinue(usize),
+    /// Sends no more when that request is answered already: its content is not wanted.
+    StopIfAnswered(usize),
     /// FIN; it reads on.
     HalfClose,
     /// Sends no more, and says nothing; it reads on.
@@ -82,7 +86,7 @@ impl Plan {
         let clients = (0..rng.usize(1..=most)).map(|client| Script::roll(&mut rng, client)).collect();
         let stops_at = (rng.u8(..3) == 0).then(|| moment(&mut rng));
         let forced_after = (rng.u8(..3) == 0).then(|| Duration::from_millis(rng.u64(..=3_000)));
-        Plan { clients, stops_at, forced_after }
+        Plan { clients, is_watched: rng.u8(..4) == 0, stops_at, forced_after }
     }
 }
 
@@ -146,6 +150,9 @@ fn acts(rng: &mut Rng, messages: &[Message]) -> Vec<Act> {
         if message.expects_continue {
             pieces(rng, start..head, &mut acts);
             acts.push(Act::AwaitContinue(index));
+            if rng.bool() {
+                acts.push(Act::StopIfAnswered(index));
+            }
             pieces(rng, head..end, &mut acts);
         } else {
             pieces(rng, start..end, &mut acts);

@@ -58,6 +58,7 @@ pub fn run(plan: &Plan) -> Record {
 
 async fn play(plan: &Plan, journal: &Journal) -> Vec<Seen> {
     let server = Arc::new(TestServer::new(Server::new(Service(journal.clone())).limits(limits())));
+    let _watch = plan.is_watched.then(|| server.watched().hub.watch());
     let play = |(who, script): (usize, &Script)| {
         tokio::spawn(Client::new(who, script.clone(), Arc::clone(&server), journal.clone()).play())
     };
