@@ -107,9 +107,16 @@ impl Client {
         let driving = Box::pin(self.server.drive(([127, 0, 0, 1], self.who as u16).into(), transport));
         let cut = Cut { inner: Some(driving), polls_left: self.script.polls };
         let (journal, who, over) = (self.journal.clone(), self.who, Arc::clone(&self.progress.driver_over));
+        let driver = tokio::spawn(cut);
         tokio::spawn(async move {
-            let ended = cut.await;
-            journal.note(who, if ended { Event::DriverEnds } else { Event::DriverDropped });
+            journal.note(
+                who,
+                match driver.await {
+                    Ok(true) => Event::DriverEnds,
+                    Ok(false) => Event::DriverDropped,
+                    Err(_) => Event::DriverPanics,
+                },
+            );
             over.notify_one();
         });
     }

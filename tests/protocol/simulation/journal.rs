@@ -50,6 +50,7 @@ pub enum Event {
     Overflows(u32),
     DriverDropped,
     DriverEnds,
+    DriverPanics,
     ShutDown,
     Force,
     /// So many tasks are left when all should be gone.

@@ -80,6 +80,7 @@ fn judge_world(record: &Record) -> Result<(), String> {
     for entry in &record.entries {
         match entry.event {
             Event::HandlerForeign => return Err("a handler ran for a request that nobody has sent".into()),
+            Event::DriverPanics => return Err(format!("the driver of client {} has panicked", entry.who)),
             Event::Overflows(bytes) => return Err(format!("{bytes} bytes lie in a buffer")),
             Event::TasksLeft(1..) => return Err("tasks are left when all is over".into()),
             Event::ConnectionsLeft(1..) => return Err("connections are left when all clients are gone".into()),
@@ -168,14 +169,13 @@ impl<'a> Course<'a> {
                 }
             };
             if last {
-                return if seen.answers.len() > index + 1 {
-                    Err(format!("an answer came behind the last one, to request {index}"))
-                } else {
-                    self.judge_reset(seen, index)
-                };
+                if seen.answers.len() > index + 1 {
+                    return Err(format!("an answer came behind the last one, to request {index}"));
+                }
+                break;
             }
         }
-        Ok(())
+        self.judge_reset()
     }
 
     /// Handlers ran in order, for what may be served, one after the other, and all of them ended.
@@ -241,12 +241,15 @@ impl<'a> Course<'a> {
         self.writes.last().map_or(Duration::ZERO, |(moment, _)| moment.at)
     }
 
-    /// A client that is told all, and whose bytes were all read, sees a FIN and no reset.
-    fn judge_reset(&self, seen: &Seen, last: usize) -> Result<(), String> {
-        let whole = seen.answers.get(last).is_some_and(|answer| answer.is_whole);
-        let all_read = self.sent == total(&self.reads);
-        if self.saw_reset && whole && all_read && !self.is_cut() {
-            return Err("a reset came behind a whole answer, though nothing was left to read".into());
+    /// RFC 9112 9.6: a server that closes reads on for a while, lest a reset takes the answer from a client that still sends.
+    fn judge_reset(&self) -> Result<(), String> {
+        let deadlines = Deadlines::default();
+        let over = self.over.expect("judged before");
+        let lingered = self.fin.is_some_and(|fin| over.at >= fin.at + deadlines.linger);
+        // A task has the half that would be read from.
+        let is_kept = self.script.messages.iter().any(|message| message.call.route == Route::Keep);
+        if self.saw_reset && !lingered && !is_kept && self.shut_down.is_none() && !self.is_cut() {
+            return Err("it was reset, and not given the time to read".into());
         }
         Ok(())
     }

@@ -16,10 +16,16 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 /// Who asks: the client, and which of its requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id {
     pub client: usize,
     pub index: usize,
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl fmt::Display for Id {

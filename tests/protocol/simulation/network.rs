@@ -57,8 +57,20 @@ impl Weather {
     {
         let (reader, writer) = stream.split();
         Duplex {
-            reader: Half { half: reader, air: Air::new(self, 0), client, journal: journal.clone() },
-            writer: Half { half: writer, air: Air::new(self, 1), client, journal: journal.clone() },
+            reader: Half {
+                half: reader,
+                air: Air::new(self, 0),
+                client,
+                journal: journal.clone(),
+                has_finished: false,
+            },
+            writer: Half {
+                half: writer,
+                air: Air::new(self, 1),
+                client,
+                journal: journal.clone(),
+                has_finished: false,
+            },
         }
     }
 }
@@ -69,6 +81,8 @@ struct Half<H> {
     air: Air,
     client: Who,
     journal: Journal,
+    /// The FIN was sent.
+    has_finished: bool,
 }
 
 /// What stands between one half and its wire.
@@ -131,9 +145,10 @@ impl<W: WriteHalf> WriteHalf for Half<W> {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.air.poll_passes(cx));
-        let shut = ready!(self.half.poll_shutdown(cx));
-        self.journal.note(self.client, Event::ServerFins);
-        Poll::Ready(shut)
+        if !std::mem::replace(&mut self.has_finished, true) {
+            self.journal.note(self.client, Event::ServerFins);
+        }
+        self.half.poll_shutdown(cx)
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
