@@ -18,9 +18,10 @@ use tokio::time::{sleep, timeout};
 
 use super::answers::{Answer, Reader};
 use super::journal::{Event, Journal, Who};
+use super::message::Message;
 use super::plan::{Act, FOR_EVER, Script};
 use super::service::Service;
-use super::world::{ANSWER_BYTES_MAX, OUTPUT_BYTES_MAX, UNREAD_BYTES_MAX};
+use super::world::{OUTPUT_BYTES_MAX, UNREAD_BYTES_MAX};
 use crate::dropped::Cut;
 
 /// How long a client waits for `100 Continue` before it sends its content all the same.
@@ -170,7 +171,10 @@ impl Client {
         let mut room = vec![0; pace.bytes_max];
         let mut received = 0;
         let mut stop = pace.stop;
+        let longest = self.script.messages.iter().map(Message::answer_bytes_max).max().unwrap_or_default();
+        let queued_max = OUTPUT_BYTES_MAX + longest;
         loop {
+            self.check_buffers(queued_max);
             if let Some((_, time)) = stop.take_if(|(at, _)| received >= *at) {
                 self.stop_reading(time).await;
             }
@@ -187,7 +191,7 @@ impl Client {
             };
             received += count;
             self.note(Event::Receives(count));
-            self.check_buffers();
+            self.check_buffers(queued_max);
             if let Err(malformed) = self.heard(answers, &room[..count]) {
                 return (false, Some(malformed));
             }
@@ -220,15 +224,15 @@ impl Client {
         fed
     }
 
-    /// No buffer of any connection holds more than its limit.
-    fn check_buffers(&self) {
-        for card in self.server.watched().registry.snapshots() {
-            if card.unread_bytes as usize > UNREAD_BYTES_MAX {
-                self.note(Event::Overflows(card.unread_bytes));
-            }
-            if card.queued_bytes as usize > OUTPUT_BYTES_MAX + ANSWER_BYTES_MAX {
-                self.note(Event::Overflows(card.queued_bytes));
-            }
+    /// No buffer of this connection holds more than its limit.
+    fn check_buffers(&self, queued_max: usize) {
+        let cards = self.server.watched().registry.snapshots();
+        let Some(card) = cards.iter().find(|card| usize::from(card.peer.port()) == self.who) else { return };
+        if card.unread_bytes as usize > UNREAD_BYTES_MAX {
+            self.note(Event::Overflows(card.unread_bytes));
+        }
+        if card.queued_bytes as usize > queued_max {
+            self.note(Event::Overflows(card.queued_bytes));
         }
     }
 }

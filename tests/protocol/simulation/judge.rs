@@ -58,21 +58,23 @@ struct Course<'a> {
     forced: Option<Moment>,
 }
 
-/// Judges a run.
+/// Judges a run, and says what was excused.
 ///
 /// # Errors
 /// The first promise that was broken.
-pub fn judge(plan: &Plan, record: &Record) -> Result<(), String> {
+pub fn judge(plan: &Plan, record: &Record) -> Result<Vec<&'static str>, String> {
     judge_world(record)?;
+    let mut excuses = Vec::new();
     let seen = record.seen.as_ref().ok_or("somebody waits for ever")?;
     for (who, (script, seen)) in plan.clients.iter().zip(seen).enumerate() {
         let course = Course::of(who, script, &record.entries)?;
         if course.connected.is_none() {
             continue;
         }
-        course.judge(seen).map_err(|fault| format!("client {who}: {fault}"))?;
+        let excuse = course.judge(seen).map_err(|fault| format!("client {who}: {fault}"))?;
+        excuses.extend(excuse);
     }
-    Ok(())
+    Ok(excuses)
 }
 
 /// What concerns no client alone.
@@ -147,35 +149,28 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
-    fn judge(&self, seen: &Seen) -> Result<(), String> {
+    /// Why the first request without an answer has none, if there is one.
+    fn judge(&self, seen: &Seen) -> Result<Option<&'static str>, String> {
         if let Some(malformed) = &seen.malformed {
             return Err(format!("the server has sent {malformed}"));
         }
         self.judge_handlers()?;
         self.judge_end()?;
+        self.judge_reset()?;
         for (index, message) in self.script.messages.iter().enumerate() {
-            let last = match seen.answers.get(index) {
-                Some(answer) if answer.is_whole && !message.is_cut_short(answer) => {
-                    let judged = self.judge_answer(index, message, answer);
-                    judged.map_err(|fault| format!("request {index} ({}): {fault}", message.call))?;
-                    answer.closes
-                }
-                partial => {
-                    if self.excuse(index, message, partial).is_none() {
-                        let what = if partial.is_some() { "its answer breaks off" } else { "no answer came" };
-                        return Err(format!("request {index} ({}): {what}, and nothing excuses that", message.call));
-                    }
-                    true
-                }
+            let named = |fault| format!("request {index} ({}): {fault}", message.call);
+            let Some(answer) = seen.answers.get(index).filter(|answer| message.is_answered_by(answer)) else {
+                let partial = seen.answers.get(index);
+                let lacks = if partial.is_some() { "its answer breaks off" } else { "no answer came" };
+                let excuse = self.excuse(index, message, partial);
+                return excuse.map(Some).ok_or_else(|| named(format!("{lacks}, and nothing excuses that")));
             };
-            if last {
-                if seen.answers.len() > index + 1 {
-                    return Err(format!("an answer came behind the last one, to request {index}"));
-                }
-                break;
+            self.judge_answer(index, message, answer).map_err(named)?;
+            if answer.closes {
+                return Ok(None);
             }
         }
-        self.judge_reset()
+        Ok(None)
     }
 
     /// Handlers ran in order, for what may be served, one after the other, and all of them ended.
@@ -248,7 +243,7 @@ impl<'a> Course<'a> {
         let lingered = self.fin.is_some_and(|fin| over.at >= fin.at + deadlines.linger);
         // A task has the half that would be read from.
         let is_kept = self.script.messages.iter().any(|message| message.call.route == Route::Keep);
-        if self.saw_reset && !lingered && !is_kept && self.shut_down.is_none() && !self.is_cut() {
+        if self.saw_reset && !lingered && !is_kept && self.shut_down.is_none() && self.cut().is_none() {
             return Err("it was reset, and not given the time to read".into());
         }
         Ok(())
@@ -340,8 +335,8 @@ impl<'a> Course<'a> {
         if self.left.is_some() {
             return Some("the client has left");
         }
-        if self.is_cut() {
-            return Some("the server was cut off, or its client does not read");
+        if let Some(cut) = self.cut() {
+            return Some(cut);
         }
         if has_begun && matches!(message.expected, Expected::Broken(_)) {
             return Some("the route breaks off");
@@ -371,11 +366,18 @@ impl<'a> Course<'a> {
         None
     }
 
-    /// Whether the connection was ended by what no request has to do with: its driver dropped, its server forced, its
-    /// client reading too slowly.
-    fn is_cut(&self) -> bool {
+    /// What has ended the connection that no request has to do with.
+    fn cut(&self) -> Option<&'static str> {
         let over = self.over.expect("judged before");
-        self.dropped || self.forced.is_some_and(|forced| forced < over) || self.is_read_too_slowly(over)
+        if self.dropped {
+            Some("the driver was dropped")
+        } else if self.forced.is_some_and(|forced| forced < over) {
+            Some("the end was forced")
+        } else if self.is_read_too_slowly(over) {
+            Some("the client reads too slowly")
+        } else {
+            None
+        }
     }
 
     /// Bytes that the server had read by then.
@@ -421,14 +423,14 @@ impl Message {
         if let Expected::Problem(_, code) = self.expected { code } else { "" }
     }
 
-    /// An answer that ends with the connection may look whole and not be.
-    fn is_cut_short(&self, answer: &Answer) -> bool {
-        answer.until_close
-            && match &self.expected {
-                Expected::Content(all) => answer.content.len() < all.len(),
-                Expected::Broken(_) => true,
-                Expected::Problem(..) => false,
-            }
+    /// Whether `answer` is all there. One that ends with the connection looks whole, and may not be.
+    fn is_answered_by(&self, answer: &Answer) -> bool {
+        let seems_whole = match &self.expected {
+            Expected::Content(all) => answer.until_close && answer.content.len() < all.len(),
+            Expected::Broken(_) => answer.until_close,
+            Expected::Problem(..) => false,
+        };
+        answer.is_whole && !seems_whole
     }
 
     fn begins_with(&self, content: &[u8]) -> bool {

@@ -47,6 +47,8 @@ pub enum Route {
     Stream,
     /// Streams its answer and fails before the end.
     Breaks,
+    /// Says that its answer is longer than it is.
+    Short,
     /// Panics.
     Panics,
     /// Answers when nobody waits any more.
@@ -64,8 +66,8 @@ pub enum Route {
 }
 
 impl Route {
-    const WITHOUT_CONTENT: [Route; 7] =
-        [Route::Say, Route::Last, Route::Slow, Route::Stream, Route::Breaks, Route::Panics, Route::Stuck];
+    const WITHOUT_CONTENT: [Route; 8] =
+        [Route::Say, Route::Last, Route::Slow, Route::Stream, Route::Breaks, Route::Short, Route::Panics, Route::Stuck];
     const WITH_CONTENT: [Route; 5] = [Route::Echo, Route::Collect, Route::Ignore, Route::First, Route::Keep];
 
     pub fn name(self) -> &'static str {
@@ -75,6 +77,7 @@ impl Route {
             Route::Slow => "slow",
             Route::Stream => "stream",
             Route::Breaks => "breaks",
+            Route::Short => "short",
             Route::Panics => "panics",
             Route::Stuck => "stuck",
             Route::Echo => "echo",
@@ -128,6 +131,9 @@ pub fn ink(id: Id, bytes: usize) -> Bytes {
     INK.slice(from..from + bytes)
 }
 
+/// In so many pieces an answer is streamed.
+pub const PIECES: usize = 4;
+
 /// The most bytes that [`ink`] has for every request.
 pub const INK_BYTES_MAX: usize = 48 * 1024;
 
@@ -177,12 +183,14 @@ impl Message {
             55..70 => Route::Stream,
             70..85 => Route::Slow,
             85..90 => Route::Last,
-            90..94 => Route::Breaks,
+            90..92 => Route::Breaks,
+            92..94 => Route::Short,
             94..98 => Route::Panics,
             _ => Route::Stuck,
         };
         let call = Call { route, id, bytes: size(rng, bytes_max), pause_ms: pause(rng, route) };
-        let is_head = rng.u8(..8) == 0;
+        // An answer to HEAD has no content that could be too short.
+        let is_head = rng.u8(..8) == 0 && route != Route::Short;
         let is_http10 = rng.u8(..8) == 0;
         let closes = if is_http10 { rng.bool() } else { rng.u8(..12) == 0 };
         let head = Head { method: if is_head { "HEAD" } else { "GET" }, call, is_http10, closes };
@@ -192,7 +200,7 @@ impl Message {
             Route::Panics => Expected::Problem(500, "HTTP-SERVER-001"),
             Route::Stuck => Expected::Problem(503, "HTTP-SERVER-002"),
             // Nobody asks for the content of an answer to HEAD: it cannot fail.
-            Route::Breaks if !is_head => Expected::Broken(content),
+            Route::Breaks | Route::Short if !is_head => Expected::Broken(content),
             _ => Expected::Content(content),
         };
         let closes = closes || matches!(route, Route::Last | Route::Panics);
@@ -243,6 +251,17 @@ impl Message {
         let bytes = head.text(line);
         let message = head.message(bytes, Expected::Problem(status, code), true);
         Message { is_served: false, ..message }
+    }
+
+    /// Bytes that its answer may have, or one piece of it where it is streamed: so much is queued at once.
+    pub fn answer_bytes_max(&self) -> usize {
+        const HEAD_OR_REFUSAL: usize = 1024;
+        let content = match &self.expected {
+            Expected::Content(content) | Expected::Broken(content) => content.len(),
+            Expected::Problem(..) => 0,
+        };
+        let is_streamed = matches!(self.call.route, Route::Stream | Route::Breaks | Route::Short);
+        HEAD_OR_REFUSAL + if is_streamed { content.div_ceil(PIECES) } else { content }
     }
 
     /// Where its content lies in its bytes.

@@ -28,7 +28,9 @@ mod plan;
 mod service;
 mod world;
 
+use std::collections::BTreeSet;
 use std::env;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
@@ -50,6 +52,41 @@ fn every_seed_keeps_every_promise() {
     play_all(first, seeds);
     let rate = seeds as f64 / begun.elapsed().as_secs_f64();
     eprintln!("simulation: {seeds} seeds from {first:#x}, {rate:.0} a second");
+}
+
+/// What must have happened in the first seeds, lest the judge has nothing to judge.
+#[rustfmt::skip]
+const HAPPENS: &[&str] = &[
+    // Answers, by status or by code.
+    "200", "H1-CONTENT-002", "H1-END-001", "H1-EXPECT-001", "H1-FRAME-001", "H1-HEAD-004", "H1-HOST-002", "H1-LINE-001",
+    "H1-TIME-001", "H1-TIME-002", "HTTP-SERVER-001", "HTTP-SERVER-002", "HTTP-SERVER-005",
+    // Faults.
+    "CannotSend", "Closes", "DriverDropped", "Force", "HalfCloses", "Resets", "SeesReset", "ShutDown", "StopsReading",
+    "StopsSending",
+    // Excuses.
+    "it came too late", "it was not sent", "the client has left", "the driver was dropped", "the end was forced",
+    "the client reads too slowly", "the route breaks off", "the server was shut down before it was handled",
+    "unread content before it did not end", "what it echoes has broken off",
+];
+
+#[test]
+fn the_dice_reach_everything() {
+    let mut met = BTreeSet::new();
+    for seed in 0..SEEDS / 4 {
+        let plan = Plan::of(seed);
+        let record = world::run(&plan);
+        met.extend(judge::judge(&plan, &record).expect("a kept promise").into_iter().map(str::to_owned));
+        for answer in record.seen.iter().flatten().flat_map(|seen| &seen.answers) {
+            met.insert(answer.code().map_or_else(|| answer.status.to_string(), str::to_owned));
+        }
+        // The name of an event, without its numbers.
+        met.extend(
+            record.entries.iter().map(|entry| format!("{:?}", entry.event).split('(').next().unwrap().to_owned()),
+        );
+    }
+    for what in HAPPENS {
+        assert!(met.contains(*what), "{what}: never in {met:?}");
+    }
 }
 
 #[test]
@@ -100,14 +137,17 @@ fn play_all(first: u64, seeds: u64) {
 /// Plays one seed; why it fails, if it does.
 fn verdict(seed: u64) -> Result<(), String> {
     let plan = Plan::of(seed);
-    judge::judge(&plan, &world::run(&plan))
+    let played = catch_unwind(|| judge::judge(&plan, &world::run(&plan)));
+    played.unwrap_or_else(|_| Err("the simulation itself has panicked".to_owned())).map(drop)
 }
 
 fn replay(seed: u64) {
     let plan = Plan::of(seed);
     let record = world::run(&plan);
     eprintln!("{}", transcript(&plan, &record.entries));
-    judge::judge(&plan, &record).unwrap_or_else(|fault| panic!("seed {seed:#x}: {fault}"));
+    if let Err(fault) = judge::judge(&plan, &record) {
+        panic!("seed {seed:#x}: {fault}");
+    }
 }
 
 /// What a failure shows.

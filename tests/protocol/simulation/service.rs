@@ -12,7 +12,7 @@ use firstbyte::http::{Body, Handler, IntoResponse, Problem, Request, Response, S
 use tokio::time::sleep;
 
 use super::journal::{Event, Journal, WORLD};
-use super::message::{Call, Id, Route, ink};
+use super::message::{Call, Id, PIECES, Route, ink};
 
 /// All routes of the simulation.
 pub struct Service(pub Journal);
@@ -38,6 +38,9 @@ impl Handler for Service {
         let id = call.id;
         self.0.note(id.client, Event::HandlerBegins(id));
         let _work = Work { journal: self.0.clone(), id };
+        // Whoever works for this peer elsewhere is told when it is gone: else this task is left.
+        let context = request.context().clone();
+        tokio::spawn(async move { context.cancelled().await });
         serve(call, request).await.with("Served", id.to_string())
     }
 }
@@ -54,6 +57,11 @@ async fn serve(call: Call, mut request: Request) -> Response {
         }
         Route::Stream => Response::text(streamed(ink(id, bytes), pause, false)),
         Route::Breaks => Response::text(streamed(ink(id, bytes), pause, true)),
+        Route::Short => {
+            let content = ink(id, bytes);
+            let declared = Some(content.len() as u64 + 1);
+            Response::text(Body::source(Pieces { pieces: pieces(content).into_iter(), fails: false, declared }))
+        }
         Route::Panics => std::panic::resume_unwind(Box::new("as the simulation wants it")),
         Route::Echo => Response::text(request.into_content()),
         Route::Collect => match request.bytes().await {
@@ -76,12 +84,12 @@ async fn serve(call: Call, mut request: Request) -> Response {
     }
 }
 
-/// `content` in four pieces with a pause before each; then the end, or a failure. Without a pause it comes from a source
+/// `content` in [`PIECES`] with a pause before each; then the end, or a failure. Without a pause it comes from a source
 /// that is never pending, else from a task.
 fn streamed(content: Bytes, pause: Duration, fails: bool) -> Body {
     let mut pieces = pieces(content).into_iter();
     if pause.is_zero() {
-        return Body::source(Pieces { pieces, fails });
+        return Body::source(Pieces { pieces, fails, declared: None });
     }
     let (sender, body) = Body::channel(1);
     tokio::spawn(async move {
@@ -102,7 +110,7 @@ fn streamed(content: Bytes, pause: Duration, fails: bool) -> Body {
 }
 
 fn pieces(content: Bytes) -> Vec<Bytes> {
-    let len = content.len().div_ceil(4).max(1);
+    let len = content.len().div_ceil(PIECES).max(1);
     (0..content.len()).step_by(len).map(|from| content.slice(from..content.len().min(from + len))).collect()
 }
 
@@ -110,14 +118,23 @@ fn pieces(content: Bytes) -> Vec<Bytes> {
 struct Pieces {
     pieces: std::vec::IntoIter<Bytes>,
     fails: bool,
+    /// What they say is still to come.
+    declared: Option<u64>,
 }
 
 impl Source for Pieces {
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         Poll::Ready(match self.pieces.next() {
-            Some(piece) => Some(Ok(piece)),
+            Some(piece) => {
+                self.declared = self.declared.map(|left| left - piece.len() as u64);
+                Some(Ok(piece))
+            }
             None if self.fails => Some(Err(BodyError::Source("as the simulation wants it".into()))),
             None => None,
         })
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.declared
     }
 }

@@ -15,15 +15,11 @@ use tokio::time::{sleep, timeout};
 
 use super::client::{Client, Seen};
 use super::journal::{Entry, Event, Journal, WORLD};
-use super::message::INK_BYTES_MAX;
 use super::plan::{Plan, Script};
 use super::service::Service;
 
 /// Answers that may wait. Small, so that the limit is met.
 pub const OUTPUT_BYTES_MAX: usize = 4 * 1024;
-
-/// The longest answer, with its head. An answer that is all there is queued whole.
-pub const ANSWER_BYTES_MAX: usize = INK_BYTES_MAX / 2 + 1024;
 
 /// Bytes that lie unread at most: one read.
 pub const UNREAD_BYTES_MAX: usize = 16 * 1024;
