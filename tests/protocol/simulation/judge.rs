@@ -18,7 +18,7 @@ use firstbyte::net::deadline::Deadlines;
 use super::answers::Answer;
 use super::client::Seen;
 use super::journal::{Entry, Event, WORLD, Who};
-use super::message::{Expected, Message, Route};
+use super::message::{Expected, Message, Route, SPOILED};
 use super::plan::{Plan, Script};
 use super::world::{Record, UNREAD_BYTES_MAX};
 
@@ -289,6 +289,7 @@ impl<'a> Course<'a> {
                 (Some(begun), Some(ended)) => ended.at >= begun.at + Deadlines::default().handler,
                 _ => false,
             },
+            (400, SPOILED) => message.is_spoiled,
             // It failed before anything of it was sent.
             (500, "HTTP-SERVER-006") => matches!(&message.expected, Expected::Broken(content) if content.is_empty()),
             _ => false,

@@ -137,6 +137,9 @@ pub const PIECES: usize = 4;
 /// The most bytes that [`ink`] has for every request.
 pub const INK_BYTES_MAX: usize = 48 * 1024;
 
+/// How content is refused that has such a chunk.
+pub const SPOILED: &str = "H1-CHUNK-001";
+
 /// A request in its content: whoever answers it has lost the framing.
 const HIDDEN: &[u8] = b"GET /say/99.99/5/0 HTTP/1.1\r\nHost: hidden\r\n\r\n";
 
@@ -164,6 +167,8 @@ pub struct Message {
     pub closes: bool,
     /// A handler sees it.
     pub is_served: bool,
+    /// A chunk of its content is none: it may be refused whoever looks at it.
+    pub is_spoiled: bool,
     pub expected: Expected,
 }
 
@@ -221,14 +226,19 @@ impl Message {
             format!("{expectation}Content-Length: {}\r\n", sent.len())
         });
         let head_len = bytes.len();
+        let is_spoiled = chunked && matches!(route, Route::Collect | Route::Ignore) && rng.u8(..8) == 0;
         if chunked {
-            chunks(rng, &sent, &mut bytes)
+            chunks(rng, &sent, is_spoiled, &mut bytes)
         } else {
             bytes.extend_from_slice(&sent)
         }
-        let answer = if route.leaves_content() { ink(id, call.bytes) } else { sent };
-        let message = head.message(bytes, Expected::Content(answer), head.closes);
-        Message { head_len, expects_continue: expects, ..message }
+        let expected = match route {
+            Route::Collect if is_spoiled => Expected::Problem(400, SPOILED),
+            _ if route.leaves_content() => Expected::Content(ink(id, call.bytes)),
+            _ => Expected::Content(sent),
+        };
+        let message = head.message(bytes, expected, head.closes || is_spoiled);
+        Message { head_len, expects_continue: expects, is_spoiled, ..message }
     }
 
     /// What is refused, and why. Nothing behind it is looked at.
@@ -294,7 +304,17 @@ impl Head {
     fn message(self, bytes: Vec<u8>, expected: Expected, closes: bool) -> Message {
         let Head { method, call, .. } = self;
         let (head_len, is_head) = (bytes.len(), method == "HEAD");
-        Message { call, bytes, head_len, is_head, expects_continue: false, closes, is_served: true, expected }
+        Message {
+            call,
+            bytes,
+            head_len,
+            is_head,
+            expects_continue: false,
+            closes,
+            is_served: true,
+            is_spoiled: false,
+            expected,
+        }
     }
 }
 
@@ -326,7 +346,7 @@ fn content(rng: &mut Rng, id: Id, bytes_max: usize) -> Bytes {
 }
 
 /// `content` as chunks of any size, some with extensions, and trailers at times.
-fn chunks(rng: &mut Rng, content: &[u8], out: &mut Vec<u8>) {
+fn chunks(rng: &mut Rng, content: &[u8], is_spoiled: bool, out: &mut Vec<u8>) {
     let mut rest = content;
     while !rest.is_empty() {
         let (chunk, behind) = rest.split_at(rng.usize(1..=rest.len()));
@@ -335,6 +355,9 @@ fn chunks(rng: &mut Rng, content: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(chunk);
         out.extend_from_slice(b"\r\n");
         rest = behind;
+    }
+    if is_spoiled {
+        return out.extend_from_slice(b"no chunk\r\n");
     }
     let trailers = rng.choice(["", "", "X-Sum: 1\r\n", "X-Sum: 1\r\nX-More: GET / HTTP/1.1\r\n"]).unwrap_or("");
     out.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());

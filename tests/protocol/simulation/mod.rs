@@ -58,7 +58,7 @@ fn every_seed_keeps_every_promise() {
 #[rustfmt::skip]
 const HAPPENS: &[&str] = &[
     // Answers, by status or by code.
-    "200", "H1-CONTENT-002", "H1-END-001", "H1-EXPECT-001", "H1-FRAME-001", "H1-HEAD-004", "H1-HOST-002", "H1-LINE-001",
+    "200", "H1-CHUNK-001", "H1-CONTENT-002", "H1-END-001", "H1-EXPECT-001", "H1-FRAME-001", "H1-HEAD-004", "H1-HOST-002", "H1-LINE-001",
     "H1-TIME-001", "H1-TIME-002", "HTTP-SERVER-001", "HTTP-SERVER-002", "HTTP-SERVER-005",
     // Faults.
     "CannotSend", "Closes", "DriverDropped", "Force", "HalfCloses", "Resets", "SeesReset", "ShutDown", "StopsReading",
