@@ -78,16 +78,12 @@ impl Client {
         let (Duplex { mut reader, mut writer }, served) = duplex(self.script.wire_bytes);
         self.drive(served);
         let mut answers = Reader::new(self.script.messages.iter().map(|message| message.is_head).collect());
-        let (by_fin, malformed) = {
-            let reading = self.read(&mut reader, &mut answers);
-            let sending = self.send(&mut writer);
-            tokio::select! {
-                biased;
-                ended = reading => ended,
-                () = sending => (false, None),
-            }
-        };
-        let resets = self.script.acts.last() == Some(&Act::Reset);
+        let (mut by_fin, mut malformed, mut resets) = (false, None, false);
+        tokio::select! {
+            biased;
+            ended = self.read(&mut reader, &mut answers) => (by_fin, malformed) = ended,
+            left = self.send(&mut writer) => resets = left == Act::Reset,
+        }
         let stream = MemoryStream { reader, writer };
         if resets {
             stream.reset()
@@ -122,8 +118,8 @@ impl Client {
         });
     }
 
-    /// The sending side. It ends only where the script leaves.
-    async fn send(&self, writer: &mut MemoryWriter) {
+    /// The sending side. It ends only where the script leaves, and says how.
+    async fn send(&self, writer: &mut MemoryWriter) -> Act {
         let bytes = self.script.bytes();
         for act in &self.script.acts {
             match act {
@@ -150,10 +146,17 @@ impl Client {
                     self.note(Event::StopsSending);
                     return pending().await;
                 }
-                Act::Close => return self.note(Event::Closes),
-                Act::Reset => return self.note(Event::Resets),
+                Act::Close => {
+                    self.note(Event::Closes);
+                    return Act::Close;
+                }
+                Act::Reset => {
+                    self.note(Event::Resets);
+                    return Act::Reset;
+                }
             }
         }
+        pending().await
     }
 
     async fn write(&self, writer: &mut MemoryWriter, mut bytes: &[u8]) -> io::Result<()> {

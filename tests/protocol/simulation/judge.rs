@@ -49,7 +49,9 @@ struct Course<'a> {
     connected: Option<Moment>,
     half_closed: Option<Moment>,
     left: Option<Moment>,
-    saw_reset: bool,
+    saw_fin: Option<Moment>,
+    /// The server has seen the client's FIN.
+    read_end: bool,
     fin: Option<Moment>,
     dropped: bool,
     over: Option<Moment>,
@@ -109,7 +111,8 @@ impl<'a> Course<'a> {
             connected: None,
             half_closed: None,
             left: None,
-            saw_reset: false,
+            saw_fin: None,
+            read_end: false,
             fin: None,
             dropped: false,
             over: None,
@@ -125,6 +128,8 @@ impl<'a> Course<'a> {
 
     fn take(&mut self, now: Moment, event: Event) -> Result<(), String> {
         match event {
+            Event::SeesFin => self.saw_fin = Some(now),
+            Event::ServerReads(0) => self.read_end = true,
             Event::ServerReads(count) => self.reads.push((now, total(&self.reads) + count)),
             Event::ServerWrites(count) => self.writes.push((now, total(&self.writes) + count)),
             Event::ServerFins => self.fin = self.fin.or(Some(now)),
@@ -135,7 +140,6 @@ impl<'a> Course<'a> {
             Event::DriverEnds => self.over = Some(now),
             Event::ShutDown => self.shut_down = Some(now),
             Event::Force => self.forced = Some(now),
-            Event::SeesReset => self.saw_reset = true,
             _ => {}
         }
         match event {
@@ -156,7 +160,7 @@ impl<'a> Course<'a> {
         }
         self.judge_handlers()?;
         self.judge_end()?;
-        self.judge_reset()?;
+        self.judge_linger()?;
         for (index, message) in self.script.messages.iter().enumerate() {
             let named = |fault| format!("request {index} ({}): {fault}", message.call);
             let Some(answer) = seen.answers.get(index).filter(|answer| message.is_answered_by(answer)) else {
@@ -236,17 +240,18 @@ impl<'a> Course<'a> {
         self.writes.last().map_or(Duration::ZERO, |(moment, _)| moment.at)
     }
 
-    /// RFC 9112 9.6: a server that closes reads on for a while, lest a reset takes the answer from a client that still sends.
-    fn judge_reset(&self) -> Result<(), String> {
-        let deadlines = Deadlines::default();
+    /// RFC 9112 9.6: a server that closes reads on until its client has finished too, or for a while, lest a reset takes the
+    /// answer from a client that still sends.
+    fn judge_linger(&self) -> Result<(), String> {
         let over = self.over.expect("judged before");
-        let lingered = self.fin.is_some_and(|fin| over.at >= fin.at + deadlines.linger);
+        let lingered = self.fin.is_some_and(|fin| over.at >= fin.at + Deadlines::default().linger);
         // A task has the half that would be read from.
         let is_kept = self.script.messages.iter().any(|message| message.call.route == Route::Keep);
-        if self.saw_reset && !lingered && !is_kept && self.shut_down.is_none() && self.cut().is_none() {
-            return Err("it was reset, and not given the time to read".into());
+        let has_finished = self.read_end || self.left.or(self.saw_fin).is_some_and(|left| left < over);
+        if has_finished || lingered || is_kept || self.shut_down.is_some() || self.cut().is_some() {
+            return Ok(());
         }
-        Ok(())
+        Err("it was closed, and not given the time to read".into())
     }
 
     /// A whole answer came to request `index`.
