@@ -324,7 +324,9 @@ impl<'a> Course<'a> {
     /// tell what comes next.
     fn is_unasked(&self, index: usize, message: &Message, answer: &Answer, ended: Moment) -> bool {
         let head_end = self.starts[index] + message.head_len;
-        message.expects_continue && answer.interim == 0 && self.read_by(ended) <= head_end
+        // An echo reads on when its handler has ended.
+        let is_read_later = message.call.route == Route::Echo;
+        message.expects_continue && answer.interim == 0 && !is_read_later && self.read_by(ended) <= head_end
     }
 
     /// Why request `index` has no answer, or half of one.

@@ -182,6 +182,14 @@ impl Message {
         }
     }
 
+    /// A request for much.
+    pub fn greedy(rng: &mut Rng, id: Id) -> Message {
+        let (route, bytes) = if rng.u8(..4) == 0 { (Route::Stream, 20_000) } else { (Route::Say, rng.usize(..3_000)) };
+        let call = Call { route, id, bytes, pause_ms: 0 };
+        let head = Head { method: "GET", call, is_http10: false, closes: false };
+        head.message(head.text(""), Expected::Content(ink(id, bytes)), false)
+    }
+
     fn without_content(rng: &mut Rng, id: Id, bytes_max: usize) -> Message {
         let route = match rng.u8(..100) {
             0..55 => Route::Say,

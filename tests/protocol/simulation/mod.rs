@@ -11,7 +11,7 @@
 //! number that plays it again.
 //!
 //! ```text
-//!   cargo test --test protocol simulation                                     20,000 seeds, the same every time
+//!   cargo test --test protocol simulation                                     6,000 seeds, the same every time
 //!   FIRSTBYTE_SEEDS=1000000 FIRSTBYTE_FIRST_SEED=7 cargo test …               other ones
 //!   FIRSTBYTE_SEED=0x1a2b cargo test --test protocol simulation -- --nocapture   one, with all that happens
 //! ```
@@ -48,10 +48,11 @@ fn every_seed_keeps_every_promise() {
     }
     let first = number("FIRSTBYTE_FIRST_SEED").unwrap_or(0);
     let seeds = number("FIRSTBYTE_SEEDS").unwrap_or(SEEDS);
+    eprintln!("simulation: {seeds} seeds from {first:#x}");
     let begun = Instant::now();
     play_all(first, seeds);
     let rate = seeds as f64 / begun.elapsed().as_secs_f64();
-    eprintln!("simulation: {seeds} seeds from {first:#x}, {rate:.0} a second");
+    eprintln!("simulation: {rate:.0} seeds a second");
 }
 
 /// What must have happened in the first seeds, lest the judge has nothing to judge.

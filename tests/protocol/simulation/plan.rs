@@ -98,11 +98,15 @@ fn moment(rng: &mut Rng) -> Duration {
 
 impl Script {
     fn roll(rng: &mut Rng, client: usize) -> Script {
+        if rng.u8(..12) == 0 {
+            return Script::greedy(rng, client);
+        }
         let wire_bytes = rng.choice([64 * 1024, 64 * 1024, 4096, 4096, 700, 60]).unwrap_or(4096);
         let bytes_max = if wire_bytes < 1000 { 300 } else { INK_BYTES_MAX / 2 };
         let count = rng.usize(1..=5);
         let messages: Vec<_> = (0..count).map(|index| Message::roll(rng, Id { client, index }, bytes_max)).collect();
-        let acts = acts(rng, &messages);
+        let pipelines = rng.u8(..3) == 0;
+        let acts = acts(rng, &messages, pipelines);
         Script {
             connects_at: if rng.bool() { Duration::ZERO } else { moment(rng) },
             wire_bytes,
@@ -111,6 +115,24 @@ impl Script {
             reading: Reading::roll(rng),
             weather: Weather::roll(rng),
             polls: if rng.u8(..24) == 0 { rng.usize(1..40) } else { usize::MAX },
+        }
+    }
+
+    /// Asks for much at once, and reads it late: what it costs must be bounded.
+    fn greedy(rng: &mut Rng, client: usize) -> Script {
+        let messages: Vec<_> = (0..10).map(|index| Message::greedy(rng, Id { client, index })).collect();
+        Script {
+            connects_at: Duration::ZERO,
+            wire_bytes: rng.choice([700, 4096]).unwrap_or(700),
+            acts: acts(rng, &messages, true),
+            messages,
+            reading: Reading {
+                bytes_max: 16_384,
+                pause: Duration::ZERO,
+                stop: Some((rng.usize(..1_000), Duration::from_millis(rng.u64(1..9_000)))),
+            },
+            weather: Weather::roll(rng),
+            polls: usize::MAX,
         }
     }
 
@@ -134,8 +156,7 @@ impl Reading {
 }
 
 /// What is sent, in which pieces, and what ends it.
-fn acts(rng: &mut Rng, messages: &[Message]) -> Vec<Act> {
-    let pipelines = rng.u8(..3) == 0;
+fn acts(rng: &mut Rng, messages: &[Message], pipelines: bool) -> Vec<Act> {
     let mut acts = Vec::new();
     let mut start = 0;
     for (index, message) in messages.iter().enumerate() {
