@@ -185,7 +185,8 @@ impl Reader {
     /// Moves up to `most` bytes into the content.
     fn content(&mut self, most: usize) -> usize {
         let taken = self.buffer.len().min(most);
-        self.current.content.extend(self.buffer.drain(..taken));
+        self.current.content.extend_from_slice(&self.buffer[..taken]);
+        self.buffer.drain(..taken);
         taken
     }
 

@@ -177,10 +177,10 @@ impl Client {
         let longest = self.script.messages.iter().map(Message::answer_bytes_max).max().unwrap_or_default();
         let queued_max = OUTPUT_BYTES_MAX + longest;
         loop {
-            self.check_buffers(queued_max);
             if let Some((_, time)) = stop.take_if(|(at, _)| received >= *at) {
                 self.stop_reading(time).await;
             }
+            self.check_buffers(queued_max);
             let count = match poll_fn(|cx| reader.poll_read(cx, &mut room)).await {
                 Ok(0) => {
                     self.note(Event::SeesFin);
@@ -194,7 +194,6 @@ impl Client {
             };
             received += count;
             self.note(Event::Receives(count));
-            self.check_buffers(queued_max);
             if let Err(malformed) = self.heard(answers, &room[..count]) {
                 return (false, Some(malformed));
             }

@@ -57,6 +57,8 @@ pub enum Route {
     Echo,
     /// Reads the content, then sends it back.
     Collect,
+    /// Reads the content, and hides what was wrong with it.
+    Hide,
     /// Does not look at the content.
     Ignore,
     /// Looks at the first piece of it.
@@ -68,7 +70,8 @@ pub enum Route {
 impl Route {
     const WITHOUT_CONTENT: [Route; 8] =
         [Route::Say, Route::Last, Route::Slow, Route::Stream, Route::Breaks, Route::Short, Route::Panics, Route::Stuck];
-    const WITH_CONTENT: [Route; 5] = [Route::Echo, Route::Collect, Route::Ignore, Route::First, Route::Keep];
+    const WITH_CONTENT: [Route; 6] =
+        [Route::Echo, Route::Collect, Route::Hide, Route::Ignore, Route::First, Route::Keep];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -82,6 +85,7 @@ impl Route {
             Route::Stuck => "stuck",
             Route::Echo => "echo",
             Route::Collect => "collect",
+            Route::Hide => "hide",
             Route::Ignore => "ignore",
             Route::First => "first",
             Route::Keep => "keep",
@@ -234,15 +238,15 @@ impl Message {
             format!("{expectation}Content-Length: {}\r\n", sent.len())
         });
         let head_len = bytes.len();
-        let is_spoiled = chunked && matches!(route, Route::Collect | Route::Ignore) && rng.u8(..8) == 0;
+        let is_spoiled = chunked && matches!(route, Route::Collect | Route::Hide | Route::Ignore) && rng.u8(..8) == 0;
         if chunked {
             chunks(rng, &sent, is_spoiled, &mut bytes)
         } else {
             bytes.extend_from_slice(&sent)
         }
         let expected = match route {
-            Route::Collect if is_spoiled => Expected::Problem(400, SPOILED),
-            _ if route.leaves_content() => Expected::Content(ink(id, call.bytes)),
+            Route::Collect | Route::Hide if is_spoiled => Expected::Problem(400, SPOILED),
+            _ if route.leaves_content() || route == Route::Hide => Expected::Content(ink(id, call.bytes)),
             _ => Expected::Content(sent),
         };
         let message = head.message(bytes, expected, head.closes || is_spoiled);

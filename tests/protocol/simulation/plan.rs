@@ -102,7 +102,13 @@ impl Script {
             return Script::greedy(rng, client);
         }
         let wire_bytes = rng.choice([64 * 1024, 64 * 1024, 4096, 4096, 700, 60]).unwrap_or(4096);
-        let bytes_max = if wire_bytes < 1000 { 300 } else { INK_BYTES_MAX / 2 };
+        let weather = Weather::roll(rng);
+        // What goes a few bytes at a time teaches as much when it is short.
+        let bytes_max = match wire_bytes.min(weather.bytes_max) {
+            ..100 => 300,
+            100..1_000 => 1_500,
+            _ => INK_BYTES_MAX / 2,
+        };
         let count = rng.usize(1..=5);
         let messages: Vec<_> = (0..count).map(|index| Message::roll(rng, Id { client, index }, bytes_max)).collect();
         let pipelines = rng.u8(..3) == 0;
@@ -113,7 +119,7 @@ impl Script {
             messages,
             acts,
             reading: Reading::roll(rng),
-            weather: Weather::roll(rng),
+            weather,
             polls: if rng.u8(..24) == 0 { rng.usize(1..40) } else { usize::MAX },
         }
     }
@@ -131,14 +137,15 @@ impl Script {
                 pause: Duration::ZERO,
                 stop: Some((rng.usize(..1_000), Duration::from_millis(rng.u64(1..9_000)))),
             },
-            weather: Weather::roll(rng),
+            weather: Weather { bytes_max: usize::MAX, ..Weather::roll(rng) },
             polls: usize::MAX,
         }
     }
 
     /// All that the client would send.
     pub fn bytes(&self) -> Vec<u8> {
-        self.messages.iter().flat_map(|message| &message.bytes).copied().collect()
+        let bytes: Vec<_> = self.messages.iter().map(|message| &message.bytes[..]).collect();
+        bytes.concat()
     }
 }
 

@@ -68,6 +68,10 @@ async fn serve(call: Call, mut request: Request) -> Response {
             Ok(content) => Response::text(content),
             Err(rejection) => rejection.into_response(),
         },
+        Route::Hide => {
+            while let Some(Ok(_)) = request.content().next().await {}
+            Response::text(ink(id, bytes))
+        }
         Route::Ignore => Response::text(ink(id, bytes)),
         Route::First => match request.content().next().await {
             None | Some(Ok(_)) => Response::text(ink(id, bytes)),
