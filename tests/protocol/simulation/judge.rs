@@ -31,8 +31,8 @@ const MOMENT: Duration = Duration::from_secs(3);
 /// Where in the journal, and when.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 struct Moment {
-    seq: usize,
     at: Duration,
+    seq: usize,
 }
 
 /// What the journal says about one connection.
@@ -287,7 +287,9 @@ impl<'a> Course<'a> {
         let justified = match (status, code) {
             (400, "H1-END-001") => no_handler && fin_before(head_end),
             (408, "H1-TIME-001") => no_handler && self.is_late(self.starts[index], head_end, Deadlines::default().head),
-            (503, "HTTP-SERVER-005") => no_handler && self.shut_down.is_some_and(|down| self.read_by(down) < head_end),
+            (503, "HTTP-SERVER-005") => {
+                no_handler && self.shut_down.is_some_and(|down| self.came_too_late_for(down, head_end))
+            }
             (400, "H1-CONTENT-002") => fin_before(end) && !message.content().is_empty(),
             (408, "H1-TIME-002") => self.is_late(head_end, end, Deadlines::default().content_rate.over),
             (503, "HTTP-SERVER-002") => match (self.begun[index], self.ended[index]) {
@@ -331,7 +333,7 @@ impl<'a> Course<'a> {
 
     /// Why request `index` has no answer, or half of one.
     fn excuse(&self, index: usize, message: &Message, partial: Option<&Answer>) -> Option<&'static str> {
-        let start = self.starts[index];
+        let (start, head_end) = (self.starts[index], self.starts[index] + message.head_len);
         // What is read behind the FIN is dropped.
         let over = self.fin.or(self.over).expect("judged before");
         let has_begun = partial.is_some_and(|answer| answer.status == 200);
@@ -358,8 +360,8 @@ impl<'a> Course<'a> {
         if has_begun && message.call.route == Route::Echo && content_lacks(index) {
             return Some("what it echoes has broken off");
         }
-        if self.begun[index].is_none() && self.shut_down.is_some_and(|down| down < over) {
-            return Some("the server was shut down before it was handled");
+        if self.shut_down.is_some_and(|down| down < over && self.came_too_late_for(down, head_end)) {
+            return Some("the server was shut down before it had come");
         }
         let read = self.read_by(over);
         if index > 0 && self.script.messages[index - 1].call.route.leaves_content() && content_lacks(index - 1) {
@@ -386,6 +388,11 @@ impl<'a> Course<'a> {
         } else {
             None
         }
+    }
+
+    /// Whether what ends at `end` was not all there when a server that shuts down waited for it no longer.
+    fn came_too_late_for(&self, down: Moment, end: usize) -> bool {
+        self.read_by(Moment { seq: usize::MAX, at: down.at + Deadlines::default().drain_idle }) < end
     }
 
     /// Bytes that the server had read by then.

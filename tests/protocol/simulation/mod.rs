@@ -66,7 +66,7 @@ const HAPPENS: &[&str] = &[
     "StopsSending",
     // Excuses.
     "it came too late", "it was not sent", "the client has left", "the driver was dropped", "the end was forced",
-    "the client reads too slowly", "the route breaks off", "the server was shut down before it was handled",
+    "the client reads too slowly", "the route breaks off", "the server was shut down before it had come",
     "unread content before it did not end", "what it echoes has broken off",
 ];
 
