@@ -171,7 +171,8 @@ impl<'a> Course<'a> {
             };
             self.judge_answer(index, message, answer).map_err(named)?;
             if answer.closes {
-                return Ok(None);
+                let goes_on = self.begun[index + 1..].iter().any(Option::is_some);
+                return if goes_on { Err(named("a handler ran behind its answer, the last".into())) } else { Ok(None) };
             }
         }
         Ok(None)
