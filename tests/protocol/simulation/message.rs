@@ -225,7 +225,7 @@ impl Message {
     }
 
     fn with_content(rng: &mut Rng, id: Id, bytes_max: usize) -> Message {
-        let route = rng.choice(Route::WITH_CONTENT).unwrap_or(Route::Echo);
+        let route = one_of(rng, &Route::WITH_CONTENT);
         let sent = content(rng, id, bytes_max);
         let call = Call { route, id, bytes: 8, pause_ms: pause(rng, route) };
         let head = Head { method: "POST", call, is_http10: false, closes: rng.u8(..12) == 0 };
@@ -269,7 +269,7 @@ impl Message {
         ];
         let call = Call { route: Route::Say, id, bytes: 5, pause_ms: 0 };
         let head = Head { method: "GET", call, is_http10: false, closes: false };
-        let (line, status, code) = rng.choice(LINES).copied().unwrap_or(LINES[0]);
+        let (line, status, code) = one_of(rng, LINES);
         let bytes = head.text(line);
         let message = head.message(bytes, Expected::Problem(status, code), true);
         Message { is_served: false, ..message }
@@ -330,6 +330,11 @@ impl Head {
     }
 }
 
+/// One of them, each as likely as the others.
+pub fn one_of<T: Copy>(rng: &mut Rng, options: &[T]) -> T {
+    options[rng.usize(..options.len())]
+}
+
 /// Mostly small.
 fn size(rng: &mut Rng, bytes_max: usize) -> usize {
     let most = match rng.u8(..16) {
@@ -343,10 +348,10 @@ fn size(rng: &mut Rng, bytes_max: usize) -> usize {
 fn pause(rng: &mut Rng, route: Route) -> u64 {
     match route {
         Route::Slow => rng.u64(..=8_000),
-        Route::Stream | Route::Breaks => rng.choice([0, 0, 1, 40, 900]).unwrap_or(0),
+        Route::Stream | Route::Breaks => one_of(rng, &[0, 0, 1, 40, 900]),
         Route::Keep => rng.u64(..=2_000),
         Route::Stuck => 600_000,
-        _ => rng.choice([0, 0, 0, 5]).unwrap_or(0),
+        _ => one_of(rng, &[0, 0, 0, 5]),
     }
 }
 
@@ -362,7 +367,7 @@ fn chunks(rng: &mut Rng, content: &[u8], is_spoiled: bool, out: &mut Vec<u8>) {
     let mut rest = content;
     while !rest.is_empty() {
         let (chunk, behind) = rest.split_at(rng.usize(1..=rest.len()));
-        let extension = rng.choice(["", "", "", ";a", ";a=b", ";a=\"b;c\""]).unwrap_or("");
+        let extension = one_of(rng, &["", "", "", ";a", ";a=b", ";a=\"b;c\""]);
         out.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
         out.extend_from_slice(chunk);
         out.extend_from_slice(b"\r\n");
@@ -371,6 +376,6 @@ fn chunks(rng: &mut Rng, content: &[u8], is_spoiled: bool, out: &mut Vec<u8>) {
     if is_spoiled {
         return out.extend_from_slice(b"no chunk\r\n");
     }
-    let trailers = rng.choice(["", "", "X-Sum: 1\r\n", "X-Sum: 1\r\nX-More: GET / HTTP/1.1\r\n"]).unwrap_or("");
+    let trailers = one_of(rng, &["", "", "X-Sum: 1\r\n", "X-Sum: 1\r\nX-More: GET / HTTP/1.1\r\n"]);
     out.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());
 }

@@ -164,10 +164,7 @@ fn report(seed: u64, fault: &str) -> String {
 fn transcript(plan: &Plan, entries: &[Entry]) -> String {
     let mut lines = Vec::new();
     for (who, script) in plan.clients.iter().enumerate() {
-        lines.push(format!(
-            "client {who}: wire of {} bytes, {:?}, {:?}, driver dropped after {} polls",
-            script.wire_bytes, script.weather, script.reading, script.polls
-        ));
+        lines.push(format!("client {who}: {script}"));
         for message in &script.messages {
             lines.push(format!("  asks {}", String::from_utf8_lossy(&message.bytes).escape_debug()));
         }

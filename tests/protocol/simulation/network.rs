@@ -10,6 +10,7 @@
 //!
 //! Never: loses, repeats or reorders a byte: TCP does not.
 
+use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -72,6 +73,20 @@ impl Weather {
                 has_finished: false,
             },
         }
+    }
+}
+
+impl fmt::Display for Weather {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bytes_max {
+            usize::MAX => write!(f, "the network moves what it is given")?,
+            bytes => write!(f, "the network moves up to {bytes} bytes at once")?,
+        }
+        write!(
+            f,
+            ", wakes {} % for nothing, keeps {} % waiting for up to {} ms",
+            self.stutters, self.stalls, self.stall_ms
+        )
     }
 }
 

@@ -12,6 +12,7 @@
 //! The one idea: the plan is made before anything runs and is plain data. What happens then depends on nothing else: no
 //! thread, no clock, no hash map, no address.
 
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ impl Plan {
 
 /// Most things happen early.
 fn moment(rng: &mut Rng) -> Duration {
-    let most = rng.choice([1, 20, 500, 5_000, 30_000]).unwrap_or(1);
+    let most = one_of(rng, &[1, 20, 500, 5_000, 30_000]);
     Duration::from_millis(rng.u64(..=most))
 }
 
@@ -101,7 +102,7 @@ impl Script {
         if rng.u8(..12) == 0 {
             return Script::greedy(rng, client);
         }
-        let wire_bytes = rng.choice([64 * 1024, 64 * 1024, 4096, 4096, 700, 60]).unwrap_or(4096);
+        let wire_bytes = one_of(rng, &[64 * 1024, 64 * 1024, 4096, 4096, 700, 60]);
         let weather = Weather::roll(rng);
         // What goes a few bytes at a time teaches as much when it is short.
         let bytes_max = match wire_bytes.min(weather.bytes_max) {
@@ -129,7 +130,7 @@ impl Script {
         let messages: Vec<_> = (0..10).map(|index| Message::greedy(rng, Id { client, index })).collect();
         Script {
             connects_at: Duration::ZERO,
-            wire_bytes: rng.choice([700, 4096]).unwrap_or(700),
+            wire_bytes: one_of(rng, &[700, 4096]),
             acts: acts(rng, &messages, true),
             messages,
             reading: Reading {
@@ -149,10 +150,30 @@ impl Script {
     }
 }
 
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a wire of {} bytes; {}; {}", self.wire_bytes, self.reading, self.weather)?;
+        match self.polls {
+            usize::MAX => Ok(()),
+            polls => write!(f, "; its driver is dropped after {polls} polls"),
+        }
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reads {} bytes every {:?}", self.bytes_max, self.pause)?;
+        match self.stop {
+            None => Ok(()),
+            Some((bytes, FOR_EVER)) => write!(f, ", and none after {bytes}"),
+            Some((bytes, time)) => write!(f, ", and stops after {bytes} for {time:?}"),
+        }
+    }
+}
+
 impl Reading {
     fn roll(rng: &mut Rng) -> Reading {
-        let (bytes_max, pause_ms) =
-            rng.choice([(16_384, 0), (16_384, 0), (16_384, 30), (500, 3)]).unwrap_or((16_384, 0));
+        let (bytes_max, pause_ms) = one_of(rng, &[(16_384, 0), (16_384, 0), (16_384, 30), (500, 3)]);
         let stop = match rng.u8(..16) {
             0 => Some((rng.usize(..3_000), FOR_EVER)),
             1 | 2 => Some((rng.usize(..3_000), Duration::from_millis(rng.u64(..=12_000)))),
@@ -203,7 +224,7 @@ fn pieces(rng: &mut Rng, range: Range<usize>, acts: &mut Vec<Act>) {
     };
     cuts.sort_unstable();
     cuts.push(range.end);
-    let pause_ms = rng.choice([0, 1, 1, 30, 900]).unwrap_or(0);
+    let pause_ms = one_of(rng, &[0, 1, 1, 30, 900]);
     let mut from = range.start;
     for cut in cuts {
         if cut > from {
@@ -222,7 +243,8 @@ fn end(rng: &mut Rng, bytes: usize, requests: usize, acts: &mut Vec<Act>) {
         6 => acts.push(Act::HalfClose),
         _ => {
             cut(acts, rng.usize(..=bytes));
-            acts.push(rng.choice([Act::HalfClose, Act::StopSending, Act::Close, Act::Reset]).unwrap_or(Act::Reset));
+            let ends = [Act::HalfClose, Act::StopSending, Act::Close, Act::Reset];
+            acts.extend(rng.choice(ends));
         }
     }
 }
