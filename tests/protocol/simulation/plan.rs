@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::message::{INK_BYTES_MAX, Id, Message};
+use super::message::{INK_BYTES_MAX, Id, Message, one_of};
 use super::network::Weather;
 
 /// All that will happen.
