@@ -46,6 +46,7 @@ struct Course<'a> {
     begun: Vec<Option<Moment>>,
     ended: Vec<Option<Moment>>,
     sent: usize,
+    received: usize,
     connected: Option<Moment>,
     half_closed: Option<Moment>,
     left: Option<Moment>,
@@ -108,6 +109,7 @@ impl<'a> Course<'a> {
             begun: vec![None; script.messages.len()],
             ended: vec![None; script.messages.len()],
             sent: 0,
+            received: 0,
             connected: None,
             half_closed: None,
             left: None,
@@ -128,6 +130,7 @@ impl<'a> Course<'a> {
 
     fn take(&mut self, now: Moment, event: Event) -> Result<(), String> {
         match event {
+            Event::Receives(count) => self.received += count,
             Event::SeesFin => self.saw_fin = Some(now),
             Event::ServerReads(0) => self.read_end = true,
             Event::ServerReads(count) => self.reads.push((now, total(&self.reads) + count)),
@@ -287,7 +290,9 @@ impl<'a> Course<'a> {
         let fin_before = |end: usize| self.half_closed.is_some() && self.sent < end;
         let justified = match (status, code) {
             (400, "H1-END-001") => no_handler && fin_before(head_end),
-            (408, "H1-TIME-001") => no_handler && self.is_late(self.starts[index], head_end, Deadlines::default().head),
+            (408, "H1-TIME-001") => {
+                no_handler && self.is_late(self.starts[index] + 1, head_end, Deadlines::default().head)
+            }
             (503, "HTTP-SERVER-005") => {
                 no_handler && self.shut_down.is_some_and(|down| self.came_too_late_for(down, head_end))
             }
@@ -343,7 +348,7 @@ impl<'a> Course<'a> {
         {
             return None;
         }
-        if self.left.is_some() {
+        if self.left.is_some_and(|left| left < over || self.received < total(&self.writes)) {
             return Some("the client has left");
         }
         if let Some(cut) = self.cut() {
@@ -401,11 +406,10 @@ impl<'a> Course<'a> {
         self.reads.iter().take_while(|(at, _)| *at < moment).last().map_or(0, |(_, bytes)| *bytes)
     }
 
-    /// Whether the server, having read the first byte behind `start`, has waited for the one before `end` for as long as
-    /// `most`.
+    /// Whether the server, having read `start` bytes in all, has waited for the rest of `end` for as long as `most`.
     fn is_late(&self, start: usize, end: usize, most: Duration) -> bool {
         let at = |bytes: usize| self.reads.iter().find(|(_, total)| *total >= bytes).map(|(moment, _)| moment.at);
-        let Some(from) = at(start.max(1)) else { return false };
+        let Some(from) = at(start) else { return false };
         at(end).unwrap_or(self.over.expect("judged before").at) >= from + most
     }
 
@@ -424,12 +428,13 @@ impl<'a> Course<'a> {
     /// Whether the least rate allows to end the connection: so few bytes have gone out for so long.
     fn is_read_too_slowly(&self, over: Moment) -> bool {
         let rate = Deadlines::default().write_rate;
+        let is_slow = self.script.reading.stop.is_some() || self.script.weather.stalls > 0;
         let Some(since) = over.at.checked_sub(rate.over) else { return false };
         let written_by = |at: Duration| {
             self.writes.iter().take_while(|(moment, _)| moment.at <= at).last().map_or(0, |(_, bytes)| *bytes)
         };
         let stalled = written_by(over.at) - written_by(since) < (rate.bytes_per_second * rate.over.as_secs()) as usize;
-        stalled && self.fin.is_none() && self.connected.is_some_and(|connected| connected.at <= since)
+        is_slow && stalled && self.fin.is_none() && self.connected.is_some_and(|connected| connected.at <= since)
     }
 }
 
