@@ -348,7 +348,8 @@ impl<'a> Course<'a> {
         {
             return None;
         }
-        if self.left.is_some_and(|left| left < over || self.received < total(&self.writes)) {
+        let missed = self.received < total(&self.writes) || partial.is_some_and(|answer| answer.until_close);
+        if self.left.is_some_and(|left| left < over || missed) {
             return Some("the client has left");
         }
         if let Some(cut) = self.cut() {
@@ -398,7 +399,7 @@ impl<'a> Course<'a> {
 
     /// Whether what ends at `end` was not all there when a server that shuts down waited for it no longer.
     fn came_too_late_for(&self, down: Moment, end: usize) -> bool {
-        self.read_by(Moment { seq: usize::MAX, at: down.at + Deadlines::default().drain_idle }) < end
+        self.read_by(Moment { at: down.at + Deadlines::default().drain_idle, seq: 0 }) < end
     }
 
     /// Bytes that the server had read by then.

@@ -86,7 +86,7 @@ impl Plan {
         let most = if rng.u8(..4) == 0 { 8 } else { 3 };
         let clients = (0..rng.usize(1..=most)).map(|client| Script::roll(&mut rng, client)).collect();
         let stops_at = (rng.u8(..3) == 0).then(|| moment(&mut rng));
-        let forced_after = (rng.u8(..3) == 0).then(|| Duration::from_millis(rng.u64(..=3_000)));
+        let forced_after = rng.bool().then(|| Duration::from_millis(one_of(&mut rng, &[0, 0, 1, 100, 2_000])));
         Plan { clients, is_watched: rng.u8(..4) == 0, stops_at, forced_after }
     }
 }
