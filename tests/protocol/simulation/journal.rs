@@ -41,6 +41,7 @@ pub enum Event {
     ServerReads(usize),
     ServerWrites(usize),
     ServerFins,
+    ServerResets,
     // What the server does.
     HandlerBegins(Id),
     HandlerEnds(Id),

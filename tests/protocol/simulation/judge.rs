@@ -54,6 +54,7 @@ struct Course<'a> {
     /// The server has seen the client's FIN.
     read_end: bool,
     fin: Option<Moment>,
+    aborted: bool,
     dropped: bool,
     over: Option<Moment>,
     last_act: Duration,
@@ -116,6 +117,7 @@ impl<'a> Course<'a> {
             saw_fin: None,
             read_end: false,
             fin: None,
+            aborted: false,
             dropped: false,
             over: None,
             last_act: Duration::ZERO,
@@ -139,6 +141,7 @@ impl<'a> Course<'a> {
             Event::HandlerBegins(id) if self.begun[id.index].is_some() => return Err(format!("{id} is handled twice")),
             Event::HandlerBegins(id) => self.begun[id.index] = Some(now),
             Event::HandlerEnds(id) => self.ended[id.index] = Some(now),
+            Event::ServerResets => self.aborted = true,
             Event::DriverDropped => (self.dropped, self.over) = (true, Some(now)),
             Event::DriverEnds => self.over = Some(now),
             Event::ShutDown => self.shut_down = Some(now),
@@ -166,7 +169,7 @@ impl<'a> Course<'a> {
         self.judge_linger()?;
         for (index, message) in self.script.messages.iter().enumerate() {
             let named = |fault| format!("request {index} ({}): {fault}", message.call);
-            let Some(answer) = seen.answers.get(index).filter(|answer| message.is_answered_by(answer)) else {
+            let Some(answer) = seen.answers.get(index).filter(|answer| self.is_all(message, answer)) else {
                 let partial = seen.answers.get(index);
                 let lacks = if partial.is_some() { "its answer breaks off" } else { "no answer came" };
                 let excuse = self.excuse(index, message, partial);
@@ -251,11 +254,20 @@ impl<'a> Course<'a> {
         let lingered = self.fin.is_some_and(|fin| over.at >= fin.at + Deadlines::default().linger);
         // A task has the half that would be read from.
         let is_kept = self.script.messages.iter().any(|message| message.call.route == Route::Keep);
-        let has_finished = self.read_end || self.left.or(self.saw_fin).is_some_and(|left| left < over);
+        // Who has been told by a reset that the answer breaks off has nothing to read.
+        let has_broken = self.aborted;
+        let has_finished = has_broken || self.read_end || self.left.or(self.saw_fin).is_some_and(|left| left < over);
         if has_finished || lingered || is_kept || self.shut_down.is_some() || self.cut().is_some() {
             return Ok(());
         }
         Err("it was closed, and not given the time to read".into())
+    }
+
+    /// Whether `answer` is all there. One that ends with the connection is when a FIN ends it: only a driver that is dropped
+    /// can do nothing about that.
+    fn is_all(&self, message: &Message, answer: &Answer) -> bool {
+        let is_cut_off = self.dropped && answer.until_close && !message.is_all(&answer.content);
+        answer.is_whole && !is_cut_off
     }
 
     /// A whole answer came to request `index`.
@@ -445,14 +457,8 @@ impl Message {
         if let Expected::Problem(_, code) = self.expected { code } else { "" }
     }
 
-    /// Whether `answer` is all there. One that ends with the connection looks whole, and may not be.
-    fn is_answered_by(&self, answer: &Answer) -> bool {
-        let seems_whole = match &self.expected {
-            Expected::Content(all) => answer.until_close && answer.content.len() < all.len(),
-            Expected::Broken(_) => answer.until_close,
-            Expected::Problem(..) => false,
-        };
-        answer.is_whole && !seems_whole
+    fn is_all(&self, content: &[u8]) -> bool {
+        matches!(&self.expected, Expected::Content(all) if *all == content)
     }
 
     fn begins_with(&self, content: &[u8]) -> bool {

@@ -169,4 +169,9 @@ impl<W: WriteHalf> WriteHalf for Half<W> {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.half.poll_gone(cx)
     }
+
+    fn abort(&mut self) {
+        self.journal.note(self.client, Event::ServerResets);
+        self.half.abort();
+    }
 }
