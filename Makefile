@@ -8,6 +8,9 @@ SHELL := bash
 # Seconds that `make fuzz` gives to each target.
 FUZZ_SECONDS ?= 30
 
+# Seeds that `make soak` gives to the simulation, new ones each time.
+SOAK_SEEDS ?= 2000000
+
 # What the tests drive, as command:package-of-Debian.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
 
@@ -79,6 +82,8 @@ check-peers: peers ## Scores of `firstbyte check`, side by side
 
 soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md
 	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --test-threads=1 --nocapture
+	FIRSTBYTE_FIRST_SEED=0x$$(od -An -N8 -tx8 /dev/urandom | tr -d ' ') FIRSTBYTE_SEEDS=$(SOAK_SEEDS) \
+	    cargo test --release --test protocol simulation::every -- --nocapture
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS, seeded from tests/corpus; installs what is missing
 	cargo +nightly --version > /dev/null 2>&1 || rustup toolchain install nightly --profile minimal

@@ -13,5 +13,6 @@ mod half_close;
 mod pipelining;
 mod server;
 mod shutdown;
+mod simulation;
 mod splitting;
 mod stage;

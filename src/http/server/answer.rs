@@ -39,7 +39,7 @@ use crate::net::connection::Lost;
 use crate::net::deadline::{Phase, within};
 use crate::net::transport::Transport;
 
-/// Bytes that are queued before a write, as long as the answer has more ready.
+/// Bytes that are queued before a write, as long as the answer has more ready and as many may wait.
 const BATCH_BYTES: usize = 16 * 1024;
 
 /// What is left of a request's content when its answer begins.
@@ -327,7 +327,9 @@ impl<T: Transport> Driver<T> {
         }
         let body = &mut begun.body;
         let queued = self.outbound.output.len();
-        if queued < BATCH_BYTES
+        let most = shared.config.limits.output_bytes_max.max(1);
+        let batch = BATCH_BYTES.min(most);
+        if queued < batch
             && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));
@@ -335,8 +337,8 @@ impl<T: Transport> Driver<T> {
         // Nobody is asked for content any more: a 100 behind the answer's head would be part of it.
         self.watch_peer(shared, None, cx)?;
         // Room that flushing has made is used; otherwise the write or the body will wake us.
-        if queued >= BATCH_BYTES
-            && self.outbound.output.len() < shared.config.limits.output_bytes_max
+        if queued >= batch
+            && self.outbound.output.len() < most
             && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));

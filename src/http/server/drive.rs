@@ -46,6 +46,7 @@ use crate::net::connection::{Inbound, Lost, Outbound};
 use crate::net::context::Reason;
 use crate::net::deadline::{Phase, Timer, within};
 use crate::net::registry::Registered;
+use crate::net::shutdown;
 use crate::net::tap::Tap;
 use crate::net::transport::Transport;
 
@@ -178,6 +179,10 @@ impl<T: Transport> Driver<T> {
             self.await_room(shared, shared.config.limits.output_bytes_max).await?;
         }
         let (mut head, framing) = self.read_head(shared).await?;
+        if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+            // What its handler would do, nobody would be told.
+            return Err(End::Forced);
+        }
         self.awaits_next = true;
         let asked = Asked {
             method: head.method,
