@@ -28,6 +28,7 @@ pub mod router;
 pub mod server;
 pub mod sse;
 pub mod status;
+pub mod tally;
 pub mod target;
 pub mod test;
 pub mod upgrade;

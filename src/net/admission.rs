@@ -64,14 +64,31 @@ pub struct Counts {
     pub full: u64,
     /// Connections handed out as [`Arrival::OverLimit`](super::Arrival::OverLimit).
     pub over_address_limit: u64,
-    /// Connections closed without a word: no descriptor was left, or too many were being refused.
+    /// Connections closed without a word because no descriptor was left.
     pub shed: u64,
+    /// Connections closed without a word because too many were being refused.
+    pub unheard: u64,
     /// Calls of `accept` that failed.
     pub errors: u64,
 }
 
+impl Counts {
+    /// What has happened here and there.
+    pub fn and(self, other: Counts) -> Counts {
+        Counts {
+            accepted: self.accepted + other.accepted,
+            open: self.open + other.open,
+            full: self.full + other.full,
+            over_address_limit: self.over_address_limit + other.over_address_limit,
+            shed: self.shed + other.shed,
+            unheard: self.unheard + other.unheard,
+            errors: self.errors + other.errors,
+        }
+    }
+}
+
 /// Reads the [`Counts`] of a listener, also after it is closed. Clones read the same.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Counters(pub(super) Arc<Admission>);
 
 impl Counters {
@@ -84,6 +101,7 @@ impl Counters {
             full: tally.full.load(Ordering::Relaxed),
             over_address_limit: tally.over_address_limit.load(Ordering::Relaxed),
             shed: tally.shed.load(Ordering::Relaxed),
+            unheard: tally.unheard.load(Ordering::Relaxed),
             errors: tally.errors.load(Ordering::Relaxed),
         }
     }
@@ -165,7 +183,7 @@ impl Admission {
 
     fn refuse(self: &Arc<Self>, seat: SemaphorePermit<'_>) -> Option<Permit> {
         let Ok(refusal) = self.refusals.try_acquire() else {
-            self.tally.shed.fetch_add(1, Ordering::Relaxed);
+            self.tally.unheard.fetch_add(1, Ordering::Relaxed);
             return None;
         };
         refusal.forget();
@@ -233,6 +251,7 @@ pub(super) struct Tally {
     full: AtomicU64,
     over_address_limit: AtomicU64,
     pub(super) shed: AtomicU64,
+    unheard: AtomicU64,
     pub(super) errors: AtomicU64,
 }
 
@@ -314,8 +333,8 @@ mod tests {
         for _ in 0..100 {
             assert!(matches!(again().await, Err(None)));
         }
-        let Counts { accepted, open, over_address_limit, shed, .. } = Counters(Arc::clone(&admission)).read();
-        assert_eq!((accepted, open, over_address_limit, shed), (3, 3, 2, 100));
+        let Counts { accepted, open, over_address_limit, unheard, .. } = Counters(Arc::clone(&admission)).read();
+        assert_eq!((accepted, open, over_address_limit, unheard), (3, 3, 2, 100));
         assert!(admit(&admission, "192.0.2.2").await.is_ok(), "another address finds a seat");
         drop(refused);
         assert!(matches!(again().await, Err(Some(_))));

@@ -13,3 +13,4 @@ mod pipelining;
 mod server;
 mod shutdown;
 mod stage;
+mod tally;

@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::http::explain::{Place, Problem};
+use crate::http::tally::{Reached, Tally};
 use crate::http::{Fault, Handler, Limits};
 use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
@@ -77,11 +78,13 @@ pub struct Watched {
     pub registry: Arc<Registry>,
     /// The events of connections.
     pub hub: Arc<Hub>,
+    /// The counts of what was refused, and of bounds that were met.
+    pub tally: Arc<Tally>,
 }
 
 impl Default for Watched {
     fn default() -> Self {
-        Watched { shutdown: Shutdown::new(), registry: Registry::new(), hub: Hub::new() }
+        Watched { shutdown: Shutdown::new(), registry: Registry::new(), hub: Hub::new(), tally: Arc::default() }
     }
 }
 
@@ -178,6 +181,7 @@ impl<H: Handler> Server<H> {
     pub async fn serve(mut self, listener: Listener) -> Ended {
         self.config.place.address = listener.local_addr().ok();
         let shared = self.share();
+        shared.watch.tally.listens(listener.counters());
         accept_until_draining(&shared, &listener).await;
         accept_pending(&shared, &listener).await;
         let drained = listener.drained();
@@ -185,7 +189,12 @@ impl<H: Handler> Server<H> {
         let mut drained = pin!(drained);
         shared.watch.registry.wake_all();
         let in_time = tokio::select! {
-            in_time = timeout(shared.config.deadlines.drain, &mut drained) => in_time.is_ok(),
+            in_time = timeout(shared.config.deadlines.drain, &mut drained) => {
+                if in_time.is_err() {
+                    shared.watch.tally.reached(Reached::Drain);
+                }
+                in_time.is_ok()
+            }
             () = shared.watch.shutdown.forced() => false,
         };
         if in_time {
