@@ -7,6 +7,7 @@
 
 pub mod authority;
 pub mod body;
+pub mod bounds;
 pub(crate) mod caught;
 pub mod date;
 pub mod envelope;

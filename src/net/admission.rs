@@ -47,6 +47,13 @@ pub struct Caps {
     pub cap_loopback: bool,
 }
 
+impl Caps {
+    /// Connections that may be being refused at a time.
+    pub fn refusals_max(&self) -> usize {
+        (self.connections_max / REFUSED_PART).max(1)
+    }
+}
+
 impl Default for Caps {
     fn default() -> Self {
         Caps { connections_max: 10_000, connections_per_address_max: 256, cap_loopback: false }
@@ -149,7 +156,7 @@ impl Admission {
         Admission {
             seats: Semaphore::new(caps.connections_max.min(Semaphore::MAX_PERMITS)),
             networks: Mutex::default(),
-            refusals: Semaphore::new((caps.connections_max / REFUSED_PART).clamp(1, Semaphore::MAX_PERMITS)),
+            refusals: Semaphore::new(caps.refusals_max().min(Semaphore::MAX_PERMITS)),
             caps,
             tally: Tally::default(),
             closed: Notify::new(),

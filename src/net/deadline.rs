@@ -109,7 +109,7 @@ pub struct Deadlines {
     /// and a close.
     pub content_rate: Rate,
     /// While an answer is being sent. Default 1 KiB/s over 15 s. Slower: readers that do not read hold answers. The
-    /// peer sees a reset.
+    /// peer sees a close before the end.
     pub write_rate: Rate,
     /// For the peer to read the last answer and close. Default 2 s. Larger: refused peers hold descriptors.
     pub linger: Duration,

@@ -18,7 +18,7 @@ use crate::net::deadline::Phase;
 use crate::net::lock::lock;
 
 /// Parts of the table, each with its own lock, so that accepting on one core does not wait for another.
-const SHARDS: usize = 16;
+pub(crate) const SHARDS: usize = 16;
 
 /// No deadline is armed.
 const NEVER: u64 = u64::MAX;

@@ -41,7 +41,7 @@ use crate::net::deadline::{Phase, within};
 use crate::net::transport::Transport;
 
 /// Bytes that are queued before a write, as long as the answer has more ready.
-const BATCH_BYTES: usize = 16 * 1024;
+pub(crate) const BATCH_BYTES: usize = 16 * 1024;
 
 /// What is left of a request's content when its answer begins.
 enum Rest<T: Transport> {

@@ -17,6 +17,9 @@ mod refusal;
 pub mod trace;
 mod wait;
 
+pub(crate) use answer::BATCH_BYTES;
+pub(crate) use wait::{AHEAD_BYTES_MAX, DRAINING_LINGER};
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -38,10 +41,10 @@ use crate::net::tap::Hub;
 use crate::net::transport::Transport;
 
 /// How long a closing listener takes what waits in the kernel.
-const PENDING_TIME: Duration = Duration::from_millis(100);
+pub(crate) const PENDING_TIME: Duration = Duration::from_millis(100);
 
 /// How long what was cut may take to notice.
-const CUT_TIME: Duration = Duration::from_secs(1);
+pub(crate) const CUT_TIME: Duration = Duration::from_secs(1);
 
 /// A server for one handler. Limits and deadlines are on; everything has a default.
 ///
@@ -292,6 +295,28 @@ mod tests {
     /// What one handler and its test tell each other.
     #[derive(Clone, Default)]
     struct Work(Arc<(Notify, Notify, AtomicBool)>);
+
+    #[tokio::test]
+    async fn the_state_of_a_connection_is_no_larger_than_is_said() {
+        let shared = Server::new(|_: Request| async { "hello" }).share();
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), ListenerConfig::default()).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let Ok(Arrival::Accepted { stream, peer, permit }) = listener.accept().await else { panic!("it is let in") };
+        let task = size_of_val(&Arc::clone(&shared).drive(stream, peer, Some(permit)));
+        let pieces = [
+            size_of::<drive::Driver<TcpStream>>(),
+            size_of::<crate::net::connection::Inbound<<TcpStream as Transport>::Reader>>(),
+            size_of::<crate::net::registry::Card>(),
+            size_of::<crate::http::request::Peer>(),
+            size_of::<crate::http::request::Head>(),
+            size_of::<content::Lent<<TcpStream as Transport>::Reader>>(),
+            size_of::<content::Loan<<TcpStream as Transport>::Reader>>(),
+            2 * size_of::<tokio::time::Sleep>(),
+        ];
+        // The other half is for what cannot be measured here: boxed futures of answers, the runtime's entry, counters.
+        let known = task + pieces.iter().sum::<usize>();
+        assert!(known as u64 <= crate::http::bounds::STATE_BYTES / 2, "{known} bytes");
+    }
 
     #[tokio::test]
     async fn a_shutdown_waits_for_work_that_has_outlived_its_client() {

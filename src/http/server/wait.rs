@@ -29,10 +29,10 @@ use crate::net::tap::What;
 use crate::net::transport::Transport;
 
 /// Bytes of later requests that are read while a handler is at work: enough to notice that the peer is gone.
-const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
+pub(crate) const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
 
 /// How long a connection lingers at most while the server is shutting down: a peer that never closes must not hold it.
-const DRAINING_LINGER: Duration = Duration::from_millis(250);
+pub(crate) const DRAINING_LINGER: Duration = Duration::from_millis(250);
 
 impl<T: Transport> Driver<T> {
     /// Waits for bytes of the next head.
