@@ -61,6 +61,8 @@ reached! {
     LingerSending "linger_sending_deadline";
     /// The peer did not close behind the last answer of a server that shuts down: closed.
     LingerDraining "draining_linger";
+    /// No request came behind the signal to stop, or its head did not end: closed.
+    DrainIdle "drain_idle_deadline";
     /// A server had not drained in time: what was at work was cancelled.
     Drain "drain_deadline";
     /// More content was left unread than is dropped to keep a connection: closed.

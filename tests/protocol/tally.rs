@@ -121,6 +121,11 @@ async fn time_that_is_up_is_counted_once() {
         (&[Sends("GET /close HTTP/1.1|Host: x||"), Waits(3)], &[("linger_deadline", 1)]),
         (&[Sends("GET /close HTTP/1.1|Host: x||"), Trickles(300)], &[("linger_sending_deadline", 1)]),
         (&[Sends("GET /close HTTP/1.1|Host: x||"), Reads, Drains, Waits(1)], &[("draining_linger", 1)]),
+        (&[HELLO, Reads, Drains, Waits(1)], &[("draining_linger", 1), ("drain_idle_deadline", 1)]),
+        (
+            &[Sends("GET /he"), Drains, Waits(1)],
+            &[("HTTP-SERVER-005", 1), ("draining_linger", 1), ("drain_idle_deadline", 1)],
+        ),
     ] {
         check(script, expected).await;
     }
@@ -157,7 +162,6 @@ async fn a_refusal_is_counted_once_whoever_tells_it() {
         (&[Sends("GET /hello HTTP/1.1|Ho"), Finishes], "H1-END-001"),
         (&[Sends("GET /nowhere HTTP/1.1|Host: x||")], "HTTP-ROUTE-001"),
         (&[Sends("GET /panic HTTP/1.1|Host: x||")], "HTTP-SERVER-001"),
-        (&[Sends("GET /he"), Drains], "HTTP-SERVER-005"),
         (&[Sends(UPLOAD), Finishes], "H1-CONTENT-002"),
         (&[Sends("GET /break HTTP/1.1|Host: x||"), Reads], "HTTP-SERVER-006"),
         // Told with the head, by the handler, in its place, by nobody because of another error, behind the answer.

@@ -62,8 +62,18 @@ fn of_listener(config: &ListenerConfig) -> Vec<Bound> {
 }
 
 fn of_deadlines(deadlines: &Deadlines) -> Vec<Bound> {
-    let Deadlines { first_byte, head, idle, handler, content_rate, write_rate, linger, linger_sending, drain } =
-        deadlines;
+    let Deadlines {
+        first_byte,
+        head,
+        idle,
+        handler,
+        content_rate,
+        write_rate,
+        linger,
+        linger_sending,
+        drain,
+        drain_idle,
+    } = deadlines;
     let time = [
         Bound::set("first_byte_deadline", Amount::Time(*first_byte))
             .bounds("From accept to the first byte")
@@ -105,11 +115,18 @@ fn of_deadlines(deadlines: &Deadlines) -> Vec<Bound> {
             .seen(Seen::Close)
             .times(Reached::LingerSending),
     ];
-    let shutdown = [Bound::set("drain_deadline", Amount::Time(*drain))
-        .bounds("From the signal to the end of a clean shutdown; what is then at work is cut")
-        .larger("slower deployments")
-        .seen(Seen::Close)
-        .times(Reached::Drain)];
+    let shutdown = [
+        Bound::set("drain_idle_deadline", Amount::Time(*drain_idle))
+            .bounds("From the signal on, for a request to begin and its head to end")
+            .larger("slower deployments; smaller: requests on their way meet a close")
+            .seen(Seen::Close)
+            .times(Reached::DrainIdle),
+        Bound::set("drain_deadline", Amount::Time(*drain))
+            .bounds("From the signal to the end of a clean shutdown; what is then at work is cut")
+            .larger("slower deployments")
+            .seen(Seen::Close)
+            .times(Reached::Drain),
+    ];
     [about(Group::Time, time), about(Group::Shutdown, shutdown)].concat()
 }
 
