@@ -14,6 +14,7 @@ mod crowds;
 mod documents;
 mod examples;
 mod layers;
+mod limits;
 mod process;
 mod server;
 mod shortage;
