@@ -142,7 +142,7 @@ impl Default for Head {
 }
 
 /// Bytes of a received head, and lines, that a recycled head may keep.
-const KEPT_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const KEPT_BYTES_MAX: usize = 8 * 1024;
 
 impl Recycle for Head {
     recycled_by_thread!();

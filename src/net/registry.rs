@@ -20,7 +20,7 @@ use crate::net::deadline::{Phase, earlier, within};
 use crate::net::lock::lock;
 
 /// Parts of the table, each with its own lock, so that accepting on one core does not wait for another.
-const SHARDS: usize = 16;
+pub(crate) const SHARDS: usize = 16;
 
 /// The least time between two looks for deadlines that have passed.
 const LOOK_GAP: Duration = Duration::from_millis(5);

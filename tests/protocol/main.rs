@@ -16,3 +16,4 @@ mod shutdown;
 mod simulation;
 mod splitting;
 mod stage;
+mod tally;

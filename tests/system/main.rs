@@ -18,6 +18,7 @@ mod drain;
 mod examples;
 mod floods;
 mod layers;
+mod limits;
 mod process;
 mod resets;
 mod server;

@@ -40,6 +40,7 @@ use crate::http::server::content::{self, Loan};
 use crate::http::server::refusal::{Refusal, style};
 use crate::http::server::waiting::{Idle, Waiting};
 use crate::http::server::{Shared, trace};
+use crate::http::tally::Reached;
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
 use crate::net::connection::{Inbound, Lost, Outbound};
@@ -176,6 +177,9 @@ impl<T: Transport> Driver<T> {
     /// One request and its answer.
     async fn exchange<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(), End> {
         if self.outbound.output.len() >= shared.config.limits.output_bytes_max {
+            if self.inbound.as_ref().is_some_and(|inbound| !inbound.buffer.is_empty()) {
+                shared.watch.tally.reached(Reached::OutputBytes);
+            }
             self.await_room(shared, shared.config.limits.output_bytes_max).await?;
         }
         let (mut head, framing) = self.read_head(shared).await?;
@@ -303,7 +307,7 @@ impl<T: Transport> Driver<T> {
             Receive::of(framing.content),
             framing.expect_continue,
             (&config.limits, &config.deadlines),
-            (Arc::clone(&self.card), self.tap.clone()),
+            (Arc::clone(&self.card), self.tap.clone(), Arc::clone(&shared.watch.tally)),
         );
         Ok((Body::source(lent), Some(loan)))
     }
@@ -370,6 +374,7 @@ impl<T: Transport> Driver<T> {
         loop {
             ready!(self.poll_expired(cx))?;
             if !loan.is_some_and(|loan| loan.take_moved()) {
+                shared.watch.tally.reached(Reached::Handler);
                 return Poll::Ready(Ok(Problem::new(Fault::HandlerTimedOut).into_response()));
             }
             // Content has come meanwhile: a long upload is judged by its rate, not by the handler's deadline.
