@@ -69,6 +69,8 @@ async fn play(plan: &Plan, journal: &Journal) -> Vec<Seen> {
         stopping.abort();
     }
     journal.note(WORLD, Event::ConnectionsLeft(server.watched().registry.len()));
+    // With it goes what watches the deadlines of those that wait.
+    drop(server);
     sleep(AFTERMATH).await;
     journal.note(WORLD, Event::TasksLeft(Handle::current().metrics().num_alive_tasks()));
     seen
