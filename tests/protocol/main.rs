@@ -9,6 +9,8 @@ mod deadlines;
 mod differential;
 mod dropped;
 mod half_close;
+#[path = "../judge/mod.rs"]
+mod judge;
 mod pipelining;
 mod server;
 mod shutdown;

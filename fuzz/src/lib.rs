@@ -1,0 +1,4 @@
+//! What the fuzz targets share among themselves and with the tests.
+
+#[path = "../../tests/judge/mod.rs"]
+pub mod judge;
