@@ -8,6 +8,7 @@ mod corpus;
 mod deadlines;
 mod differential;
 mod dropped;
+mod fuzzed;
 mod half_close;
 #[path = "../judge/mod.rs"]
 mod judge;
