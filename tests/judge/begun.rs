@@ -75,5 +75,6 @@ fn content_len(method: Method, mut head: RequestHead, bytes: &[u8], len: usize, 
         Content::Length(length) => usize::try_from(length).ok().filter(|length| *length <= content.len()),
         Content::Chunked => decode_whole(content, limits).ok()?.map(|whole| whole.used),
     };
-    used.filter(|_| target.is_ok() && framing.keep_alive)
+    // RFC 9110 9.3.6: what follows a CONNECT that is answered with 2xx, as it is here, is no request.
+    used.filter(|_| target.is_ok() && framing.keep_alive && method != Method::CONNECT)
 }

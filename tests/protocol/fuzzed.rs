@@ -1,5 +1,6 @@
 //! Sends mutated files of the corpus to a whole server, as the fuzzer does for hours: no crash, no hang, no undocumented
-//! status, no answer without a head, no silent close.
+//! status, no answer without a head, no silent close. And what it has found, as it was found: the files of
+//! `tests/corpus/exchanges`, whose verdicts are the statuses of all answers.
 
 use std::thread;
 
@@ -27,8 +28,17 @@ fn no_bytes_crash_hang_or_silence_a_server() {
             let seeds = &seeds;
             scope.spawn(move || {
                 let exchanges = Exchanges::default();
-                (first..INPUTS).step_by(threads).for_each(|number| exchanges.judge(&mutant(seeds, number)));
+                (first..INPUTS).step_by(threads).for_each(|number| drop(exchanges.judge(&mutant(seeds, number))));
             });
         }
     });
+}
+
+#[test]
+fn what_was_found_stays_found() {
+    let exchanges = Exchanges::default();
+    for case in cases("exchanges", "http") {
+        let statuses: Vec<String> = exchanges.judge(&case.bytes).iter().map(u16::to_string).collect();
+        assert_eq!(statuses.join(" "), case.expected[0].1, "{}", case.name);
+    }
 }
