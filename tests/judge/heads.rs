@@ -83,7 +83,7 @@ fn is_stricter(fault: Fault) -> bool {
 }
 
 /// RFC 9110 2.5: whether a minor version stands there that httparse does not know.
-fn has_later_minor(input: &[u8]) -> bool {
+pub fn has_later_minor(input: &[u8]) -> bool {
     input.windows(8).any(|bytes| bytes.starts_with(b"HTTP/1.") && matches!(bytes[7], b'2'..=b'9'))
 }
 
