@@ -13,21 +13,19 @@
 #![no_main]
 
 use std::convert::Infallible;
-use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use firstbyte::http::error::CATALOGUE;
 use firstbyte::http::input::Rejection;
 use firstbyte::http::test::TestServer;
 use firstbyte::http::{Fault, Handler, IntoResponse, Limits, Method, Request, Response, Server};
-use firstbyte::net::{Duplex, ReadHalf, WriteHalf};
 use firstbyte_fuzz::judge::answers::read_answer;
 use firstbyte_fuzz::judge::begun::{Begun, requests_begun};
 use firstbyte_fuzz::judge::heads::{STRICTER as STRICTER_HEADS, has_later_minor};
+use firstbyte_fuzz::tape::{Paused, Tape, lock};
 use http_body_util::{BodyExt, Empty};
 use hyper::Uri;
 use hyper::body::{Bytes, Incoming};
@@ -35,11 +33,6 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use libfuzzer_sys::fuzz_target;
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
-
-/// Longer than all deadlines of a connection together. Virtual: nobody waits.
-const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What hyper hands to its handler and we refuse, besides the heads that its parser takes and ours does not
 /// (`tests/judge/heads.rs`): the fault, the section that lets us or makes us, and why.
@@ -93,13 +86,9 @@ impl Handled {
 /// What a handler of ours was given; `None` where the content broke off.
 type Log = Arc<Mutex<Vec<Option<Handled>>>>;
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().expect("no panic while locked")
-}
-
 /// Both servers.
 struct Peers {
-    runtime: Runtime,
+    clock: Paused,
     ours: TestServer<Recording>,
     log: Log,
     limits: Limits,
@@ -109,8 +98,7 @@ impl Default for Peers {
     fn default() -> Peers {
         let (log, limits) = (Log::default(), Limits::default());
         let server = Server::new(Recording(Arc::clone(&log))).limits(limits.clone()).terse_errors(true);
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-        Peers { runtime, ours: TestServer::new(server), log, limits }
+        Peers { clock: Paused::default(), ours: TestServer::new(server), log, limits }
     }
 }
 
@@ -162,11 +150,7 @@ impl Peers {
 
     /// What our handler sees, and what is answered.
     fn ours(&self, input: &[u8]) -> (Vec<Option<Handled>>, Vec<u8>) {
-        let sent = Sent::default();
-        let transport = Duplex { reader: Tape(Bytes::copy_from_slice(input)), writer: sent.clone() };
-        let driving = self.ours.drive(SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000)), transport);
-        self.runtime.block_on(async { timeout(PATIENCE, driving).await.expect("a connection that ends") });
-        let answers = std::mem::take(&mut *lock(&sent.0));
+        let answers = self.clock.answers(&self.ours, input);
         (std::mem::take(&mut lock(&self.log)), answers)
     }
 
@@ -187,10 +171,10 @@ impl Peers {
             }
             Ok::<_, Infallible>(hyper::Response::new(Empty::<Bytes>::new()))
         });
-        let tape = Tape(Bytes::copy_from_slice(input));
+        let tape = HyperTape(Tape(Bytes::copy_from_slice(input)));
         let connection = http1::Builder::new().half_close(true).serve_connection(tape, service);
         // An error is its way to refuse.
-        let _ = self.runtime.block_on(async { timeout(PATIENCE, connection).await.expect("hyper ends") });
+        let _ = self.clock.run(connection);
         log.into_inner().expect("no panic while locked")
     }
 }
@@ -229,27 +213,19 @@ fn refusal(input: &[u8], answers: &[u8], limits: &Limits) -> Option<Refusal> {
     Some(Refusal::For(named.unwrap_or_else(|| panic!("undocumented: {text}")).fault))
 }
 
-/// The bytes of a client that sends them at once, and then its FIN.
-struct Tape(Bytes);
+/// The same bytes as hyper wants them.
+struct HyperTape(Tape);
 
-impl ReadHalf for Tape {
-    fn poll_read(&mut self, _: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let piece = self.0.split_to(self.0.len().min(into.len()));
-        into[..piece.len()].copy_from_slice(&piece);
-        Poll::Ready(Ok(piece.len()))
-    }
-}
-
-impl Read for Tape {
+impl Read for HyperTape {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, mut into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let most = self.0.len().min(into.remaining());
-        into.put_slice(&self.0.split_to(most));
+        let rest = &mut self.0.0;
+        into.put_slice(&rest.split_to(rest.len().min(into.remaining())));
         Poll::Ready(Ok(()))
     }
 }
 
 /// Nobody reads what hyper answers.
-impl Write for Tape {
+impl Write for HyperTape {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(bytes.len()))
     }
@@ -260,26 +236,5 @@ impl Write for Tape {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-/// What we have answered.
-#[derive(Clone, Default)]
-struct Sent(Arc<Mutex<Vec<u8>>>);
-
-impl WriteHalf for Sent {
-    fn poll_write(&mut self, _: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let mut sent = lock(&self.0);
-        let before = sent.len();
-        slices.iter().for_each(|slice| sent.extend_from_slice(slice));
-        Poll::Ready(Ok(sent.len() - before))
-    }
-
-    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
     }
 }

@@ -2,3 +2,4 @@
 
 #[path = "../../tests/judge/mod.rs"]
 pub mod judge;
+pub mod tape;
