@@ -68,7 +68,8 @@ impl Problem {
             BodyError::TooSlow => Problem::new(Fault::ContentTimeout),
             BodyError::Incomplete => Problem::new(Fault::ContentIncomplete),
             BodyError::Source(error) => {
-                tracing::error!(%error, "content could not be produced");
+                // As text, as in [`Problem::internal`].
+                tracing::error!(error = error.to_string(), "content could not be produced");
                 Problem::new(Fault::ContentStreamFailed)
             }
         }

@@ -90,7 +90,8 @@ impl Problem {
 
     /// A failure of our own: `detail` is logged and not sent.
     pub fn internal(detail: impl std::fmt::Display) -> Problem {
-        tracing::error!(%detail, "a handler failed");
+        // As text, which is written in quotes: what is displayed may hold line ends, and a peer may have chosen them.
+        tracing::error!(detail = detail.to_string(), "a handler failed");
         Problem::new(Fault::HandlerFailed)
     }
 
