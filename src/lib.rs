@@ -22,9 +22,11 @@
 //! 4. [`http`]: what they mean. [`Request`](http::Request), [`Response`](http::Response), [`Body`](http::Body);
 //!    [`Handler`](http::Handler) and [`Middleware`](http::Middleware); [`Router`](http::Router).
 //! 5. [`app`]: what runs on it.
+//! 6. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
 //!
-//! Imports go one way: `app` → `http` → `net` → tokio.
+//! Imports go one way: `app`, `conformance` → `http` → `net` → tokio.
 
 pub mod app;
+pub mod conformance;
 pub mod http;
 pub mod net;

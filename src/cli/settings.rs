@@ -216,6 +216,12 @@ pub const SETTINGS: &[Setting] = &[
         slot: |settings| Box::new(Time { value: &mut settings.deadlines.linger_sending, may_be_zero: true }),
     },
     Setting {
+        key: "drain_idle_deadline",
+        group: Group::Deadlines,
+        about: "From the signal on, for a request to begin and its head to end. Later ones meet a close",
+        slot: |settings| Box::new(Time { value: &mut settings.deadlines.drain_idle, may_be_zero: true }),
+    },
+    Setting {
         key: "drain_deadline",
         group: Group::Deadlines,
         about: "From the signal to the end of a clean shutdown. What is then at work is cut",

@@ -116,6 +116,10 @@ pub struct Deadlines {
     /// As `linger`, for a peer that still sends: `linger` then runs anew, but not beyond this. Default 20 s. Larger: a peer
     /// that was refused goes on being read. Smaller: clients that send all before they read miss the refusal.
     pub linger_sending: Duration,
+    /// From the signal on, for a request to begin and its head to end. Default 200 ms. Until then it is answered, with
+    /// `Connection: close`. Larger: slower deployments. Smaller: requests that were on their way meet a close. After it
+    /// the peer sees a close, or 503 to half a head.
+    pub drain_idle: Duration,
     /// From the signal to the end of a graceful shutdown. Default 10 s. Larger: slower deployments. Then what is still
     /// at work is cancelled.
     pub drain: Duration,
@@ -136,6 +140,7 @@ impl Default for Deadlines {
             write_rate: Rate { bytes_per_second: 1024, over: Duration::from_secs(15), credit: Duration::from_secs(60) },
             linger: Duration::from_secs(2),
             linger_sending: Duration::from_secs(20),
+            drain_idle: Duration::from_millis(200),
             drain: Duration::from_secs(10),
         }
     }

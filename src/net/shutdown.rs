@@ -12,11 +12,12 @@
 //! Invariants: the phase never goes back; everyone who waits for a phase that was reached is told.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Where in its life the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,8 @@ pub struct Shutdown {
 #[derive(Debug, Default)]
 struct Life {
     phase: AtomicU8,
+    /// When it was no longer [`Phase::Running`]; set before the phase changes.
+    ended: OnceLock<Instant>,
     changed: Notify,
 }
 
@@ -58,18 +61,23 @@ impl Shutdown {
         self.advance(Phase::Forced);
     }
 
-    /// The phase now. One relaxed load.
+    /// The phase now. One load.
     pub fn phase(&self) -> Phase {
-        match self.life.phase.load(Ordering::Relaxed) {
+        match self.life.phase.load(Ordering::Acquire) {
             0 => Phase::Running,
             1 => Phase::Draining,
             _ => Phase::Forced,
         }
     }
 
-    /// Whether the server takes on nothing new: draining or forced. One relaxed load.
+    /// Whether the server takes on nothing new: draining or forced. One load.
     pub fn is_draining(&self) -> bool {
         self.phase() >= Phase::Draining
+    }
+
+    /// When draining began, or was skipped by force; `None` while running.
+    pub fn draining_since(&self) -> Option<Instant> {
+        if self.is_draining() { self.life.ended.get().copied() } else { None }
     }
 
     /// Waits until draining begins, or is skipped by force.
@@ -113,6 +121,7 @@ impl Shutdown {
     }
 
     fn advance(&self, phase: Phase) {
+        self.life.ended.get_or_init(Instant::now);
         if self.life.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8 {
             self.life.changed.notify_waiters();
         }
@@ -145,6 +154,7 @@ mod tests {
         calls.iter().for_each(|call| call(&shutdown));
         assert_eq!(other.phase(), expected);
         assert_eq!(other.is_draining(), expected != Phase::Running);
+        assert_eq!(other.draining_since().is_some(), other.is_draining());
     }
 
     #[test]

@@ -15,8 +15,13 @@ struct Rule {
 }
 
 const RULES: &[Rule] = &[
-    Rule { below: "net/", except: None, never: &["crate::http", "crate::ws", "crate::app", "crate::cli"] },
-    Rule { below: "http/", except: None, never: &["crate::ws", "crate::app", "crate::cli"] },
+    Rule {
+        below: "net/",
+        except: None,
+        never: &["crate::http", "crate::ws", "crate::app", "crate::conformance", "crate::cli"],
+    },
+    Rule { below: "http/", except: None, never: &["crate::ws", "crate::app", "crate::conformance", "crate::cli"] },
+    Rule { below: "conformance/", except: None, never: &["crate::app", "crate::cli"] },
     Rule { below: "ws/", except: None, never: &["crate::app", "crate::cli"] },
     Rule { below: "ws/", except: Some("/handshake.rs"), never: &["crate::http"] },
     Rule { below: "app/", except: None, never: &["crate::cli"] },

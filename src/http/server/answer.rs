@@ -426,11 +426,12 @@ impl<T: Transport> Driver<T> {
             Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Lost(Lost::Gone))),
             Poll::Pending => {}
         }
-        if shared.watch.shutdown.is_draining() {
-            return Poll::Ready(Err(End::Finished("the server is shutting down")));
-        }
+        let draining = self.hurry(shared)?;
         ready!(self.poll_expired(cx))?;
-        Poll::Ready(Err(End::Finished("unread content came too slowly")))
+        Poll::Ready(Err(End::Finished(match draining {
+            true => "the server is shutting down",
+            false => "unread content came too slowly",
+        })))
     }
 
     /// Waits for a task that kept the content beyond its answer.

@@ -3,7 +3,7 @@
 //! ```text
 //!   Listener ──accept──> Accepted{stream, permit} ──spawn──> Driver ──> handler
 //!      │                                                       │
-//!      └── shutdown begins: take what waits, stop listening    └── idle: close; at work: answer with `close`
+//!      └── shutdown begins: take what waits, stop listening    └── idle: close soon; at work: answer with `close`
 //!          … then wait until no permit is out, at most `deadlines.drain`, then cancel
 //! ```
 //!

@@ -78,7 +78,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_bytes<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let flushed = self.poll_flush(cx)?;
+        let _ = self.poll_flush(cx)?;
         let inbound = self.inbound.as_mut().expect("content is back before the next head");
         if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
             let unread = inbound.buffer.len();
@@ -94,20 +94,32 @@ impl<T: Transport> Driver<T> {
             });
         }
         self.tell_buffers();
-        match (shared.watch.shutdown.phase(), self.card.phase()) {
-            (shutdown::Phase::Running, _) => {}
-            (shutdown::Phase::Forced, _) => return Poll::Ready(Err(End::Forced)),
-            (shutdown::Phase::Draining, Phase::Idle) if flushed.is_pending() => {}
-            (shutdown::Phase::Draining, Phase::Idle) => {
-                return Poll::Ready(Err(End::Finished("the server is shutting down")));
-            }
-            (shutdown::Phase::Draining, _) => return Poll::Ready(Err(self.head_refused(shared, Fault::Draining))),
-        }
+        let draining = self.hurry(shared)?;
         ready!(self.poll_expired(cx))?;
-        Poll::Ready(Err(match self.card.phase() {
-            Phase::Head => self.head_refused(shared, Fault::HeadTimeout),
-            _ => End::Finished("nothing came in time"),
+        Poll::Ready(Err(match (self.card.phase(), draining) {
+            (Phase::Head, false) => self.head_refused(shared, Fault::HeadTimeout),
+            (Phase::Head, true) => self.head_refused(shared, Fault::Draining),
+            (_, false) => End::Finished("nothing came in time"),
+            (_, true) => End::Finished("the server is shutting down"),
         }))
+    }
+
+    /// While the server is draining, the next request is waited for no longer than `drain_idle`. A connection that was
+    /// closed at once would take the request with it that is on its way. Says whether it is draining.
+    ///
+    /// # Errors
+    /// When it will wait no longer.
+    pub(super) fn hurry<H>(&mut self, shared: &Shared<H>) -> Result<bool, End> {
+        let Some(since) = shared.watch.shutdown.draining_since() else { return Ok(false) };
+        if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+            return Err(End::Forced);
+        }
+        let deadline = earlier(self.deadline, within(since, shared.config.deadlines.drain_idle));
+        if deadline != self.deadline {
+            self.deadline = deadline;
+            self.card.deadline(deadline);
+        }
+        Ok(true)
     }
 
     /// Refuses a head that has begun and will not be waited for.
