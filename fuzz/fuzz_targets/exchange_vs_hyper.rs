@@ -129,12 +129,13 @@ impl Handler for Recording {
 
 impl Peers {
     fn compare(&self, input: &[u8]) {
-        let (ours, answers) = self.ours(input);
+        let (ours, sent) = self.ours(input);
         let theirs = self.theirs(input);
-        let refusal = refusal(input, &answers, &self.limits);
+        let answers = read_answers(input, &sent, &self.limits);
+        let refusal = answers.last().and_then(Refusal::of);
         let shown = || {
-            let (input, answers) = (input.escape_ascii(), answers.escape_ascii());
-            format!("{input}\nours: {ours:?} {refusal:?}\nanswered: {answers}\ntheirs: {theirs:?}")
+            let (input, sent) = (input.escape_ascii(), sent.escape_ascii());
+            format!("{input}\nours: {ours:?} {refusal:?}\nanswered: {sent}\ntheirs: {theirs:?}")
         };
         let whole: Vec<&Handled> = ours.iter().map_while(Option::as_ref).collect();
         for (index, handled) in whole.iter().enumerate() {
@@ -143,6 +144,7 @@ impl Peers {
                 other => assert!(other == Some(handled), "request {index} is another: {}", shown()),
             }
         }
+        assert!(answers.iter().zip(&whole).all(|(answer, _)| answer.status == 204), "served and refused: {}", shown());
         if theirs.len() > whole.len() {
             assert!(refusal.is_some_and(Refusal::is_listed), "hyper saw more: {}", shown());
         }
@@ -188,29 +190,44 @@ enum Refusal {
 }
 
 impl Refusal {
+    fn of(answer: &Answered<'_>) -> Option<Refusal> {
+        if answer.status < 400 {
+            return None;
+        }
+        if answer.method == Some(Method::HEAD) {
+            return Some(Refusal::OfHead);
+        }
+        let text = String::from_utf8_lossy(answer.bytes);
+        let named = CATALOGUE.iter().find(|entry| text.contains(entry.code));
+        Some(Refusal::For(named.unwrap_or_else(|| panic!("undocumented: {text}")).fault))
+    }
+
     fn is_listed(self) -> bool {
         let Refusal::For(fault) = self else { return true };
         STRICTER.iter().chain(STRICTER_HEADS).any(|(listed, ..)| *listed == fault)
     }
 }
 
-fn refusal(input: &[u8], answers: &[u8], limits: &Limits) -> Option<Refusal> {
-    let begun = requests_begun(input, limits);
-    let (mut rest, mut index, mut last) = (answers, 0, None);
-    while !rest.is_empty() {
-        let method = begun.get(index).and_then(Begun::method);
-        let answer = read_answer(rest, method).expect("an answer");
-        last = Some((answer.status, method, &rest[..answer.len]));
-        index += usize::from(answer.status != 100);
-        rest = &rest[answer.len..];
+/// One of our answers, and the method it is an answer to, where that is known.
+struct Answered<'a> {
+    status: u16,
+    method: Option<Method>,
+    bytes: &'a [u8],
+}
+
+/// Our answers to `input`, interim ones left out.
+fn read_answers<'a>(input: &[u8], mut sent: &'a [u8], limits: &Limits) -> Vec<Answered<'a>> {
+    let (begun, mut answers) = (requests_begun(input, limits), Vec::new());
+    while !sent.is_empty() {
+        let method = begun.get(answers.len()).and_then(Begun::method);
+        let answer = read_answer(sent, method).expect("an answer");
+        let (bytes, rest) = sent.split_at(answer.len);
+        if answer.status != 100 {
+            answers.push(Answered { status: answer.status, method, bytes });
+        }
+        sent = rest;
     }
-    let (_, method, answer) = last.filter(|(status, ..)| *status >= 400)?;
-    if method == Some(Method::HEAD) {
-        return Some(Refusal::OfHead);
-    }
-    let text = String::from_utf8_lossy(answer);
-    let named = CATALOGUE.iter().find(|entry| text.contains(entry.code));
-    Some(Refusal::For(named.unwrap_or_else(|| panic!("undocumented: {text}")).fault))
+    answers
 }
 
 /// The same bytes as hyper wants them.
