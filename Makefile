@@ -14,7 +14,7 @@ SOAK_FUZZ_SECONDS ?= 600
 # What the tests drive, as command:package-of-Debian.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
 
-.PHONY: help run test tools check-fmt lint unit doc fmt bench bench-instructions soak fuzz clean
+.PHONY: help run test tools check-fmt lint unit doc fmt conformance bench bench-instructions peers check-peers soak fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -57,6 +57,9 @@ doc: ## The documentation, warnings are errors
 fmt: ## Format
 	cargo fmt --all
 
+conformance: ## Print the ledger into CONFORMANCE.md
+	cargo run --quiet -- check --list --markdown > CONFORMANCE.md
+
 bench: ## Every case beside its peer, as ratios (a minute), then criterion's history of each (three minutes)
 	cargo bench --package firstbyte-benches --bench ratios
 	for bench in head_parse chunked route fields encode middleware end_to_end; do
@@ -66,6 +69,16 @@ bench: ## Every case beside its peer, as ratios (a minute), then criterion's his
 bench-instructions: TOOLS := valgrind:valgrind
 bench-instructions: tools ## Instructions a request, and where they go: for changes too small for a clock
 	CARGO_PROFILE_RELEASE_DEBUG=1 cargo run --release --package firstbyte-benches --bin instructions
+
+peers: TOOLS := python3:python3 setpriv:util-linux go:golang-go node:nodejs nginx:nginx-light
+peers: export PATH := $(PATH):/usr/sbin
+peers: tools ## Build the servers that firstbyte is compared with, and firstbyte; installs what is missing
+	cargo build --release
+	cargo build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir target/peers
+	go build -o target/peers/go benches/peers/go/main.go
+
+check-peers: peers ## Scores of `firstbyte check`, side by side
+	benches/peers/run --only firstbyte,hyper,axum,actix,nginx,go,node firstbyte check {url} --get /plaintext --echo /echo
 
 soak: ## What takes minutes: full sizes, in release; then the fuzzers, SOAK_FUZZ_SECONDS each
 	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --include-ignored

@@ -4,10 +4,12 @@
 //!   words ──command()──> flags ─┐
 //!   FIRSTBYTE_… ────────────────┼─layers─> settings ──serve──> exit code
 //!   --config FILE ──────────────┘        └─ every complaint ─> 2
+//!   check URL ──────────────────────────> `check` ───────────> exit code
 //! ```
 //!
 //! Never: starts to serve while anything is wrong with what it was told.
 
+mod check;
 mod descriptors;
 mod layers;
 mod log;
@@ -42,6 +44,7 @@ Examples:
   FIRSTBYTE_IDLE_DEADLINE=5s firstbyte             a flag by its variable
   firstbyte serve --print-config > firstbyte.toml  write all settings down
   firstbyte serve --config firstbyte.toml          and use them
+  firstbyte check http://127.0.0.1:8080            what it keeps of the RFCs
 
 Every flag is a variable too, --idle-deadline is FIRSTBYTE_IDLE_DEADLINE, and a key of the file: idle_deadline. \
 A flag wins over a variable, a variable over the file. Sizes are written 512, 64KiB, 1MiB; times 250ms, 5s, 10m, 1h; \
@@ -61,6 +64,9 @@ pub fn run() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
+    if let Some(matches) = matches.subcommand_matches("check") {
+        return check::run(matches);
+    }
     // `serve` is what is meant when nothing is said.
     let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
     let environment = std::env::vars_os()
@@ -90,6 +96,7 @@ pub fn command() -> Command {
                 .args(arguments())
                 .max_term_width(120),
         )
+        .subcommand(check::command())
 }
 
 fn arguments() -> impl Iterator<Item = Arg> {

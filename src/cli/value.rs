@@ -342,7 +342,11 @@ fn size(word: &str) -> Result<u64, String> {
     digits.parse::<u64>().ok().zip(known).and_then(|(number, (_, bytes))| number.checked_mul(*bytes)).ok_or_else(wrong)
 }
 
-fn time(word: &str) -> Result<Duration, String> {
+/// Reads a time with its unit; `off` is for ever.
+///
+/// # Errors
+/// What is to be written instead.
+pub fn time(word: &str) -> Result<Duration, String> {
     if word == OFF {
         return Ok(Duration::MAX);
     }

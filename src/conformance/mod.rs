@@ -15,10 +15,19 @@
 //! Spec: RFC 9110, RFC 9112, row by row.
 //! Never: lets a server fail for a choice that the RFC leaves to it: such rows are [`Level::Choice`].
 
+pub mod answer;
+pub mod examine;
 pub mod ledger;
+pub mod play;
+pub mod receive;
 pub mod requirement;
 pub mod seen;
+pub mod subject;
 
+pub use answer::Answer;
+pub use examine::{Finding, Manner, Outcome, Score, examine};
 pub use ledger::rows;
+pub use play::{Pace, Target, play};
 pub use requirement::{Level, Probe, Proof, Requirement, Step};
-pub use seen::{Answer, Ending, Seen, Verdict};
+pub use seen::{Ending, Seen, Verdict};
+pub use subject::{Subject, Unreachable};

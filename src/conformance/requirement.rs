@@ -11,6 +11,8 @@
 //!
 //! Never: sends anything; judges anything.
 
+use std::fmt;
+
 use crate::conformance::seen::{Seen, Verdict};
 
 /// How binding a requirement is (RFC 2119).
@@ -22,6 +24,16 @@ pub enum Level {
     Should,
     /// The text leaves it to the server. firstbyte takes the strict side; no server fails by taking the other.
     Choice,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Must => "MUST",
+            Level::Should => "SHOULD",
+            Level::Choice => "choice",
+        })
+    }
 }
 
 /// One row of the ledger.
@@ -40,6 +52,18 @@ pub struct Requirement {
     pub decision: &'static str,
     /// What shows it.
     pub proof: Proof,
+}
+
+impl Requirement {
+    /// The part of the message that it is about: the first half of its id.
+    pub fn family(&self) -> &'static str {
+        self.id.split_once('/').map_or(self.id, |(family, _)| family)
+    }
+
+    /// Its name in its family: the second half of its id.
+    pub fn name(&self) -> &'static str {
+        self.id.split_once('/').map_or(self.id, |(_, name)| name)
+    }
 }
 
 /// What shows that a requirement is kept.

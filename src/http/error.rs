@@ -121,6 +121,7 @@ mod tests {
         "H1-CONTENT",
         "HTTP-ROUTE",
         "HTTP-ACCESS",
+        "HTTP-CONDITION",
         "HTTP-INPUT",
         "HTTP-SERVER",
     ];

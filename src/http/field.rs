@@ -29,6 +29,8 @@ pub mod name {
     pub const CACHE_CONTROL: &str = "Cache-Control";
     /// The media type of the content (RFC 9110 8.3).
     pub const CONTENT_TYPE: &str = "Content-Type";
+    /// The tag of a representation (RFC 9110 8.8.3).
+    pub const ETAG: &str = "ETag";
     /// Where to go, or what was made (RFC 9110 10.2.2).
     pub const LOCATION: &str = "Location";
     /// The site of the page that asks (RFC 6454 7).
@@ -79,6 +81,8 @@ pub(crate) enum Known {
     Expect,
     Upgrade,
     Accept,
+    IfMatch,
+    IfNoneMatch,
     Date,
     Server,
 }
@@ -94,7 +98,9 @@ impl Known {
             6 if spells(name, b"expect") => Known::Expect,
             6 if spells(name, b"server") => Known::Server,
             7 if spells(name, b"upgrade") => Known::Upgrade,
+            8 if spells(name, b"if-match") => Known::IfMatch,
             10 if spells(name, b"connection") => Known::Connection,
+            13 if spells(name, b"if-none-match") => Known::IfNoneMatch,
             14 if spells(name, b"content-length") => Known::ContentLength,
             17 if spells(name, b"transfer-encoding") => Known::TransferEncoding,
             _ => Known::Other,

@@ -8,6 +8,7 @@
 pub mod authority;
 pub mod body;
 pub(crate) mod caught;
+pub(crate) mod condition;
 pub mod date;
 pub mod envelope;
 pub mod error;

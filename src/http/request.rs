@@ -39,28 +39,40 @@ pub struct Peer {
     pub addr: SocketAddr,
     /// Number of the connection, from 1 in the order of accepting.
     pub connection: u64,
-    /// Where the server listens that accepted it, when it was accepted from a socket.
-    pub listener: Option<SocketAddr>,
-    server: Context,
+    reception: Arc<Reception>,
     context: OnceLock<Context>,
     /// Given back when nothing works for this peer any more: a shutdown waits for it.
     _seat: Option<Permit>,
+}
+
+/// What all peers of one server have in common.
+#[derive(Debug)]
+pub(crate) struct Reception {
+    /// Where the server listens, when it does.
+    pub(crate) listener: Option<SocketAddr>,
+    /// The parent of each peer's context.
+    pub(crate) context: Context,
 }
 
 impl Peer {
     pub(crate) fn new(
         addr: SocketAddr,
         connection: u64,
-        listener: Option<SocketAddr>,
-        server: &Context,
+        reception: &Arc<Reception>,
         seat: Option<Permit>,
     ) -> Arc<Peer> {
-        Arc::new(Peer { addr, connection, listener, server: server.clone(), context: OnceLock::new(), _seat: seat })
+        let reception = Arc::clone(reception);
+        Arc::new(Peer { addr, connection, reception, context: OnceLock::new(), _seat: seat })
+    }
+
+    /// Where the server listens that accepted it, when it was accepted from a socket.
+    pub fn listener(&self) -> Option<SocketAddr> {
+        self.reception.listener
     }
 
     /// Cancelled when the connection is over; the parent of each request's context. Made when first asked for.
     pub fn context(&self) -> &Context {
-        self.context.get_or_init(|| self.server.child())
+        self.context.get_or_init(|| self.reception.context.child())
     }
 
     /// The connection is over.
@@ -72,7 +84,7 @@ impl Peer {
 
     /// A peer without a connection.
     fn pretended(addr: SocketAddr) -> Arc<Peer> {
-        Peer::new(addr, 0, None, &Context::root(), None)
+        Peer::new(addr, 0, &Arc::new(Reception { listener: None, context: Context::root() }), None)
     }
 
     fn nobody() -> Arc<Peer> {

@@ -16,7 +16,8 @@
 //!
 //! Types are static up to here; each router crossed costs one boxed future.
 //!
-//! Spec: RFC 9110 9.1 (501), 9.3.2 (HEAD), 9.3.7 (OPTIONS), 15.5.5 (404), 15.5.6 (405), 10.2.1 (Allow).
+//! Spec: RFC 9110 9.1 (501), 9.3.2 (HEAD), 9.3.7 (OPTIONS), 13.2.1 (conditions), 15.5.5 (404), 15.5.6 (405), 10.2.1
+//! (Allow).
 //! Never: strips a prefix: a mounted handler sees the target that the client sent.
 
 use std::fmt;
@@ -24,6 +25,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::http::condition::Conditions;
 use crate::http::explain::Problem;
 use crate::http::field::name;
 use crate::http::pattern::{Pattern, PatternError};
@@ -234,7 +236,8 @@ impl Routes {
                     .with_detail(format!("no route of this server names the method {method}"))
                     .into_response()
             }
-            _ if method == Method::OPTIONS && request.target() == "*" => Response::new(Status::NO_CONTENT),
+            // RFC 9112 3.2.4: also where it came as a URI without a path.
+            _ if method == Method::OPTIONS && request.target_path() == "*" => Response::new(Status::NO_CONTENT),
             Some(allow) if method == Method::OPTIONS => Response::new(Status::NO_CONTENT).with(name::ALLOW, allow),
             Some(allow) => Problem::new(Fault::MethodNotAllowed)
                 .with_detail(format!("{} answers {allow}", request.target_path()))
@@ -258,6 +261,7 @@ impl Handler for Routes {
             Lookup::WrongMethod(allow) => return self.unrouted(&request, Some(&allow)),
             Lookup::NotFound => return self.unrouted(&request, None),
         };
+        let conditions = Conditions::of(head.method, &head.fields);
         request.head.route = Some(endpoint.pattern);
         request.limit_content(endpoint.options.content_bytes_max.unwrap_or(request.content_bytes_max()));
         let bytes_max = request.content_bytes_max();
@@ -269,6 +273,9 @@ impl Handler for Routes {
                 Call::Mounted(handler) => handler.handle(request).await,
             }
         };
+        if let Some(conditions) = conditions {
+            response = conditions.judge(response);
+        }
         response.head_mut().pattern.get_or_insert(endpoint.pattern.text());
         response
     }

@@ -10,7 +10,7 @@
 //! The one idea: a path is put into one spelling before anything looks at it, so that a rule for `/admin` cannot be
 //! walked around by `/x/../admin` or `/%61dmin`. A path that has this spelling already is used where it lies.
 //!
-//! Spec: RFC 9112 3.2, RFC 3986 2 and 3, 5.2.4 (dot segments), 6.2.2 (normal form), RFC 9110 4.2. Stricter than they
+//! Spec: RFC 9112 3.2, RFC 3986 2 and 3, 5.2.4 (dot segments), 6.2.2 (normal form), RFC 9110 4.2, 7.4. Stricter than they
 //! demand: a path that climbs above its root is refused (5.2.4 would clip it), so is a triplet that spells NUL.
 //! More lenient in one point: a query may hold the eight bytes that browsers leave raw ([`grammar::is_query`]).
 //! Never: decodes `%2F` (it would become a separator) or any other triplet that is not `unreserved`.
@@ -26,7 +26,7 @@ use crate::http::{Fault, Method, ProtocolError};
 pub enum Form {
     /// A path and perhaps a query (3.2.1).
     Origin,
-    /// A whole http or https URI (3.2.2). Its authority replaces the Host field.
+    /// A whole http URI (3.2.2). Its authority replaces the Host field.
     Absolute,
     /// A host and a port, for CONNECT (3.2.3).
     Authority,
@@ -127,7 +127,11 @@ fn absolute_form(method: Method, head: &[u8], raw: Span) -> Result<Target, Proto
     let scheme_len = uri.windows(3).position(|window| window == b"://");
     let Some(scheme_len) = scheme_len else { return Err(Fault::TargetForm.at(raw.start as usize)) };
     let scheme = &uri[..scheme_len];
-    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+    // RFC 9110 7.4: an https resource must not be served in the clear. This server has no TLS of its own.
+    if scheme.eq_ignore_ascii_case(b"https") {
+        return Err(Fault::HttpsInTheClear.at(raw.start as usize));
+    }
+    if !scheme.eq_ignore_ascii_case(b"http") {
         return Err(Fault::UnknownScheme.at(raw.start as usize));
     }
     let start = scheme_len + 3;
@@ -291,7 +295,7 @@ mod tests {
         for (method, raw, form, authority, path) in [
             (Method::GET, "/x", Form::Origin, None, "/x"),
             (Method::GET, "http://a:80/x?y", Form::Absolute, Some("a:80"), "/x"),
-            (Method::GET, "HTTPS://[::1]", Form::Absolute, Some("[::1]"), "/"),
+            (Method::GET, "HTTP://[::1]", Form::Absolute, Some("[::1]"), "/"),
             (Method::GET, "http://a?q", Form::Absolute, Some("a"), "/"),
             (Method::OPTIONS, "http://a", Form::Absolute, Some("a"), "*"),
             (Method::OPTIONS, "http://a/", Form::Absolute, Some("a"), "/"),
@@ -337,6 +341,8 @@ mod tests {
             ("/a|b", Fault::TargetByte, 2),
             ("/a\\..\\b", Fault::TargetByte, 2),
             ("/[id]", Fault::TargetByte, 1),
+            ("https://a/", Fault::HttpsInTheClear, 0),
+            ("HttpS://a:443/", Fault::HttpsInTheClear, 0),
             ("ftp://a/", Fault::UnknownScheme, 0),
             ("javascript://a/", Fault::UnknownScheme, 0),
             ("http:///a", Fault::InvalidTargetAuthority, 7),

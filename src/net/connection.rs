@@ -29,18 +29,25 @@ pub struct Inbound<R> {
     /// Bytes that have arrived and are not yet used.
     pub buffer: Buffer,
     reader: R,
-    ended: bool,
+    end: Option<StreamEnd>,
+}
+
+/// How a stream has ended.
+#[derive(Clone, Copy, Debug)]
+enum StreamEnd {
+    Fin,
+    Failed(io::ErrorKind),
 }
 
 impl<R: ReadHalf> Inbound<R> {
     /// A half that has received nothing.
     pub fn new(reader: R) -> Inbound<R> {
-        Inbound { buffer: Buffer::new(), reader, ended: false }
+        Inbound { buffer: Buffer::new(), reader, end: None }
     }
 
-    /// Whether the peer has sent its last byte (a FIN).
+    /// Whether nothing more will come: the peer has sent its last byte (a FIN), or the stream has failed.
     pub fn is_ended(&self) -> bool {
-        self.ended
+        self.end.is_some()
     }
 
     /// Reads once, up to `bytes_max` unread bytes. Ready with their number, 0 at the end of the stream. A full buffer
@@ -55,20 +62,28 @@ impl<R: ReadHalf> Inbound<R> {
     /// # Panics
     /// When the buffer holds `bytes_max` bytes.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<io::Result<usize>> {
-        if self.ended {
-            return Poll::Ready(Ok(0));
+        match self.end {
+            Some(StreamEnd::Fin) => return Poll::Ready(Ok(0)),
+            Some(StreamEnd::Failed(kind)) => return Poll::Ready(Err(kind.into())),
+            None => {}
         }
         let room = self.buffer.room(bytes_max);
         assert!(!room.is_empty(), "filled a full buffer");
         let read = match self.reader.poll_read(cx, room) {
-            Poll::Ready(read) => read?,
+            Poll::Ready(Ok(read)) => read,
+            Poll::Ready(Err(error)) => {
+                self.end = Some(StreamEnd::Failed(error.kind()));
+                return Poll::Ready(Err(error));
+            }
             Poll::Pending => {
                 self.buffer.release();
                 return Poll::Pending;
             }
         };
         self.buffer.filled(read);
-        self.ended = read == 0;
+        if read == 0 {
+            self.end = Some(StreamEnd::Fin);
+        }
         Poll::Ready(Ok(read))
     }
 

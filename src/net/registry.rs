@@ -26,7 +26,6 @@ const NEVER: u64 = u64::MAX;
 /// The table of open connections.
 #[derive(Debug)]
 pub struct Registry {
-    epoch: Instant,
     next: AtomicU64,
     shards: [Mutex<HashMap<u64, Arc<Card>>>; SHARDS],
 }
@@ -36,8 +35,8 @@ pub struct Registry {
 pub struct Card {
     id: u64,
     peer: SocketAddr,
-    epoch: Instant,
-    accepted_ms: u64,
+    accepted: Instant,
+    /// Since it was accepted, as is what follows.
     since_ms: AtomicU64,
     deadline_ms: AtomicU64,
     received: AtomicU64,
@@ -86,32 +85,13 @@ pub struct Registered {
 impl Registry {
     /// An empty table.
     pub fn new() -> Arc<Registry> {
-        Arc::new(Registry {
-            epoch: Instant::now(),
-            next: AtomicU64::new(1),
-            shards: std::array::from_fn(|_| Mutex::default()),
-        })
+        Arc::new(Registry { next: AtomicU64::new(1), shards: std::array::from_fn(|_| Mutex::default()) })
     }
 
     /// Enters a connection.
     pub fn register(self: &Arc<Self>, peer: SocketAddr, now: Instant) -> Registered {
         let id = self.next.fetch_add(1, Relaxed);
-        let accepted_ms = millis(self.epoch, now);
-        let card = Arc::new(Card {
-            id,
-            peer,
-            epoch: self.epoch,
-            accepted_ms,
-            since_ms: AtomicU64::new(accepted_ms),
-            deadline_ms: AtomicU64::new(NEVER),
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            served: AtomicU64::new(0),
-            unread: AtomicU32::new(0),
-            queued: AtomicU32::new(0),
-            phase: AtomicU8::new(Phase::Idle as u8),
-            waker: Mutex::new(None),
-        });
+        let card = Card::new(id, peer, now);
         self.shard(id).insert(id, Arc::clone(&card));
         Registered { registry: Arc::clone(self), card }
     }
@@ -165,6 +145,23 @@ impl std::ops::Deref for Registered {
 }
 
 impl Card {
+    pub(crate) fn new(id: u64, peer: SocketAddr, accepted: Instant) -> Arc<Card> {
+        Arc::new(Card {
+            id,
+            peer,
+            accepted,
+            since_ms: AtomicU64::new(0),
+            deadline_ms: AtomicU64::new(NEVER),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            unread: AtomicU32::new(0),
+            queued: AtomicU32::new(0),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            waker: Mutex::new(None),
+        })
+    }
+
     /// Number of the connection.
     pub fn id(&self) -> u64 {
         self.id
@@ -173,6 +170,11 @@ impl Card {
     /// Address of the peer.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// When it was accepted.
+    pub fn accepted(&self) -> Instant {
+        self.accepted
     }
 
     /// Where the connection is.
@@ -197,13 +199,13 @@ impl Card {
     #[inline]
     pub fn enter(&self, phase: Phase, now: Instant) {
         self.phase.store(phase as u8, Relaxed);
-        self.since_ms.store(millis(self.epoch, now), Relaxed);
+        self.since_ms.store(self.millis(now), Relaxed);
     }
 
     /// Says which deadline is armed.
     #[inline]
     pub fn deadline(&self, deadline: Option<Instant>) {
-        self.deadline_ms.store(deadline.map_or(NEVER, |deadline| millis(self.epoch, deadline)), Relaxed);
+        self.deadline_ms.store(deadline.map_or(NEVER, |deadline| self.millis(deadline)), Relaxed);
     }
 
     /// Counts received bytes.
@@ -238,13 +240,13 @@ impl Card {
 
     /// The card as it stands at `now`.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let now_ms = millis(self.epoch, now);
+        let now_ms = self.millis(now);
         let deadline = self.deadline_ms.load(Relaxed);
         Snapshot {
             id: self.id,
             peer: self.peer,
             phase: self.phase(),
-            age_ms: now_ms.saturating_sub(self.accepted_ms),
+            age_ms: now_ms,
             in_phase_ms: now_ms.saturating_sub(self.since_ms.load(Relaxed)),
             deadline_left_ms: (deadline != NEVER).then(|| deadline.saturating_sub(now_ms)),
             unread_bytes: self.unread.load(Relaxed),
@@ -254,16 +256,16 @@ impl Card {
             served: self.served.load(Relaxed),
         }
     }
+
+    fn millis(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.accepted).as_millis() as u64
+    }
 }
 
 /// Adds to a counter that has one writer: a load and a store, no locked instruction.
 #[inline]
 fn add(counter: &AtomicU64, count: u64) {
     counter.store(counter.load(Relaxed) + count, Relaxed);
-}
-
-fn millis(epoch: Instant, at: Instant) -> u64 {
-    at.saturating_duration_since(epoch).as_millis() as u64
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::net::deadline::Phase;
 use crate::net::lock::lock;
-use crate::net::registry::Snapshot;
+use crate::net::registry::{Card, Snapshot};
 
 /// Events kept for one connection.
 pub const EVENTS_MAX: usize = 256;
@@ -170,9 +170,7 @@ pub struct Kept {
 #[derive(Clone, Debug)]
 pub struct Tap {
     hub: Arc<Hub>,
-    connection: u64,
-    peer: SocketAddr,
-    accepted: Instant,
+    card: Arc<Card>,
     history: Option<Arc<History>>,
 }
 
@@ -195,8 +193,8 @@ impl Hub {
     }
 
     /// A tap for a new connection.
-    pub fn tap(self: &Arc<Self>, connection: u64, peer: SocketAddr, accepted: Instant) -> Tap {
-        Tap { hub: Arc::clone(self), connection, peer, accepted, history: None }
+    pub fn tap(self: &Arc<Self>, card: &Arc<Card>) -> Tap {
+        Tap { hub: Arc::clone(self), card: Arc::clone(card), history: None }
     }
 
     /// Starts to watch.
@@ -313,16 +311,16 @@ impl Tap {
         }
         let generation = self.hub.generation.load(Relaxed);
         if self.history.as_ref().is_none_or(|history| history.generation != generation) {
-            self.history = Some(self.hub.open_history(self.connection));
+            self.history = Some(self.hub.open_history(self.card.id()));
             if !matches!(what, What::Accepted { .. }) {
-                self.record(What::Accepted { peer: self.peer }, Duration::ZERO);
+                self.record(What::Accepted { peer: self.card.peer() }, Duration::ZERO);
             }
         }
-        self.record(what, self.accepted.elapsed());
+        self.record(what, self.card.accepted().elapsed());
     }
 
     fn record(&self, what: What, at: Duration) {
-        let event = Arc::new(Event { connection: self.connection, at, when: self.accepted + at, what });
+        let event = Arc::new(Event { connection: self.card.id(), at, when: self.card.accepted() + at, what });
         if let Some(history) = &self.history {
             lock(&history.ring).push(Arc::clone(&event));
         }
@@ -382,7 +380,7 @@ mod tests {
     const PART: Part = Part { name: "content", section: "RFC 9112 6" };
 
     fn tap(hub: &Arc<Hub>, connection: u64) -> Tap {
-        hub.tap(connection, SocketAddr::from(([127, 0, 0, 1], 9)), Instant::now())
+        hub.tap(&Card::new(connection, SocketAddr::from(([127, 0, 0, 1], 9)), Instant::now()))
     }
 
     #[tokio::test]

@@ -8,10 +8,7 @@ fn every_attack_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("the page");
     let attacks = page.split("## Attacks").nth(1).expect("a section of attacks");
-    let mut sources = String::new();
-    for folder in ["src", "tests"] {
-        read_all(&root.join(folder), &mut sources);
-    }
+    let sources = sources();
     let rows: Vec<&str> = attacks.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(rows.len() > 15, "{} rows", rows.len());
     for row in rows {
@@ -22,6 +19,16 @@ fn every_attack_names_a_test_that_exists() {
             assert!(sources.contains(&format!("fn {test}(")), "no test is called {test}: {row}");
         }
     }
+}
+
+/// The text of every source file.
+pub fn sources() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    for folder in ["src", "tests"] {
+        read_all(&root.join(folder), &mut sources);
+    }
+    sources
 }
 
 fn read_all(folder: &Path, into: &mut String) {

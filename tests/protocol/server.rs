@@ -48,6 +48,7 @@ async fn methods_and_statuses_without_content_keep_the_framing() {
         ("GET /unchanged HTTP/1.1|Host: x||", "304"),
         ("OPTIONS /hello HTTP/1.1|Host: x||", "204 [GET, HEAD, OPTIONS]"),
         ("OPTIONS * HTTP/1.1|Host: x||", "204"),
+        ("OPTIONS http://x HTTP/1.1|Host: x||", "204"),
         ("POST /hello HTTP/1.1|Host: x|Content-Length: 0||", "405 HTTP-ROUTE-002 [GET, HEAD, OPTIONS]"),
         ("GET /echo HTTP/1.1|Host: x||", "405 HTTP-ROUTE-002 [OPTIONS, POST]"),
         ("BREW /hello HTTP/1.1|Host: x||", "501 HTTP-ROUTE-003"),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
 mod browser;
+mod check;
 mod chromium;
 mod clients;
 mod command_line;

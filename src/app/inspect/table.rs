@@ -147,6 +147,7 @@ mod tests {
     use super::*;
     use crate::http::server::Watched;
     use crate::net::deadline::Phase;
+    use crate::net::registry::Card;
 
     #[tokio::test(start_paused = true)]
     async fn it_shows_who_is_there_and_for_a_while_who_was() {
@@ -157,7 +158,7 @@ mod tests {
         let cards: Vec<_> = (0..3).map(|_| watched.registry.register(peer, Instant::now())).collect();
         inspector.own(2);
         cards[0].enter(Phase::Closed, Instant::now());
-        let mut tap = watched.hub.tap(1, peer, Instant::now());
+        let mut tap = watched.hub.tap(&Card::new(1, peer, Instant::now()));
         tap.tell(What::Closed { why: "it was enough".to_owned(), card: cards[0].snapshot(Instant::now()) });
         let mut cards = cards.into_iter();
         drop(cards.next());

@@ -225,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::http::server::{Watched, trace};
+    use crate::net::registry::Card;
     use tokio::time::Instant;
 
     fn event(at: Duration, what: What) -> Told {
@@ -310,7 +311,8 @@ mod tests {
         inspector.own(2);
         let sink = Sink::default();
         let tracing = tokio::spawn(trace_to(sink.clone(), false, inspector));
-        let mut taps = [1, 2].map(|id| watched.hub.tap(id, SocketAddr::from(([127, 0, 0, 1], 9)), Instant::now()));
+        let mut taps =
+            [1, 2].map(|id| watched.hub.tap(&Card::new(id, SocketAddr::from(([127, 0, 0, 1], 9)), Instant::now())));
         while !taps[0].is_watched() {
             tokio::task::yield_now().await;
         }

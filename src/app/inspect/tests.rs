@@ -8,6 +8,7 @@ use super::*;
 use crate::http::router::Routes;
 use crate::http::test::{TestConnection, TestServer, call};
 use crate::http::{Request, Router, Server, Status};
+use crate::net::registry::Card;
 
 /// Longer than a viewer waits for news.
 const A_WHILE: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ fn server() -> TestServer<Routes> {
 }
 
 fn is_watched(server: &TestServer<Routes>) -> bool {
-    server.watched().hub.tap(0, SocketAddr::from(([127, 0, 0, 1], 9)), Instant::now()).is_watched()
+    server.watched().hub.tap(&Card::new(0, SocketAddr::from(([127, 0, 0, 1], 9)), Instant::now())).is_watched()
 }
 
 async fn ask(connection: &mut TestConnection, path: &str) {

@@ -1,6 +1,7 @@
 //! Owns the answers that show a request to the one who sent it.
 //!
-//! Spec: RFC 9110 5 (fields: order kept, each line shown), 8.3 (Content-Type); RFC 6265 4.1.1 and 4.2.1 (cookies).
+//! Spec: RFC 9110 5 (fields: order kept, each line shown), 8.3 (Content-Type), 9.3.8 (TRACE); RFC 6265 4.1.1 and 4.2.1
+//! (cookies).
 //! Never: collects what it echoes; shows more than [`SHOWN_BYTES_MAX`] bytes of content.
 
 use std::borrow::Cow;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use crate::http::explain::escape;
 use crate::http::field::name;
 use crate::http::h1::grammar;
-use crate::http::{Body, BodyError, Fault, Fields, Rejection, Request, Response, Status};
+use crate::http::{Body, BodyError, Fault, Fields, Method, Rejection, Request, Response, Status};
 
 use super::{SHOWN_BYTES_MAX, refused};
 
@@ -70,6 +71,10 @@ struct Reflection<'a> {
 pub(super) async fn anything(mut request: Request) -> Result<Response, Rejection> {
     let content = Shown::read(request.content()).await?;
     let trailers = request.content().trailers().unwrap_or_default();
+    let mut fields = lines(request.fields());
+    if request.method() == Method::TRACE {
+        fields.retain(|(name, _)| !SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret)));
+    }
     Ok(Response::json(&Reflection {
         method: request.method().to_string(),
         target: request.target(),
@@ -78,11 +83,15 @@ pub(super) async fn anything(mut request: Request) -> Result<Response, Rejection
         route: request.pattern(),
         client: request.client().to_string(),
         query: query(&request),
-        fields: lines(request.fields()),
+        fields,
         content,
         trailers: lines(&trailers),
     }))
 }
+
+/// Fields that an answer to TRACE leaves out (RFC 9110 9.3.8): a script may have made a browser ask, to read what it
+/// cannot see itself.
+const SECRET: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
 
 /// Content as it is shown: text where it is UTF-8, else with escapes that `printf` understands.
 #[derive(Serialize)]

@@ -277,6 +277,17 @@ async fn anything_shows_all_that_came() {
 }
 
 #[tokio::test]
+async fn a_trace_shows_no_secrets() {
+    for (method, shown_too) in [(Method::TRACE, false), (Method::GET, true)] {
+        let request =
+            Request::of(method, "/anything").with("cookie", "a=1").with("Authorization", "Basic x").with("b", "2");
+        let fields = shown(request).await["fields"].take();
+        let secrets = json!([["Host", "localhost"], ["cookie", "a=1"], ["Authorization", "Basic x"], ["b", "2"]]);
+        assert_eq!(fields, if shown_too { secrets } else { json!([["Host", "localhost"], ["b", "2"]]) }, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn anything_shows_a_part_of_much_content() {
     let check = async |sent: Vec<u8>, key: &str, expected: String, is_cut: bool| {
         let length = sent.len();

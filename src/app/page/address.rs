@@ -22,7 +22,7 @@ impl Address {
     pub fn of(request: &Request) -> Address {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
         let authority = request.authority().filter(|authority| authority.bytes().all(is_plain));
-        let Some(authority) = authority else { return Address::listening(request.peer().listener) };
+        let Some(authority) = authority else { return Address::listening(request.peer().listener()) };
         match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => {
                 Address { host: host.to_owned(), port: port.parse().unwrap_or(80) }

@@ -95,7 +95,7 @@ catalogue! {
         section "RFC 9112 3.2.3"
         remedy r"printf 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n' | nc -N 127.0.0.1 8080";
     UnknownScheme "H1-TARGET-007" BAD_REQUEST
-        "the request-target is a URI of another scheme than http or https"
+        "the request-target is a URI of another scheme than http"
         expected "http://host/path, or just the path"
         section "RFC 9112 3.2.2"
         remedy "curl --request-target 'http://localhost/' http://127.0.0.1:8080/";
@@ -119,6 +119,11 @@ catalogue! {
         expected "no more .. segments than segments before them"
         section "RFC 3986 5.2.4"
         remedy "curl --path-as-is http://127.0.0.1:8080/a/../";
+    HttpsInTheClear "H1-TARGET-012" MISDIRECTED_REQUEST
+        "the request-target is an https URI, and the connection has no TLS"
+        expected "http://host/path, or just the path; what ends TLS for this server sends just the path"
+        section "RFC 9110 7.4"
+        remedy "curl --request-target 'http://localhost/' http://127.0.0.1:8080/";
 
     // The version (RFC 9112 2.3).
     MissingVersion "H1-VERSION-001" BAD_REQUEST
@@ -381,6 +386,13 @@ catalogue! {
         expected "localhost, 127.0.0.1 or [::1] in the Host field: another name may be made to point here (DNS rebinding)"
         section "RFC 9110 7.4"
         remedy "curl http://127.0.0.1:8080/inspect";
+
+    // What is read under a condition (RFC 9110 13).
+    PreconditionFailed "HTTP-CONDITION-001" PRECONDITION_FAILED
+        "what is here is not what If-Match names"
+        expected "the ETag of the present answer in If-Match, or *, or no If-Match field"
+        section "RFC 9110 13.1.1"
+        remedy "curl -si http://127.0.0.1:8080/   # its ETag, if it has one";
 
     // What a handler reads from a request.
     MalformedJson "HTTP-INPUT-001" BAD_REQUEST

@@ -66,7 +66,7 @@ pub fn decide_request(version: Version, method: Method, fields: &Fields) -> Resu
     let mut seen = Seen::new(version, &fields.bytes);
     for line in &fields.lines {
         match line.known {
-            Known::Other | Known::Accept | Known::Date | Known::Server => {}
+            Known::Other | Known::Accept | Known::IfMatch | Known::IfNoneMatch | Known::Date | Known::Server => {}
             Known::Host => seen.host(line)?,
             Known::ContentLength => seen.content_length(line)?,
             Known::TransferEncoding => seen.transfer_encoding(line)?,

@@ -48,7 +48,7 @@ pub(super) struct Loan<R> {
 
 /// What comes back.
 pub(super) struct Returned<R> {
-    pub(super) inbound: Box<Inbound<R>>,
+    pub(super) inbound: Inbound<R>,
     pub(super) receive: Receive,
     /// Why the peer's content was refused, when it was.
     pub(super) refused: Option<Problem>,
@@ -66,7 +66,7 @@ impl<R> Loan<R> {
     }
 
     /// The half, once all content has come.
-    pub(super) fn take_back_whole(&self) -> Option<Box<Inbound<R>>> {
+    pub(super) fn take_back_whole(&self) -> Option<Inbound<R>> {
         let is_whole = |returned: &mut Returned<R>| returned.receive.is_ended() && returned.refused.is_none();
         self.returned().take_if(is_whole).map(|returned| returned.inbound)
     }
@@ -98,7 +98,7 @@ impl<R> Loan<R> {
 
 /// The handler's end of a loan: the source behind a request's body.
 pub(super) struct Lent<R: ReadHalf> {
-    inbound: Option<Box<Inbound<R>>>,
+    inbound: Option<Inbound<R>>,
     receive: Receive,
     limits: Limits,
     rate: RateWatch,
@@ -114,7 +114,7 @@ pub(super) struct Lent<R: ReadHalf> {
 
 /// Lends `inbound` for the content that `receive` still expects.
 pub(super) fn lend<R: ReadHalf>(
-    inbound: Box<Inbound<R>>,
+    inbound: Inbound<R>,
     receive: Receive,
     expects_continue: bool,
     (limits, deadlines): (&Limits, &Deadlines),

@@ -17,7 +17,7 @@
 //! Never: closes without a word while a request has begun.
 //! Invariant: `inbound` is `None` exactly while it is lent.
 
-use std::net::SocketAddr;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -38,20 +38,20 @@ use crate::http::request::{Head, Peer};
 use crate::http::server::answer::final_answer;
 use crate::http::server::content::{self, Loan};
 use crate::http::server::refusal::{Refusal, style};
+use crate::http::server::waiting::{Idle, Waiting};
 use crate::http::server::{Shared, trace};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
-use crate::net::admission::Permit;
 use crate::net::connection::{Inbound, Lost, Outbound};
 use crate::net::context::Reason;
 use crate::net::deadline::{Phase, Timer, within};
 use crate::net::registry::Registered;
-use crate::net::tap::{Tap, What};
+use crate::net::tap::Tap;
 use crate::net::transport::Transport;
 
 /// One connection and what drives it.
 pub(super) struct Driver<T: Transport> {
-    pub(super) inbound: Option<Box<Inbound<T::Reader>>>,
+    pub(super) inbound: Option<Inbound<T::Reader>>,
     pub(super) outbound: Outbound<T::Writer>,
     pub(super) card: Registered,
     pub(super) tap: Tap,
@@ -62,12 +62,9 @@ pub(super) struct Driver<T: Transport> {
     pub(super) now: Instant,
     /// Bytes of the next answer that are already queued: see [`Driver::probe`].
     pub(super) answer_begun: usize,
-    /// When lingering ends, however much the peer still sends.
-    pub(super) linger_until: Option<Instant>,
     /// A request was answered, and its phase is not yet left.
     pub(super) awaits_next: bool,
     pub(super) peer: Served,
-    parser: HeadParser,
 }
 
 /// The peer of a connection that is served. Its context ends with the connection, also when the task is dropped.
@@ -92,8 +89,10 @@ pub(super) struct Asked {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Why a connection is over.
+/// Why no more requests are served now.
 pub(super) enum End {
+    /// All is answered and sent, and nothing of another request has come.
+    Idle,
     /// All was said: flush, FIN, and let the peer read.
     Finished(&'static str),
     /// The peer erred, or we cannot serve it: say so, then as `Finished`.
@@ -115,53 +114,59 @@ type Understood = (Recycled<Head>, RequestFraming);
 pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 
 impl<T: Transport> Driver<T> {
-    /// Boxed, so that the futures which drive it hold one pointer each: that is most of what an idle connection costs.
-    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr, seat: Option<Permit>) -> Box<Driver<T>> {
-        let now = Instant::now();
-        let (reader, writer) = transport.split();
-        let card = shared.watch.registry.register(addr, now);
-        let peer = Peer::new(addr, card.id(), shared.config.place.address, &shared.context, seat);
-        Box::new(Driver {
-            inbound: Some(Box::new(Inbound::new(reader))),
+    /// Takes up a connection at which something has happened.
+    fn new<H>(shared: &Shared<H>, waiting: Waiting<T>) -> Driver<T> {
+        let Waiting { inbound, writer, card, tap, timer, deadline, peer } = waiting;
+        Driver {
+            inbound: Some(inbound),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
-            tap: shared.watch.hub.tap(card.id(), addr, now),
             card,
-            timer: Timer::default(),
-            deadline: within(now, shared.config.deadlines.first_byte),
-            now,
+            tap,
+            timer,
+            deadline,
+            now: Instant::now(),
             answer_begun: 0,
-            linger_until: None,
             awaits_next: false,
-            parser: HeadParser::default(),
-            peer: Served(peer),
-        })
+            peer,
+        }
     }
 
-    /// Serves request after request until the connection is over.
-    pub(super) async fn run<H: Handler>(mut self: Box<Self>, shared: &Shared<H>) {
-        self.begin(Phase::Idle).await;
-        let end = loop {
-            if let Err(end) = self.exchange(shared).await {
-                break end;
+    /// Serves request after request until none is there. `None` when the connection is over.
+    pub(super) fn serve<H: Handler>(
+        waiting: Waiting<T>,
+        shared: Arc<Shared<H>>,
+    ) -> impl Future<Output = Option<Idle<T, H>>> + Send {
+        // Made here, so that the future has room for the driver alone.
+        let mut driver = Driver::new(&shared, waiting);
+        async move {
+            let end = loop {
+                if let Err(end) = driver.exchange(&shared).await {
+                    break end;
+                }
+            };
+            if let End::Idle = end {
+                return Some((driver.wait(), shared));
             }
-        };
-        Box::pin(self.end(shared, end)).await;
+            Box::pin(driver.end(&shared, end)).await;
+            None
+        }
+    }
+
+    /// Gives back everything that an idle connection has no need of.
+    fn wait(self) -> Waiting<T> {
+        let Driver { inbound, outbound, card, tap, timer, deadline, peer, .. } = self;
+        let inbound = inbound.expect("content is back before the next head");
+        Waiting { inbound, writer: outbound.into_writer(), card, tap, timer, deadline, peer }
     }
 
     /// Answers `problem` before anything was asked.
-    pub(super) async fn refuse<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, problem: Problem) {
-        self.begin(Phase::Write).await;
-        self.end(shared, End::Refused(Refusal::of_nothing(shared, problem))).await;
-    }
-
-    async fn begin(&mut self, phase: Phase) {
-        self.card.driven_by(&std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
-        self.card.enter(phase, self.now);
-        self.card.deadline(self.deadline);
-        if self.tap.is_watched() {
-            self.tap.tell(What::Accepted { peer: self.card.peer() });
-            trace::entered(&mut self.tap, phase, phase, self.deadline);
-        }
+    pub(super) async fn refuse<H: Handler>(mut waiting: Waiting<T>, shared: &Shared<H>, problem: Problem) {
+        std::future::poll_fn(|cx| {
+            waiting.begin(Phase::Write, cx);
+            Poll::Ready(())
+        })
+        .await;
+        Driver::new(shared, waiting).end(shared, End::Refused(Refusal::of_nothing(shared, problem))).await;
     }
 
     /// One request and its answer.
@@ -186,7 +191,7 @@ impl<T: Transport> Driver<T> {
         // While content is coming the handler's deadline moves, and a context's cannot.
         head.deadline = asked.deadline.filter(|_| loan.is_none());
         head.time = loan.as_ref().map(|_| shared.config.deadlines.handler).filter(|time| *time < Duration::MAX);
-        let mut response = self.call(shared, asked.deadline, Request::new(head, content), &mut loan).await?;
+        let mut response = self.call(shared, &asked, Request::new(head, content), &mut loan).await?;
         if response.status().is_informational() {
             response = final_answer(response, asked);
         }
@@ -206,8 +211,9 @@ impl<T: Transport> Driver<T> {
     async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<Understood, End> {
         // Taken when the first byte is here: an idle connection holds no head.
         let mut head = None;
+        let mut parser = HeadParser::default();
         loop {
-            if let Some(understood) = self.parse_head(shared, &mut head)? {
+            if let Some(understood) = self.parse_head(shared, &mut parser, &mut head)? {
                 return Ok(understood);
             }
             self.await_bytes(shared).await?;
@@ -218,6 +224,7 @@ impl<T: Transport> Driver<T> {
     fn parse_head<H>(
         &mut self,
         shared: &Shared<H>,
+        parser: &mut HeadParser,
         slot: &mut Option<Recycled<Head>>,
     ) -> Result<Option<Understood>, End> {
         let inbound = self.inbound.as_mut().expect("content is back before the next head");
@@ -226,7 +233,7 @@ impl<T: Transport> Driver<T> {
             return Ok(None);
         }
         let mut head = slot.take().unwrap_or_else(Recycled::take);
-        let len = match self.parser.parse(unread, &shared.config.limits, &mut head.parsed) {
+        let len = match parser.parse(unread, &shared.config.limits, &mut head.parsed) {
             Ok(Progress::Done { len }) => len,
             Ok(Progress::NeedMore) => {
                 *slot = Some(head);
@@ -297,14 +304,14 @@ impl<T: Transport> Driver<T> {
     async fn call<H: Handler>(
         &mut self,
         shared: &Shared<H>,
-        deadline: Option<Instant>,
+        asked: &Asked,
         request: Request,
         loan: &mut MaybeLoan<T>,
     ) -> Result<Response, End> {
         // A handler that answers at once is not worth a phase, unless somebody looks.
         let mut entered = self.tap.is_watched();
         if entered {
-            self.enter(Phase::Handler, deadline);
+            self.enter(Phase::Handler, asked.deadline);
         }
         // No deadline of its own tells such a context that the time is up: see `exchange`.
         let context = loan.is_some().then(|| request.context().clone());
@@ -320,7 +327,7 @@ impl<T: Transport> Driver<T> {
                 return Poll::Ready(Ok(response));
             }
             if !std::mem::replace(&mut entered, true) {
-                self.enter(Phase::Handler, deadline);
+                self.enter(Phase::Handler, asked.deadline);
             }
             self.reclaim(shared, loan);
             let outcome = ready!(self.poll_while_handling(shared, loan.as_ref(), cx));

@@ -16,6 +16,7 @@ mod drive;
 mod refusal;
 pub mod trace;
 mod wait;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +27,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::http::explain::{Place, Problem};
+use crate::http::request::Reception;
+use crate::http::server::drive::Driver;
+use crate::http::server::waiting::{Life, Waiting};
 use crate::http::{Fault, Handler, Limits};
 use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
@@ -102,7 +106,7 @@ pub(crate) struct Shared<H> {
     pub(crate) handler: H,
     pub(crate) config: Config,
     pub(crate) watch: Watched,
-    context: Context,
+    reception: Arc<Reception>,
 }
 
 impl<H: Handler> Server<H> {
@@ -197,18 +201,25 @@ impl<H: Handler> Server<H> {
     /// A server without a listener: whoever has a transport drives it.
     pub(crate) fn share(self) -> Arc<Shared<H>> {
         let Server { handler, config, watch, .. } = self;
-        Arc::new(Shared { handler, config, watch, context: Context::root() })
+        let reception = Arc::new(Reception { listener: config.place.address, context: Context::root() });
+        Arc::new(Shared { handler, config, watch, reception })
     }
 }
 
 impl<H: Handler> Shared<H> {
     /// Serves one connection to its end.
-    pub(crate) async fn drive(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, seat: Option<Permit>) {
-        drive::Driver::new(&self, transport, peer, seat).run(&self).await;
+    pub(crate) fn drive<T: Transport>(
+        self: Arc<Self>,
+        transport: T,
+        peer: SocketAddr,
+        seat: Option<Permit>,
+    ) -> impl Future<Output = ()> + Send + use<T, H> {
+        Life::Accepted(Waiting::new(&self, transport, peer, seat), self)
     }
 
     async fn refuse(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, seat: Permit, fault: Fault) {
-        drive::Driver::new(&self, transport, peer, Some(seat)).refuse(&self, Problem::new(fault)).await;
+        let accepted = Waiting::new(&self, transport, peer, Some(seat));
+        Driver::refuse(accepted, &self, Problem::new(fault)).await;
     }
 
     /// Cancels what is still at work, and waits a moment for it to notice.
@@ -222,7 +233,7 @@ impl<H: Handler> Shared<H> {
 
     /// Ends all connections. Contexts first: who looks why it was dropped finds this reason.
     pub(crate) fn force(&self) {
-        self.context.cancel(Reason::Shutdown);
+        self.reception.context.cancel(Reason::Shutdown);
         self.watch.shutdown.force();
         self.watch.registry.wake_all();
     }

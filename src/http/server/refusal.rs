@@ -3,13 +3,17 @@
 //! The one idea: a head that cannot be trusted is still read for what its sender can read: it may have asked for JSON, and
 //! for no content at all.
 //!
-//! Spec: RFC 9110 9.3.2 (no content to HEAD), 12.5.1 (Accept); RFC 9457 (problem details).
+//! Spec: RFC 9110 9.3.2 (no content to HEAD), 12.5.1 (Accept); RFC 9457 (problem details); RFC 6585 5 (431).
 //! Never: decides anything but the wording: the head that it guesses from was refused.
 
 use crate::http::explain::{Problem, Style, wants_json};
+use crate::http::h1::grammar;
 use crate::http::server::Shared;
 use crate::http::server::drive::Asked;
-use crate::http::{Method, ProtocolError};
+use crate::http::{Fault, Method, ProtocolError};
+
+/// Bytes of a field name that is told to the client. A longer one is seen where the head was cut.
+const NAME_BYTES_MAX: usize = 64;
 
 /// A problem, and how to tell it to this client.
 pub(super) struct Refusal {
@@ -25,7 +29,13 @@ impl Refusal {
         // Only what stands before the fault was understood, and that is the same however the bytes came.
         let understood = &received[..error.at.min(received.len())];
         let has_content = !understood.trim_ascii_start().starts_with(b"HEAD ");
-        let problem = Problem::of_bytes(error, received).with_limit_of(&shared.config.limits);
+        let mut problem = Problem::of_bytes(error, received).with_limit_of(&shared.config.limits);
+        // RFC 6585 5: where one field is at fault, the 431 should name it.
+        if error.fault == Fault::HeadTooLarge
+            && let Some(field) = longest_field(understood)
+        {
+            problem = problem.with_field(field);
+        }
         Box::new(Refusal { problem, style: style(shared, accept_lines(received)), has_content })
     }
 
@@ -47,6 +57,14 @@ pub(super) fn style<'a, H>(shared: &Shared<H>, mut accept: impl Iterator<Item = 
         (false, true) => Style::Json,
         (false, false) => Style::Text,
     }
+}
+
+/// The name of the longest field line, the last of them where that is not complete: what made the head so large.
+fn longest_field(head: &[u8]) -> Option<&str> {
+    let lines = head.split(|&byte| byte == b'\n').skip(1);
+    let name = lines.max_by_key(|line| line.len())?.split(|&byte| byte == b':').next()?;
+    let is_name = name.len() <= NAME_BYTES_MAX && name.iter().all(|&byte| grammar::is_token(byte));
+    std::str::from_utf8(name).ok().filter(|_| is_name && !name.is_empty())
 }
 
 fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {

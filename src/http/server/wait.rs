@@ -68,6 +68,12 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Whether nothing of another request has come, all is sent, and there is time left to wait.
+    fn is_idle(&self) -> bool {
+        let in_time = self.deadline.is_none_or(|deadline| deadline > self.now);
+        in_time && self.card.phase() == Phase::Idle && self.unread().is_empty() && self.outbound.output.is_empty()
+    }
+
     /// Empty lines begin no head (RFC 9112 2.2).
     fn has_head_begun(&self) -> bool {
         self.unread().iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
@@ -95,6 +101,9 @@ impl<T: Transport> Driver<T> {
         }
         self.tell_buffers();
         let draining = self.hurry(shared)?;
+        if !draining && self.is_idle() {
+            return Poll::Ready(Err(End::Idle));
+        }
         ready!(self.poll_expired(cx))?;
         Poll::Ready(Err(match (self.card.phase(), draining) {
             (Phase::Head, false) => self.head_refused(shared, Fault::HeadTimeout),
@@ -252,8 +261,9 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Says the last word and lets the peer read it.
-    pub(super) async fn end<H: Handler>(mut self: Box<Self>, shared: &Shared<H>, end: End) {
+    pub(super) async fn end<H: Handler>(mut self, shared: &Shared<H>, end: End) {
         let why = match end {
+            End::Idle => return,
             End::Finished(why) => why.to_owned(),
             End::Refused(refusal) => {
                 let why = format!("refused: {}", refusal.problem.fault().code());
@@ -272,7 +282,8 @@ impl<T: Transport> Driver<T> {
         if !self.outbound.output.is_empty() {
             self.enter(Phase::Write, None);
         }
-        let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, cx)).await;
+        let mut linger_until = None;
+        let lingered = std::future::poll_fn(|cx| self.poll_linger(shared, &mut linger_until, cx)).await;
         match lingered {
             Ok(()) => self.closed(&why),
             Err(cut) => self.closed(&format!("{why}; {cut}")),
@@ -281,7 +292,12 @@ impl<T: Transport> Driver<T> {
 
     /// Flushes, sends a FIN, and reads until the peer closes too: a close with unread bytes would reset the connection
     /// and may take the answer with it (RFC 9112 9.6).
-    fn poll_linger<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+    fn poll_linger<H>(
+        &mut self,
+        shared: &Shared<H>,
+        until: &mut Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), &'static str>> {
         if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
             return Poll::Ready(Err("the shutdown would not wait"));
         }
@@ -293,7 +309,7 @@ impl<T: Transport> Driver<T> {
             finished => finished.is_ready(),
         };
         if finished {
-            self.enter_linger(shared);
+            self.enter_linger(shared, until);
         }
         while let Some(inbound) = &mut self.inbound {
             if inbound.is_ended() && finished {
@@ -302,7 +318,7 @@ impl<T: Transport> Driver<T> {
             inbound.buffer.consume(inbound.buffer.len());
             match inbound.poll_fill(cx, PIECE_BYTES) {
                 Poll::Ready(Ok(0)) if !finished => break,
-                Poll::Ready(Ok(_)) => self.linger_on(shared),
+                Poll::Ready(Ok(_)) => self.linger_on(shared, *until),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer has reset the connection")),
                 Poll::Pending => break,
             }
@@ -317,11 +333,11 @@ impl<T: Transport> Driver<T> {
     }
 
     /// The time to linger begins when the last byte is sent: until then a peer that reads at the least rate is served.
-    fn enter_linger<H>(&mut self, shared: &Shared<H>) {
+    fn enter_linger<H>(&mut self, shared: &Shared<H>, until: &mut Option<Instant>) {
         let now = Instant::now();
         if self.card.phase() != Phase::Linger {
             self.now = now;
-            self.linger_until = within(now, shared.config.deadlines.linger_sending);
+            *until = within(now, shared.config.deadlines.linger_sending);
             self.enter(Phase::Linger, within(now, shared.config.deadlines.linger));
         }
         if shared.watch.shutdown.is_draining() {
@@ -331,15 +347,15 @@ impl<T: Transport> Driver<T> {
 
     /// The peer still sends what nobody reads. Many clients read no answer before they have sent all; the time to linger
     /// runs anew for them.
-    fn linger_on<H>(&mut self, shared: &Shared<H>) {
+    fn linger_on<H>(&mut self, shared: &Shared<H>, until: Option<Instant>) {
         if self.card.phase() == Phase::Linger && !shared.watch.shutdown.is_draining() {
             let silence = within(Instant::now(), shared.config.deadlines.linger);
-            self.deadline = earlier(silence, self.linger_until);
+            self.deadline = earlier(silence, until);
         }
     }
 
     /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
-    async fn upgrade<H>(mut self: Box<Self>, shared: &Shared<H>, task: OnUpgrade) {
+    async fn upgrade<H>(mut self, shared: &Shared<H>, task: OnUpgrade) {
         if self.await_room(shared, 1).await.is_err() {
             return self.closed("the peer has not taken the answer");
         }
@@ -347,7 +363,7 @@ impl<T: Transport> Driver<T> {
         self.enter(Phase::Upgraded, None);
         let (reader, buffer) = inbound.into_parts();
         // The card stays in the table as long as the other protocol lasts.
-        let Driver { outbound, card, mut tap, peer: _peer, .. } = *self;
+        let Driver { outbound, card, mut tap, peer: _peer, .. } = self;
         let upgraded = Upgraded::new(reader, buffer, outbound.into_writer());
         tokio::select! {
             () = (task.0)(upgraded) => {}

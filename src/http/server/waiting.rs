@@ -1,0 +1,161 @@
+//! Owns a connection from accept to close, and what is held for it while it waits for a request: as little as can be.
+//!
+//! The one idea: most connections wait most of the time, so waiting has a state of its own. What a request needs, its
+//! parser, its queue, the room for its handler, is made when its first byte is here and given back with its answer.
+//!
+//! ```text
+//!   Accepted ──> Waiting ──a byte, a FIN, a deadline, a shutdown──> AtWork: a Driver
+//!                   ^                                                  │
+//!                   └────────── all is answered and sent ──────────────┴──> Over
+//! ```
+//!
+//! Spec: RFC 9112 9.3 (persistence), 9.5 (idle connections).
+//! Never: decides what becomes of the connection: whatever happens, the driver looks at it again.
+
+use std::future::Future;
+use std::mem;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::Instant;
+
+use crate::http::Handler;
+use crate::http::request::Peer;
+use crate::http::server::drive::{Driver, Served};
+use crate::http::server::{Shared, trace};
+use crate::net::admission::Permit;
+use crate::net::connection::Inbound;
+use crate::net::deadline::{Phase, Timer, within};
+use crate::net::registry::Registered;
+use crate::net::tap::{Tap, What};
+use crate::net::transport::Transport;
+
+/// One connection, served to its end. A future written by hand: it is most of what an idle connection costs.
+pub(super) enum Life<T: Transport, H> {
+    /// Nobody was told of it yet.
+    Accepted(Waiting<T>, Arc<Shared<H>>),
+    /// Nothing is at work.
+    Waiting(Waiting<T>, Arc<Shared<H>>),
+    /// Boxed, so that a connection that waits has no room for it.
+    AtWork(Pin<Box<Work<T, H>>>),
+    /// It is closed.
+    Over,
+}
+
+/// Requests served one after the other; what is left of the connection when none is there, if anything is.
+type Work<T, H> = dyn Future<Output = Option<Idle<T, H>>> + Send;
+
+/// A connection that has gone back to waiting, and the server that it waits at.
+pub(super) type Idle<T, H> = (Waiting<T>, Arc<Shared<H>>);
+
+/// What a connection holds of which nothing is at work.
+pub(super) struct Waiting<T: Transport> {
+    pub(super) inbound: Inbound<T::Reader>,
+    pub(super) writer: T::Writer,
+    pub(super) card: Registered,
+    pub(super) tap: Tap,
+    pub(super) timer: Timer,
+    /// When waiting is over.
+    pub(super) deadline: Option<Instant>,
+    pub(super) peer: Served,
+}
+
+impl<T: Transport, H: Handler> Future for Life<T, H> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let life = self.get_mut();
+        loop {
+            match life {
+                Life::Accepted(waiting, _) => {
+                    waiting.begin(Phase::Idle, cx);
+                    life.step(|waiting, shared| Life::Waiting(waiting, shared));
+                }
+                Life::Waiting(waiting, shared) => {
+                    ready!(waiting.poll_event(shared, cx));
+                    life.step(|waiting, shared| Life::AtWork(Box::pin(Driver::serve(waiting, shared))));
+                }
+                Life::AtWork(work) => match ready!(work.as_mut().poll(cx)) {
+                    Some((waiting, shared)) => *life = Life::Waiting(waiting, shared),
+                    None => *life = Life::Over,
+                },
+                Life::Over => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl<T: Transport, H> Life<T, H> {
+    /// What becomes of a connection that waits.
+    fn step(&mut self, into: impl FnOnce(Waiting<T>, Arc<Shared<H>>) -> Life<T, H>) {
+        *self = match mem::replace(self, Life::Over) {
+            Life::Accepted(waiting, shared) | Life::Waiting(waiting, shared) => into(waiting, shared),
+            other => other,
+        };
+    }
+}
+
+impl<T: Transport> Waiting<T> {
+    /// A connection that was just accepted.
+    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr, seat: Option<Permit>) -> Waiting<T> {
+        let now = Instant::now();
+        let (reader, writer) = transport.split();
+        let card = shared.watch.registry.register(addr, now);
+        Waiting {
+            inbound: Inbound::new(reader),
+            writer,
+            tap: shared.watch.hub.tap(&card),
+            timer: Timer::default(),
+            deadline: within(now, shared.config.deadlines.first_byte),
+            peer: Served(Peer::new(addr, card.id(), &shared.reception, seat)),
+            card,
+        }
+    }
+
+    /// Tells of the connection, and who drives it.
+    pub(super) fn begin(&mut self, phase: Phase, cx: &Context<'_>) {
+        self.card.driven_by(cx.waker());
+        self.card.enter(phase, self.card.accepted());
+        self.card.deadline(self.deadline);
+        if self.tap.is_watched() {
+            self.tap.tell(What::Accepted { peer: self.card.peer() });
+            trace::entered(&mut self.tap, phase, phase, self.deadline);
+        }
+    }
+
+    /// Ready when bytes, the end of the stream, the deadline or the end of the server have come.
+    fn poll_event<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<()> {
+        if shared.watch.shutdown.is_draining() {
+            return Poll::Ready(());
+        }
+        // Bytes are in the half's buffer, and it keeps its end.
+        if let Poll::Ready(filled) = self.inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
+            self.filled(filled.unwrap_or_default());
+            return Poll::Ready(());
+        }
+        self.timer.poll_expired(self.deadline, cx)
+    }
+
+    fn filled(&mut self, count: usize) {
+        self.card.received(count);
+        if self.tap.is_watched() && count > 0 {
+            self.tap.tell(What::Buffers { unread: self.inbound.buffer.len(), queued: 0 });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::http::router::Routes;
+
+    #[test]
+    fn a_connection_that_waits_has_no_room_for_a_request() {
+        assert!(size_of::<Life<TcpStream, Arc<Routes>>>() <= 192);
+        assert!(size_of::<Driver<TcpStream>>() <= 384);
+    }
+}
