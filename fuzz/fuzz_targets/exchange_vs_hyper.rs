@@ -56,6 +56,7 @@ const STRICTER: &[(Fault, &str, &str)] = &[
     (Fault::MalformedTransferEncoding, "RFC 9112 7.1", "empty members and parameters are read in several ways"),
     (Fault::UnknownTransferCoding, "RFC 9112 6.1", "501: hyper hands over what is still coded"),
     (Fault::ChunkedTwice, "RFC 9112 6.1", "a sender must not"),
+    (Fault::ChunkedNotFinal, "RFC 9112 6.1", "last, and also before another coding: hyper looks at the last one only"),
     (Fault::ChunkLineEnd, "RFC 9112 7.1", "CR LF, and nothing else"),
     (Fault::WhitespaceInChunkLine, "RFC 9112 7.1.1", "bad white space: readers differ on it"),
     (Fault::InvalidChunkExtension, "RFC 9112 7.1.1", "hyper looks for the line's end only"),
