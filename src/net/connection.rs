@@ -166,6 +166,11 @@ impl<W: WriteHalf> Outbound<W> {
         self.writer.poll_shutdown(cx).map_err(|_| Lost::Gone)
     }
 
+    /// Resets the connection. What is queued is not sent any more.
+    pub fn abort(&mut self) {
+        self.writer.abort();
+    }
+
     /// Ready when the peer has reset the connection.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.writer.poll_gone(cx)

@@ -86,6 +86,10 @@ impl WriteHalf for MemoryWriter {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.with(|own, _, _| if own.reset { Poll::Ready(()) } else { wait(&mut own.wakers.gone, cx) })
     }
+
+    fn abort(&mut self) {
+        self.0.with(|_, peer, wake| peer.reset(wake));
+    }
 }
 
 impl Drop for MemoryReader {

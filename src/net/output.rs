@@ -213,6 +213,8 @@ mod tests {
         fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
             Poll::Pending
         }
+
+        fn abort(&mut self) {}
     }
 
     fn check(pieces: &[&[u8]], each: usize) -> usize {

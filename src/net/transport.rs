@@ -12,7 +12,7 @@
 //! A FIN and a reset are different messages. A FIN says "I send no more": a half-closed client still waits for its
 //! answer. A reset says "I take no more": work for that peer is wasted. [`WriteHalf::poll_gone`] reports only the latter.
 //!
-//! Spec: RFC 9293 3.6 (closing a connection, half-close), 3.5.2 (reset generation).
+//! Spec: RFC 9293 3.6 (closing a connection, half-close), 3.5.2 (reset generation), 3.10.5 (abort).
 //! Never: buffers; retries; knows what the bytes mean. TLS and UNIX sockets join by implementing [`Transport`].
 //! Invariants: dropping the write half sends a FIN if none was sent. Dropping both halves closes the socket; when the
 //! kernel still holds unread input it then sends a reset, which can overtake the answer at the peer: whoever closes
@@ -74,6 +74,10 @@ pub trait WriteHalf: Send + Unpin + 'static {
     /// up retransmitting. Pending otherwise, with the waker registered. A FIN alone leaves it pending, even when the read
     /// half has seen it. Stays ready. Costs nothing until asked for.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Resets the connection now (RFC 9293 3.10.5): the peer cannot take what it got for all there was. What is still on its
+    /// way may be lost. Nothing can be sent or received any more.
+    fn abort(&mut self);
 }
 
 /// Two halves as one stream again, also when they never belonged together: a [`Transport`], and tokio's `AsyncRead` and
@@ -156,6 +160,10 @@ impl<W: WriteHalf + ?Sized> WriteHalf for Box<W> {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         (**self).poll_gone(cx)
     }
+
+    fn abort(&mut self) {
+        (**self).abort();
+    }
 }
 
 impl Transport for TcpStream {
@@ -233,6 +241,12 @@ impl WriteHalf for TcpWriter {
             (self.reset, self.gone) = (None, true);
         }
         Poll::Ready(())
+    }
+
+    fn abort(&mut self) {
+        // Not a close that lingers for no time: the drop of a half sends its FIN before that, and the peer would take it for
+        // the end. The one error is a connection that is gone.
+        let _ = rustix::net::connect_unspec(self.line.socket());
     }
 }
 
@@ -374,6 +388,18 @@ mod tests {
         // The read takes the error from the socket before the kernel's event is fetched, which then shows none.
         assert_eq!(read(&mut reader, &mut [0; 16]).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
         assert!(gone_within(&mut writer, SOON).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_aborted_does_not_look_finished() {
+        let (_reader, mut writer, mut client) = connected().await;
+        write(&mut writer, &[b"half"]).await.unwrap();
+        let mut room = [0; 4];
+        client.read_exact(&mut room).await.unwrap();
+        writer.abort();
+        writer.abort();
+        drop(writer);
+        assert_eq!(client.read(&mut room).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]

@@ -9,13 +9,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use firstbyte::conformance::{Pace, Probe, Proof, Requirement, Seen, Step, Target, play, rows};
+use firstbyte::conformance::{Ending, Pace, Probe, Proof, Requirement, Seen, Step, Target, play, rows};
 use firstbyte::http::router::{RouteOptions, Routes};
 use firstbyte::http::test::{TestServer, WIRE_BYTES};
 use firstbyte::http::{Request, Router, Server};
 use firstbyte::net::memory::{MemoryStream, duplex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::attacks::sources;
 
@@ -125,6 +125,9 @@ fn rows_are_written_alike() {
         );
         assert!(is_section(row.section), "{id}: {:?} is no section", row.section);
         assert!(!row.says.is_empty() && !row.says.ends_with('.'), "{id}: {:?}", row.says);
+        // A report shows a row alone.
+        let first = row.says.split(' ').next().unwrap_or_default();
+        assert!(!["so", "nor", "also", "it", "likewise"].contains(&first), "{id} leans on another row: {first}");
         match row.proof {
             Proof::Test(test) => assert!(sources.contains(&format!("fn {test}(")), "{id}: no test is called {test}"),
             Proof::Probe(probe) => {
@@ -234,6 +237,50 @@ async fn a_server_that_never_ends_is_left() {
         assert!(seen.all(1).is_err(), "{endless:?}");
         assert!(seen.received.len() + seen.rest.len() <= 3 << 20, "{endless:?}");
     }
+}
+
+/// What the player makes of `steps` against a server that does as `script` says, a byte for each thing: `r` reads, `a` answers,
+/// `i` answers in between, `c` closes, `x` resets, `h` holds the connection without reading.
+async fn played(steps: &[Step], script: &'static str) -> (Vec<u16>, Ending, Duration) {
+    let (client, mut end) = duplex(WIRE_BYTES);
+    tokio::spawn(async move {
+        for act in script.bytes() {
+            match act {
+                b'r' => drop(end.read(&mut [0; 16 * 1024]).await),
+                b'a' => end.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap_or_default(),
+                b'i' => end.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap_or_default(),
+                b'x' => return end.reset(),
+                b'h' => sleep(Duration::from_secs(600)).await,
+                _ => return,
+            }
+        }
+    });
+    let start = Instant::now();
+    let seen = play(client, steps, &target(), &Pace::default()).await;
+    (seen.answers.iter().map(|answer| answer.status).collect(), seen.ending, start.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_are_played_as_written_and_waits_are_bounded() {
+    let send = Step::Send("GET / HTTP/1.1\r\n\r\n");
+    let much = Step::Fill("0123456789abcdef", 1 << 16);
+    let [none, moment, silence, answer] = [0, 100, 1000, 3000].map(Duration::from_millis);
+    let check = async |steps: &[Step], script, statuses: &[u16], ending, time| {
+        assert_eq!(played(steps, script).await, (statuses.to_vec(), ending, time), "{script} {steps:?}");
+    };
+    check(&[send], "rac", &[200], Ending::Closed, none).await;
+    check(&[send], "rah", &[200], Ending::Open, silence).await;
+    check(&[send], "rh", &[], Ending::Open, answer + silence).await;
+    check(&[send], "rx", &[], Ending::Reset, none).await;
+    check(&[send, Step::Await, send], "rirac", &[100, 200], Ending::Closed, none).await;
+    check(&[send, Step::Await, send], "rrac", &[200], Ending::Closed, answer).await;
+    check(&[send, Step::Await, send, Step::Await, send], "riarac", &[100, 200, 200], Ending::Closed, none).await;
+    check(&[send, Step::Pause, send], "rrac", &[200], Ending::Closed, moment).await;
+    check(&[send, Step::Finish], "rrac", &[200], Ending::Closed, none).await;
+    // An answer in the middle of much is seen, and so is the end; a server that takes nothing does not hold the player.
+    check(&[much], "rac", &[200], Ending::Reset, none).await;
+    check(&[much, send], "rah", &[200], Ending::Open, answer + silence).await;
+    check(&[much, send, Step::Await], "h", &[], Ending::Open, answer + answer + answer + silence).await;
 }
 
 /// A client whose bytes arrive in some way.

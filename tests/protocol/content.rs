@@ -1,5 +1,6 @@
 //! Content of requests: how it arrives, who reads it, what is left of it, and what is asked of its sender.
 
+use std::io::ErrorKind;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -77,6 +78,24 @@ async fn malformed_content_is_refused_wherever_it_is_found() {
         assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{path}: {said}");
         assert!(!said.ends_with("0\r\n\r\n"), "the answer must not look whole: {said}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_only_a_close_ends_and_that_breaks_off_ends_in_a_reset() {
+    let server = server();
+    for path in ["/break", "/breaks-at-once", "/panics-later", "/endless"] {
+        let mut connection = server.connect();
+        connection.send(wire(&format!("GET {path} HTTP/1.0||"))).await;
+        assert_eq!(connection.read_head().await.status, Status::OK, "{path}");
+        if path == "/endless" {
+            // The client does not read.
+            sleep(Duration::from_secs(100)).await;
+        }
+        assert_eq!(connection.read_to_end().await.unwrap_err().kind(), ErrorKind::ConnectionReset, "{path}");
+    }
+    let mut whole = server.connect();
+    whole.send(wire("GET /stream HTTP/1.0||")).await;
+    assert!(whole.read_to_end().await.unwrap().ends_with(b"piece 2;"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -107,6 +107,10 @@ impl<H: WriteHalf> WriteHalf for Stutter<H> {
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.half.poll_gone(cx)
     }
+
+    fn abort(&mut self) {
+        self.half.abort();
+    }
 }
 
 async fn play(connection: &mut TestConnection, exchanges: &[(&str, &str)], arrival: Arrival) -> Vec<String> {

@@ -13,7 +13,8 @@ play every probe against firstbyte, whole, byte by byte and cut in two, and comp
 `firstbyte check http://HOST:PORT` plays them against any server. Where the outside shows nothing, a test of ours is named.
 
 MUST and SHOULD are those of RFC 2119. A choice is what the text leaves to the server: firstbyte takes the strict side, and no
-server fails by taking the other.
+server fails by taking the other. Where firstbyte refuses what the text has a recipient bear, the row says *against the text*,
+and why.
 
 This page is printed by `make conformance`, from the same rows.
 ";

@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Requirement] = &[
             &[Send(echo!("EXPECT: 100-Continue", "Content-Length: 5", "Connection: close"; "")), Await, Send("hello")],
             |seen| seen.asked_or_refused(b"hello"),
         ),
-    must("expect/http10", "RFC 9110 10.1.1", "in HTTP/1.0 it is ignored: no 1xx, however long the client waits")
+    must("expect/http10", "RFC 9110 10.1.1", "Expect is ignored in HTTP/1.0: no 1xx, however long it takes")
         .decided("200")
         .probe(
             &[
@@ -44,28 +44,26 @@ pub(super) const ROWS: &[Requirement] = &[
             ],
             |seen| seen.without_interim()?.last(&[200])?.says(b"hello"),
         ),
-    must("expect/head", "RFC 9110 10.1.1", "a HEAD that waits with its content is told something too")
-        .decided("200")
-        .probe(
-            &[
-                SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
-                Await,
-                Finish,
-            ],
-            |seen| ensure(!seen.answers.is_empty(), || "no answer".to_owned()),
-        ),
+    must("expect/head", "RFC 9110 10.1.1", "a HEAD that waits with its content is answered").decided("200").probe(
+        &[
+            SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
+            Await,
+            Finish,
+        ],
+        |seen| ensure(!seen.answers.is_empty(), || "no answer".to_owned()),
+    ),
     choice("expect/content-is-here", "RFC 9110 10.1.1", "no 100 is needed when content has come with its head")
         .decided("none is sent")
         .test("a_client_is_asked_to_continue_only_when_its_content_is_wanted"),
     choice("expect/no-content", "RFC 9110 10.1.1", "no 100 is needed when no content is to come")
         .decided("200")
         .probe(&[Send(get!("Expect: 100-continue", "Connection: close"))], |seen| {
-            seen.without_interim()?.last(&[200]).map(|_| ())
+            seen.without_interim()?.last(&[200]).map(drop)
         }),
     choice("expect/unknown", "RFC 9110 10.1.1", "an expectation that is not known may be answered with 417")
         .decided("417 H1-EXPECT-001")
         .probe(&[Send(get!("Expect: a-good-day"))], |seen| seen.refused(&[417])),
-    choice("expect/unknown-beside", "RFC 9110 10.1.1", "an unknown one beside 100-continue may get 417")
+    choice("expect/unknown-beside", "RFC 9110 10.1.1", "what is unknown beside 100-continue may be met with 417")
         .decided("417 H1-EXPECT-001")
         .probe(
             &[Send(echo!("Expect: 100-continue, a-good-day=now", "Content-Length: 5"; "")), Await, Finish],
@@ -88,7 +86,7 @@ pub(super) const ROWS: &[Requirement] = &[
             ],
             |seen| {
                 let says_close = seen.finals().next().is_some_and(Answer::announces_close);
-                if says_close { seen.only().map(|_| ()) } else { seen.all(2).map(|_| ()) }
+                if says_close { seen.only().map(drop) } else { seen.all(2).map(drop) }
             },
         ),
     must("expect/refused-content", "RFC 9112 9.3", "content that comes after its refusal is no request")

@@ -16,22 +16,18 @@ use super::shape::get;
 pub(super) const ROWS: &[Requirement] = &[
     must("method/get", "RFC 9110 9.1", "GET is supported")
         .decided("200")
-        .probe(&[Send(get!("Connection: close"))], |seen| seen.last(&[200]).map(|_| ())),
+        .probe(&[Send(get!("Connection: close"))], |seen| seen.served()),
     must("method/head", "RFC 9110 9.1", "HEAD is supported wherever GET is")
         .decided("200")
-        .probe(&[SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
-            seen.last(&[200]).map(|_| ())
-        }),
+        .probe(&[SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| seen.served()),
     should("method/unknown", "RFC 9110 9.1", "a method that is not known is answered with 501")
         .decided("501 HTTP-ROUTE-003")
         .probe(&[Send("BREW {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
-            seen.last(&[501]).map(|_| ())
+            seen.refused(&[501])
         }),
     should("method/case", "RFC 9110 9.1", "methods are case-sensitive: get is one that is not known")
         .decided("501 HTTP-ROUTE-003")
-        .probe(&[Send("get {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
-            seen.last(&[501]).map(|_| ())
-        }),
+        .probe(&[Send("get {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| seen.refused(&[501])),
     should("method/not-allowed", "RFC 9110 9.1", "a method that is known, but not allowed here, is answered with 405")
         .decided("405 HTTP-ROUTE-002")
         .probe(&[Send(POST)], |seen| {
@@ -54,13 +50,13 @@ pub(super) const ROWS: &[Requirement] = &[
     choice("method/options-asterisk", "RFC 9110 9.3.7", "OPTIONS * asks for the server as a whole: a ping")
         .decided("204")
         .probe(&[Send("OPTIONS * HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
-            seen.last(&[200, 204]).map(|_| ())
+            seen.refused(&[200, 204])
         }),
     choice("method/max-forwards", "RFC 9110 7.6.2", "Max-Forwards: 0 makes whoever gets it the last recipient")
         .decided("204")
         .probe(
             &[Send("OPTIONS {get} HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")],
-            |seen| seen.last(&[200, 204]).map(|_| ()),
+            |seen| seen.refused(&[200, 204]),
         ),
     // TRACE and CONNECT.
     should("method/trace-secrets", "RFC 9110 9.3.8", "an answer to TRACE leaves out what is likely to be secret")
@@ -79,7 +75,7 @@ pub(super) const ROWS: &[Requirement] = &[
     choice("method/trace", "RFC 9110 9.3.8", "TRACE may be left unsupported")
         .decided("405 HTTP-ROUTE-002")
         .probe(&[Send("TRACE {get} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")], |seen| {
-            seen.last(&[405, 501]).map(|_| ())
+            seen.refused(&[405, 501])
         }),
     choice("method/trace-content", "RFC 9110 9.3.8", "a client must not send content with TRACE; it may be refused")
         .decided("400 H1-FRAME-011")
@@ -98,7 +94,7 @@ pub(super) const ROWS: &[Requirement] = &[
         }),
     choice("method/connect", "RFC 9110 9.3.6", "an origin server need not build tunnels")
         .decided("501 HTTP-ROUTE-003")
-        .probe(&[Send(CONNECT)], |seen| seen.last(&[400, 403, 404, 405, 501]).map(|_| ())),
+        .probe(&[Send(CONNECT)], |seen| seen.refused(&[400, 403, 404, 405, 501])),
     choice("method/connect-content", "RFC 9110 9.3.6", "CONNECT has no content; what claims to be some may be refused")
         .decided("400 H1-FRAME-011")
         .probe(

@@ -20,9 +20,7 @@ pub(super) const ROWS: &[Requirement] = &[
         }),
     choice("upgrade/ignored", "RFC 9110 7.8", "an invitation may be ignored: the answer is the usual one")
         .decided("200")
-        .probe(&[Send(get!("Connection: upgrade, close", "Upgrade: x-unknown/1, TLS/1.0"))], |seen| {
-            seen.last(&[200]).map(|_| ())
-        }),
+        .probe(&[Send(get!("Connection: upgrade, close", "Upgrade: x-unknown/1, TLS/1.0"))], |seen| seen.served()),
     choice("upgrade/h2c", "RFC 9113 3.1", "an invitation to HTTP/2 over cleartext is obsolete, and may be ignored")
         .decided("200")
         .probe(
@@ -31,7 +29,7 @@ pub(super) const ROWS: &[Requirement] = &[
                 "Upgrade: h2c",
                 "HTTP2-Settings: AAMAAABkAAQAAP__"
             ))],
-            |seen| seen.last(&[200]).map(|_| ()),
+            |seen| seen.served(),
         ),
     choice("upgrade/with-content", "RFC 9110 7.8", "an invitation that is ignored does not change the framing")
         .decided("200")
@@ -43,11 +41,11 @@ pub(super) const ROWS: &[Requirement] = &[
         .decided("200")
         .probe(
             &[Send("GET {get} HTTP/1.0\r\nHost: {host}\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n\r\n")],
-            |seen| seen.last(&[200]).map(|_| ()),
+            |seen| seen.served(),
         ),
     should("upgrade/without-option", "RFC 9110 7.6.1", "an Upgrade field without the option was forwarded by mistake")
         .decided("200")
-        .probe(&[Send(get!("Upgrade: websocket, h2c", "Connection: close"))], |seen| seen.last(&[200]).map(|_| ())),
+        .probe(&[Send(get!("Upgrade: websocket, h2c", "Connection: close"))], |seen| seen.served()),
     must("upgrade/names-its-protocols", "RFC 9110 15.5.22", "a 101 and a 426 name their protocols in Upgrade")
         .decided("426 to who did not invite us, with both fields")
         .test("nobody_is_upgraded_without_an_invitation"),

@@ -144,6 +144,7 @@ impl<T: Transport> Driver<T> {
             None => Connection::of(asked.version, framing.keep_alive),
         };
         self.encode_head(head.status, &head.fields, framing.declared, connection);
+        self.ends_by_close = framing.declared == AnswerContent::UntilClose;
         Begun { framing, body, endless: head.endless, upgrade: head.upgrade.take() }
     }
 

@@ -62,6 +62,8 @@ pub(super) struct Driver<T: Transport> {
     pub(super) now: Instant,
     /// Bytes of the next answer that are already queued: see [`Driver::probe`].
     pub(super) answer_begun: usize,
+    /// The end of the connection is the end of an answer that is being sent, and is not yet sent.
+    pub(super) ends_by_close: bool,
     /// A request was answered, and its phase is not yet left.
     pub(super) awaits_next: bool,
     pub(super) peer: Served,
@@ -126,6 +128,7 @@ impl<T: Transport> Driver<T> {
             deadline,
             now: Instant::now(),
             answer_begun: 0,
+            ends_by_close: false,
             awaits_next: false,
             peer,
         }

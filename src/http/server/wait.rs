@@ -277,6 +277,11 @@ impl<T: Transport> Driver<T> {
             End::Lost(Lost::Gone) => return self.closed("the peer is gone"),
             End::Lost(Lost::TooSlow) => return self.closed("the peer does not read"),
             End::Forced => return self.closed("the shutdown would not wait"),
+            End::Broken(why) if self.ends_by_close => {
+                // What was produced is sent, and then a reset: after a FIN it would look like all there was.
+                let _ = self.await_room(shared, 1).await;
+                return self.closed(&why);
+            }
             End::Broken(why) => why,
         };
         if !self.outbound.output.is_empty() {
@@ -336,6 +341,7 @@ impl<T: Transport> Driver<T> {
     fn enter_linger<H>(&mut self, shared: &Shared<H>, until: &mut Option<Instant>) {
         let now = Instant::now();
         if self.card.phase() != Phase::Linger {
+            self.ends_by_close = false;
             self.now = now;
             *until = within(now, shared.config.deadlines.linger_sending);
             self.enter(Phase::Linger, within(now, shared.config.deadlines.linger));
@@ -375,7 +381,11 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// What was not sent will not be. A FIN would say that it was all; and kernels keep what nobody takes behind one.
     fn closed(&mut self, why: &str) {
+        if self.ends_by_close || !self.outbound.output.is_empty() {
+            self.outbound.abort();
+        }
         self.now = Instant::now();
         self.enter(Phase::Closed, None);
         if self.tap.is_watched() {
