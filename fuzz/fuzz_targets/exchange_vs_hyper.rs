@@ -45,6 +45,7 @@ const STRICTER: &[(Fault, &str, &str)] = &[
     (Fault::AsteriskWithoutOptions, "RFC 9112 3.2.4", "only OPTIONS may ask for *"),
     (Fault::ConnectWithoutAuthority, "RFC 9112 3.2.3", "CONNECT names a host and a port, and no other method does"),
     (Fault::UnknownScheme, "RFC 9112 3.2.2", "we are no proxy for other schemes"),
+    (Fault::HttpsInTheClear, "RFC 9110 7.4", "421: there is no TLS here"),
     (Fault::InvalidTargetAuthority, "RFC 9110 4.2", "user information is one way to hide a host"),
     (Fault::BadPercentEncoding, "RFC 3986 2.1", "decoders differ on what it means"),
     (Fault::EncodedNul, "RFC 3986 7.3", "it ends the path for some that read it behind us"),

@@ -46,6 +46,9 @@ impl WriteHalf for Sent {
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
+
+    /// What was sent was sent.
+    fn abort(&mut self) {}
 }
 
 /// A runtime whose clock stands still until everybody waits for it.

@@ -14,6 +14,8 @@ pub struct Answer {
     pub len: usize,
     /// Whether its content ends before it says so.
     pub broke_off: bool,
+    /// Whether only the end of the connection ends its content.
+    pub ends_by_close: bool,
 }
 
 /// Reads one answer off `bytes`: to a request of `method`, or to something whose method is not known.
@@ -36,6 +38,7 @@ pub fn read_answer(bytes: &[u8], method: Option<Method>) -> Result<Answer, Strin
     let (length, coding) = (one("Content-Length")?, one("Transfer-Encoding")?);
     let closes = one("Connection")?.is_some_and(|options| options == b"close");
     let content = &bytes[head_len..];
+    let mut ends_by_close = false;
     let (len, broke_off) = match (length, coding) {
         (None, None) if status / 100 == 1 || status == 204 => (0, false),
         _ if status / 100 == 1 || status == 204 => return Err(format!("framing in a {status}")),
@@ -52,9 +55,12 @@ pub fn read_answer(bytes: &[u8], method: Option<Method>) -> Result<Answer, Strin
             Ok(None) => (content.len(), true),
             Err(error) => return Err(error.to_string()),
         },
-        (None, None) if closes => (content.len(), false),
+        (None, None) if closes => {
+            ends_by_close = true;
+            (content.len(), false)
+        }
         (None, None) => return Err("content without an end".to_owned()),
         _ => return Err("two opinions on framing".to_owned()),
     };
-    Ok(Answer { status, closes, len: head_len + len, broke_off })
+    Ok(Answer { status, closes, len: head_len + len, broke_off, ends_by_close })
 }
