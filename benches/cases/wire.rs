@@ -222,6 +222,8 @@ impl WriteHalf for TapeWriter {
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
+
+    fn abort(&mut self) {}
 }
 
 /// A client in memory, and the server behind it in a task of the same runtime.
