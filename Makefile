@@ -11,6 +11,9 @@ FUZZ_SECONDS ?= 30
 # And `make soak`.
 SOAK_FUZZ_SECONDS ?= 600
 
+# Seeds that `make soak` gives to the simulation, new ones each time.
+SOAK_SEEDS ?= 2000000
+
 # What the tests drive, as command:package-of-Debian.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
 
@@ -80,8 +83,10 @@ peers: tools ## Build the servers that firstbyte is compared with, and firstbyte
 check-peers: peers ## Scores of `firstbyte check`, side by side
 	benches/peers/run --only firstbyte,hyper,axum,actix,nginx,go,node firstbyte check {url} --get /plaintext --echo /echo
 
-soak: ## What takes minutes: full sizes, in release; then the fuzzers, SOAK_FUZZ_SECONDS each
-	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --include-ignored
+soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; then the fuzzers
+	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --test-threads=1 --nocapture
+	FIRSTBYTE_FIRST_SEED=0x$$(od -An -N8 -tx8 /dev/urandom | tr -d ' ') FIRSTBYTE_SEEDS=$(SOAK_SEEDS) \
+	    cargo test --release --test protocol simulation::every -- --nocapture
 	$(MAKE) fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS)
 
 # No sanitizer: they look for what `unsafe` does wrong, of which there is none here, and cost nine tenths of the speed.

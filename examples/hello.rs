@@ -13,7 +13,7 @@ use firstbyte::http::{Request, Server};
 use firstbyte::net::{Listener, ListenerConfig};
 
 async fn hello(request: Request) -> String {
-    format!("Hello, {}!\n", request.peer().addr.ip())
+    format!("Hello, {}!\n", request.peer().addr().ip())
 }
 
 #[tokio::main]

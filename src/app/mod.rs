@@ -7,4 +7,5 @@ pub mod errors;
 pub mod home;
 pub mod inspect;
 pub mod lab;
+pub mod limits;
 pub mod page;

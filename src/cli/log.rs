@@ -1,15 +1,19 @@
 //! Owns where log lines go and how they look: standard error, as text for people or JSON for programs.
 //!
+//! A panic is logged too: what the standard library prints instead has the line breaks of whoever chose the words.
+//!
 //! Spec: <https://no-color.org>: a `NO_COLOR` that is not empty takes the colours away.
 //! Never: writes to standard output, which is for what was asked for.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 
 use super::value::LogFormat;
 
-/// Begins to log what `filter` lets through. Once a process.
+/// Begins to log what `filter` lets through, and panics. Once a process.
 pub fn init(filter: &str, format: LogFormat) {
     let terminal = io::stderr().is_terminal();
     // It was read when the settings were: here it is good.
@@ -21,5 +25,16 @@ pub fn init(filter: &str, format: LogFormat) {
             let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             lines.with_ansi(colours).with_target(false).init();
         }
+    }
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Says where it was; who catches it says what becomes of it.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(panic = panic.payload_as_str(), place, "a thread panicked");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        eprintln!("{backtrace}");
     }
 }

@@ -111,7 +111,9 @@ fn arguments() -> impl Iterator<Item = Arg> {
     };
     let check = switch("check-config", "Say whether all settings are good, and end");
     let print = switch("print-config", "Print the settings in force as TOML, each with where it came from, and end");
-    SETTINGS.iter().map(argument).chain([file, check, print])
+    let limits =
+        switch("print-limits", "Print every limit and deadline in force, with the memory that they allow, and end");
+    SETTINGS.iter().map(argument).chain([file, check, print, limits])
 }
 
 fn argument(setting: &Setting) -> Arg {
@@ -149,6 +151,9 @@ fn act(matches: &ArgMatches, effective: Effective) -> ExitCode {
     effective.hints.iter().for_each(|hint| say(&format!("hint: {hint}")));
     if matches.get_flag("print-config") {
         return print(&effective.print());
+    }
+    if matches.get_flag("print-limits") {
+        return print(&serve::print_limits(effective.settings));
     }
     if matches.get_flag("check-config") {
         return print("all settings are good\n");

@@ -20,7 +20,9 @@ use std::time::Duration;
 use firstbyte::app::chain::{self, ChainConfig};
 use firstbyte::app::home::{self, Contents, Entry};
 use firstbyte::app::inspect::{self, Inspector};
+use firstbyte::app::limits::{self, Shown};
 use firstbyte::app::{errors, lab};
+use firstbyte::http::bounds::InForce;
 use firstbyte::http::middleware::WrongOrder;
 use firstbyte::http::router::Routes;
 use firstbyte::http::server::{Ended, Watched};
@@ -69,7 +71,7 @@ pub fn serve(settings: Settings) -> ExitCode {
 }
 
 /// Everything that is served: each application, where it stands, what stands around it.
-fn applications(settings: &Settings, inspector: Inspector) -> Result<Routes, Failure> {
+fn applications(settings: &Settings, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
     let config = ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() };
     let chain = chain::routes(config);
     introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
@@ -77,6 +79,7 @@ fn applications(settings: &Settings, inspector: Inspector) -> Result<Routes, Fai
 
     let mut contents = Contents::default();
     let router = errors::routes(inspect::routes(Router::new(()), inspector));
+    let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
     contents.add("firstbyte itself", &router);
     contents.add_patterns(CHAIN.name, chain::table().patterns());
     let router = lab::routes(router);
@@ -121,7 +124,7 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     // Bound before anything is said to be ready.
     let listeners = listen(&settings.listen, &settings.listener)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
-    let routes = Arc::new(applications(&settings, inspector.clone())?);
+    let routes = Arc::new(applications(&settings, inspector.clone(), &watched)?);
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let mut serving = JoinSet::new();
     for listener in listeners {
@@ -152,6 +155,23 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
 fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
     let mut builder = runtime::Builder::new_multi_thread();
     builder.worker_threads(settings.workers).thread_name("firstbyte").enable_all().build().map_err(Failure::Runtime)
+}
+
+/// The bounds of what is served by these settings.
+fn shown(settings: &Settings) -> Shown {
+    Shown::new(&InForce {
+        limits: settings.limits.clone(),
+        deadlines: settings.deadlines.clone(),
+        listener: settings.listener.clone(),
+        listeners: settings.listen.len(),
+        workers: settings.workers,
+    })
+}
+
+/// The bounds as text, as they would be in force.
+pub fn print_limits(mut settings: Settings) -> String {
+    fit_descriptors(&mut settings);
+    shown(&settings).text()
 }
 
 /// A connection that is promised must have a descriptor.

@@ -50,6 +50,12 @@ impl Answer {
         ensure(self.faults.is_empty(), || format!("the answer has {}", self.faults.join("; ")))
     }
 
+    /// That its content did not come whole, and what may be the reason.
+    pub(super) fn how_broken(&self) -> String {
+        self.well_formed()
+            .map_or_else(|faults| format!("content broke off: {faults}"), |()| "content broke off".to_owned())
+    }
+
     /// The value of the first field line called `name`, when it is UTF-8.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.text(name)

@@ -154,7 +154,7 @@ impl Receiver {
                     step.used
                 }
                 Err(error) => {
-                    self.fault(format!("its chunks are malformed: {}", error.fault.title()));
+                    self.fault(format!("malformed chunks: {}", error.fault.title()));
                     self.state = State::Lost;
                     0
                 }
@@ -292,7 +292,7 @@ fn parse_head(head: &[u8]) -> Option<Answer> {
 fn strip_line_end<'a>(line: &'a [u8], faults: &mut Vec<String>) -> &'a [u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or_else(|| {
-        faults.push(format!("a line ends in a bare LF: {}", shown(line)));
+        faults.push(format!("a line that ends in a bare LF: {}", shown(line)));
         line
     })
 }

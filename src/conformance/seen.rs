@@ -51,7 +51,8 @@ impl Seen {
         ensure(self.rest.is_empty(), || format!("bytes behind the last answer: {}", self.rest.escape_ascii()))?;
         // RFC 9112 9.6: a refusal may be cut by a reset, at a client that still sends. Its status says enough.
         let is_cut = |answer: &Answer| self.ending == Ending::Reset && answer.status >= 400;
-        ensure(finals.iter().all(|answer| answer.is_whole || is_cut(answer)), || "content broke off".to_owned())?;
+        let broken = finals.iter().find(|answer| !answer.is_whole && !is_cut(answer));
+        ensure(broken.is_none(), || broken.map_or_else(String::new, |answer| answer.how_broken()))?;
         Ok(finals)
     }
 
@@ -321,5 +322,7 @@ mod tests {
         check(cut, Ending::Reset, answered, "");
         check("HTTP/1.1 413 Content Too Large|Content-Length: 9||too", Ending::Closed, answered, "content broke off");
         check("HTTP/1.1 200 OK|Content-Length: 9||too", Ending::Reset, answered, "content broke off");
+        let why = "content broke off: the answer has an invalid Content-Length";
+        check("HTTP/1.1 200 OK|Content-Length: x||too", Ending::Closed, answered, why);
     }
 }

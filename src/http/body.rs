@@ -68,7 +68,7 @@ impl Problem {
             BodyError::TooSlow => Problem::new(Fault::ContentTimeout),
             BodyError::Incomplete => Problem::new(Fault::ContentIncomplete),
             BodyError::Source(error) => {
-                // As text, as in [`Problem::internal`].
+                // As a string: see `Problem::internal`.
                 tracing::error!(error = error.to_string(), "content could not be produced");
                 Problem::new(Fault::ContentStreamFailed)
             }

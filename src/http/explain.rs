@@ -90,7 +90,7 @@ impl Problem {
 
     /// A failure of our own: `detail` is logged and not sent.
     pub fn internal(detail: impl std::fmt::Display) -> Problem {
-        // As text, which is written in quotes: what is displayed may hold line ends, and a peer may have chosen them.
+        // As a string: a formatter of lines writes it in quotes, and its line breaks as escapes.
         tracing::error!(detail = detail.to_string(), "a handler failed");
         Problem::new(Fault::HandlerFailed)
     }

@@ -33,6 +33,9 @@ use crate::http::{BodyError, Fault, IntoResponse, Request, Response};
 /// Characters that a detail or a field name of a rejection may have: an input's mistake is not sent back whole.
 pub const QUOTED_CHARS_MAX: usize = 240;
 
+/// Arrays and objects within each other that the reader of JSON follows: its own bound.
+pub const JSON_DEPTH_MAX: usize = 127;
+
 /// Why a request cannot be used, ready to be its answer.
 #[derive(Debug)]
 pub struct Rejection {

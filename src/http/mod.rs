@@ -7,6 +7,7 @@
 
 pub mod authority;
 pub mod body;
+pub mod bounds;
 pub(crate) mod caught;
 pub(crate) mod condition;
 pub mod date;
@@ -29,6 +30,7 @@ pub mod router;
 pub mod server;
 pub mod sse;
 pub mod status;
+pub mod tally;
 pub mod target;
 pub mod test;
 pub mod upgrade;

@@ -25,6 +25,7 @@ use crate::http::target::parse_target;
 use crate::http::{Body, Fault, Fields, Limits, Method, ProtocolError, Target, Version};
 use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
+use crate::net::registry::Card;
 
 /// A request.
 pub struct Request {
@@ -35,10 +36,7 @@ pub struct Request {
 /// Where a request came from: one for each connection.
 #[derive(Debug)]
 pub struct Peer {
-    /// Address of the other end of the connection.
-    pub addr: SocketAddr,
-    /// Number of the connection, from 1 in the order of accepting.
-    pub connection: u64,
+    card: Arc<Card>,
     reception: Arc<Reception>,
     context: OnceLock<Context>,
     /// Given back when nothing works for this peer any more: a shutdown waits for it.
@@ -55,14 +53,19 @@ pub(crate) struct Reception {
 }
 
 impl Peer {
-    pub(crate) fn new(
-        addr: SocketAddr,
-        connection: u64,
-        reception: &Arc<Reception>,
-        seat: Option<Permit>,
-    ) -> Arc<Peer> {
-        let reception = Arc::clone(reception);
-        Arc::new(Peer { addr, connection, reception, context: OnceLock::new(), _seat: seat })
+    pub(crate) fn new(card: &Arc<Card>, reception: &Arc<Reception>, seat: Option<Permit>) -> Arc<Peer> {
+        let (card, reception) = (Arc::clone(card), Arc::clone(reception));
+        Arc::new(Peer { card, reception, context: OnceLock::new(), _seat: seat })
+    }
+
+    /// Address of the other end of the connection.
+    pub fn addr(&self) -> SocketAddr {
+        self.card.peer()
+    }
+
+    /// Number of the connection, from 1 in the order of accepting.
+    pub fn connection(&self) -> u64 {
+        self.card.id()
     }
 
     /// Where the server listens that accepted it, when it was accepted from a socket.
@@ -84,7 +87,11 @@ impl Peer {
 
     /// A peer without a connection.
     fn pretended(addr: SocketAddr) -> Arc<Peer> {
-        Peer::new(addr, 0, &Arc::new(Reception { listener: None, context: Context::root() }), None)
+        Peer::new(
+            &Card::new(0, addr, Instant::now()),
+            &Arc::new(Reception { listener: None, context: Context::root() }),
+            None,
+        )
     }
 
     fn nobody() -> Arc<Peer> {
@@ -135,7 +142,7 @@ impl Default for Head {
 }
 
 /// Bytes of a received head, and lines, that a recycled head may keep.
-const KEPT_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const KEPT_BYTES_MAX: usize = 8 * 1024;
 
 impl Recycle for Head {
     recycled_by_thread!();
@@ -330,7 +337,7 @@ impl Request {
 
     /// The address of the client: the peer's, unless trusted proxies say otherwise.
     pub fn client(&self) -> IpAddr {
-        self.head.client.unwrap_or_else(|| self.peer().addr.ip())
+        self.head.client.unwrap_or_else(|| self.peer().addr().ip())
     }
 
     /// States the address of the client, as learned from a trusted proxy.

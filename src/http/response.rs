@@ -49,7 +49,7 @@ impl Default for Head {
 }
 
 /// Bytes of fields that a recycled head may keep.
-const KEPT_BYTES_MAX: usize = 4096;
+pub(crate) const KEPT_BYTES_MAX: usize = 4096;
 
 impl Recycle for Head {
     recycled_by_thread!();

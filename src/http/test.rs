@@ -34,7 +34,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -136,12 +136,14 @@ impl Answer {
 /// A whole server over memory. Each connection is a task on the runtime of the test.
 pub struct TestServer<H> {
     shared: Arc<Shared<H>>,
+    /// Whether the deadlines of waiting connections are looked at, which needs a runtime.
+    watching: Once,
 }
 
 impl<H: Handler> TestServer<H> {
     /// Takes `server` into service.
     pub fn new(server: Server<H>) -> TestServer<H> {
-        TestServer { shared: server.share() }
+        TestServer { shared: server.share(), watching: Once::new() }
     }
 
     /// A new connection from `127.0.0.1`.
@@ -178,6 +180,7 @@ impl<H: Handler> TestServer<H> {
 
     /// What serves one connection to its end, for a test that polls it itself.
     pub fn drive<T: Transport>(&self, peer: SocketAddr, transport: T) -> impl Future<Output = ()> + Send + use<T, H> {
+        self.watching.call_once(|| drop(tokio::spawn(self.shared.watch_deadlines())));
         Arc::clone(&self.shared).drive(transport, peer, None)
     }
 

@@ -47,6 +47,13 @@ pub struct Caps {
     pub cap_loopback: bool,
 }
 
+impl Caps {
+    /// Connections that may be being refused at a time.
+    pub fn refusals_max(&self) -> usize {
+        (self.connections_max / REFUSED_PART).max(1)
+    }
+}
+
 impl Default for Caps {
     fn default() -> Self {
         Caps { connections_max: 10_000, connections_per_address_max: 256, cap_loopback: false }
@@ -64,14 +71,31 @@ pub struct Counts {
     pub full: u64,
     /// Connections handed out as [`Arrival::OverLimit`](super::Arrival::OverLimit).
     pub over_address_limit: u64,
-    /// Connections closed without a word: no descriptor was left, or too many were being refused.
+    /// Connections closed without a word because no descriptor was left.
     pub shed: u64,
+    /// Connections closed without a word because too many were being refused.
+    pub unheard: u64,
     /// Calls of `accept` that failed.
     pub errors: u64,
 }
 
+impl Counts {
+    /// What has happened here and there.
+    pub fn and(self, other: Counts) -> Counts {
+        Counts {
+            accepted: self.accepted + other.accepted,
+            open: self.open + other.open,
+            full: self.full + other.full,
+            over_address_limit: self.over_address_limit + other.over_address_limit,
+            shed: self.shed + other.shed,
+            unheard: self.unheard + other.unheard,
+            errors: self.errors + other.errors,
+        }
+    }
+}
+
 /// Reads the [`Counts`] of a listener, also after it is closed. Clones read the same.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Counters(pub(super) Arc<Admission>);
 
 impl Counters {
@@ -84,6 +108,7 @@ impl Counters {
             full: tally.full.load(Ordering::Relaxed),
             over_address_limit: tally.over_address_limit.load(Ordering::Relaxed),
             shed: tally.shed.load(Ordering::Relaxed),
+            unheard: tally.unheard.load(Ordering::Relaxed),
             errors: tally.errors.load(Ordering::Relaxed),
         }
     }
@@ -131,7 +156,7 @@ impl Admission {
         Admission {
             seats: Semaphore::new(caps.connections_max.min(Semaphore::MAX_PERMITS)),
             networks: Mutex::default(),
-            refusals: Semaphore::new((caps.connections_max / REFUSED_PART).clamp(1, Semaphore::MAX_PERMITS)),
+            refusals: Semaphore::new(caps.refusals_max().min(Semaphore::MAX_PERMITS)),
             caps,
             tally: Tally::default(),
             closed: Notify::new(),
@@ -165,7 +190,7 @@ impl Admission {
 
     fn refuse(self: &Arc<Self>, seat: SemaphorePermit<'_>) -> Option<Permit> {
         let Ok(refusal) = self.refusals.try_acquire() else {
-            self.tally.shed.fetch_add(1, Ordering::Relaxed);
+            self.tally.unheard.fetch_add(1, Ordering::Relaxed);
             return None;
         };
         refusal.forget();
@@ -233,6 +258,7 @@ pub(super) struct Tally {
     full: AtomicU64,
     over_address_limit: AtomicU64,
     pub(super) shed: AtomicU64,
+    unheard: AtomicU64,
     pub(super) errors: AtomicU64,
 }
 
@@ -314,8 +340,8 @@ mod tests {
         for _ in 0..100 {
             assert!(matches!(again().await, Err(None)));
         }
-        let Counts { accepted, open, over_address_limit, shed, .. } = Counters(Arc::clone(&admission)).read();
-        assert_eq!((accepted, open, over_address_limit, shed), (3, 3, 2, 100));
+        let Counts { accepted, open, over_address_limit, unheard, .. } = Counters(Arc::clone(&admission)).read();
+        assert_eq!((accepted, open, over_address_limit, unheard), (3, 3, 2, 100));
         assert!(admit(&admission, "192.0.2.2").await.is_ok(), "another address finds a seat");
         drop(refused);
         assert!(matches!(again().await, Err(Some(_))));

@@ -17,7 +17,7 @@ use crate::net::free_list::FreeList;
 pub const PIECE_BYTES: usize = 16 * 1024;
 
 /// Free buffers kept a thread: 1 MiB at most.
-const KEPT_MAX: usize = 64;
+pub(crate) const KEPT_MAX: usize = 64;
 
 thread_local! {
     static FREE: FreeList<Box<[u8]>> = const { FreeList::new(KEPT_MAX) };
@@ -66,6 +66,16 @@ impl Buffer {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
+    }
+
+    /// The most memory that a buffer has whose users never ask for more than `bytes_max` unread bytes: it doubles when
+    /// they fill more than half of it and its end is reached.
+    pub fn held_max(bytes_max: usize) -> usize {
+        let mut held = PIECE_BYTES;
+        while held / 2 < bytes_max.saturating_sub(1) && held <= usize::MAX / 4 {
+            held *= 2;
+        }
+        held
     }
 
     /// Room for new bytes, or an empty slice when `bytes_max` unread ones are there. Moves or grows what is there at
@@ -165,6 +175,23 @@ mod tests {
         while fill(&mut buffer, &[0; 5_000], 40_000) > 0 {}
         assert_eq!(buffer.len(), 40_000);
         assert!(buffer.room(40_000).is_empty());
+    }
+
+    #[test]
+    fn its_memory_has_a_bound_that_can_be_met() {
+        for bytes_max in [1, 100, PIECE_BYTES, PIECE_BYTES + 1, 40_000, 64 * 1024, 100_000] {
+            let mut most = 0;
+            // Whoever uses a byte at the right moment makes it grow the most.
+            for used in [0, 1, 100, 5_000, bytes_max / 2] {
+                let mut buffer = Buffer::new();
+                for _ in 0..20 {
+                    while fill(&mut buffer, &[0; 999], bytes_max) > 0 {}
+                    buffer.consume(used.min(buffer.len()));
+                    most = most.max(buffer.bytes.len());
+                }
+            }
+            assert_eq!(Buffer::held_max(bytes_max), most, "{bytes_max}");
+        }
     }
 
     #[test]

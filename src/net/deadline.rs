@@ -77,8 +77,9 @@ pub struct Rate {
     pub bytes_per_second: u64,
     /// How long a peer may stay below it.
     pub over: Duration,
-    /// How long bytes that moved in one go may last, at this rate. Kernels tell of room in steps: a reader of 64 KiB/s
-    /// behind a receive buffer of half a mebibyte is silent for eight seconds, and then takes all at once.
+    /// How long bytes that have moved may last, at this rate. Kernels tell of room in steps: a reader of 16 KiB/s may be
+    /// silent for eight seconds, and then take 128 KiB at once. What moves before the peer has ever been waited for has
+    /// only filled the buffers of kernels, and is worth nothing.
     pub credit: Duration,
 }
 
@@ -109,7 +110,8 @@ pub struct Deadlines {
     /// and a close.
     pub content_rate: Rate,
     /// While an answer is being sent. Default 1 KiB/s over 15 s. Slower: readers that do not read hold answers. The
-    /// peer sees a reset.
+    /// peer sees a reset. A kernel that is full says nothing until its reader has taken most of what it holds, 128 KiB at
+    /// first on Linux: a reader that needs longer than `over` for that, here below 9 KiB/s, looks like one that is gone.
     pub write_rate: Rate,
     /// For the peer to read the last answer and close. Default 2 s. Larger: refused peers hold descriptors.
     pub linger: Duration,
@@ -212,20 +214,25 @@ pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> 
 
 /// Watches a [`Rate`]. Only time spent waiting for the peer counts, so a slow handler does not make a slow peer.
 ///
-/// The peer has `over` of patience to move `bytes_per_second × over` bytes. Moving them buys patience anew: as long as they
-/// may take at the least rate, up to `credit`.
+/// The peer has `over` of patience to move `bytes_per_second × over` bytes. Moving them restores it, and adds as long as
+/// they may take at the least rate, up to `credit`, once the peer is known to move at all.
 #[derive(Clone, Copy, Debug)]
 pub struct RateWatch {
     rate: Rate,
     patience: Duration,
     bytes: u64,
     waiting_since: Option<Instant>,
+    /// Something has moved after a wait of [`STALL`].
+    has_moved: bool,
 }
+
+/// A wait that buffers of kernels do not explain: what moves then, the peer has moved.
+const STALL: Duration = Duration::from_secs(1);
 
 impl RateWatch {
     /// A watch with full patience.
     pub fn new(rate: Rate) -> RateWatch {
-        RateWatch { rate, patience: rate.over, bytes: 0, waiting_since: None }
+        RateWatch { rate, patience: rate.over, bytes: 0, waiting_since: None, has_moved: false }
     }
 
     /// The peer is waited for from `now` on, unless it already was. Says when patience ends, which stays the same until
@@ -241,12 +248,15 @@ impl RateWatch {
     /// The peer has moved `bytes`; waiting is over until [`RateWatch::wait`].
     pub fn moved(&mut self, now: Instant, bytes: usize) {
         if let Some(since) = self.waiting_since.take() {
-            self.patience = self.patience.saturating_sub(now.saturating_duration_since(since));
+            let waited = now.saturating_duration_since(since);
+            self.patience = self.patience.saturating_sub(waited);
+            self.has_moved |= waited >= STALL;
         }
         self.bytes += bytes as u64;
         if self.bytes >= self.rate.quota() {
-            let worth = Duration::from_secs(self.bytes / self.rate.bytes_per_second.max(1));
-            self.patience = worth.min(self.rate.credit).max(self.rate.over);
+            let worth = if self.has_moved { self.bytes / self.rate.bytes_per_second.max(1) } else { 0 };
+            let patience = self.patience.saturating_add(Duration::from_secs(worth));
+            self.patience = patience.min(self.rate.credit).max(self.rate.over);
             self.bytes = 0;
         }
     }
@@ -316,6 +326,22 @@ mod tests {
         watch.moved(now + SECOND, 1024 * 1024);
         assert_eq!(watch.wait(now + SECOND), Some(now + SECOND * 21));
         assert_eq!(watch.wait(now + SECOND * 5), Some(now + SECOND * 21), "waiting on moves nothing");
+    }
+
+    #[test]
+    fn what_only_fills_the_buffers_of_kernels_buys_nothing() {
+        let mut watch = RateWatch::new(RATE);
+        let now = Instant::now();
+        for _ in 0..100 {
+            watch.wait(now);
+            watch.moved(now, 1024 * 1024);
+        }
+        assert_eq!(watch.wait(now), Some(now + SECOND * 10));
+        // A step of a reader, in many writes of which only the first was waited for.
+        for bytes in [1024, 32 * 1024, 1024] {
+            watch.moved(now + SECOND * 8, bytes);
+        }
+        assert_eq!(watch.wait(now + SECOND * 8), Some(now + SECOND * 28));
     }
 
     #[test]

@@ -39,11 +39,10 @@ use super::admission::{Admission, Caps, Counters, Counts, Permit};
 use crate::net::lock::lock;
 
 /// How long to wait for a descriptor or memory before trying again.
-const RELIEF: Duration = Duration::from_millis(50);
+pub(crate) const RELIEF: Duration = Duration::from_millis(50);
 /// Bytes not yet sent that the kernel takes from one connection. Without this bound it takes megabytes, and tells of room
 /// in steps so large that a slow reader looks like one that does not read. Accepted sockets inherit it.
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+pub(crate) const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// The least time between two warnings.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 

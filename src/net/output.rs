@@ -28,11 +28,11 @@ pub const COPY_BYTES_MAX: usize = 4 * 1024;
 const SLICES_MAX: usize = 16;
 
 /// Bytes that are sent and still lie before those that are not. Moving fewer is not worth it.
-const SENT_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const SENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Free buffers kept a thread, and the capacity above which one is not kept.
-const KEPT_MAX: usize = 64;
-const KEPT_BYTES_MAX: usize = 32 * 1024;
+pub(crate) const KEPT_MAX: usize = 64;
+pub(crate) const KEPT_BYTES_MAX: usize = 32 * 1024;
 
 thread_local! {
     static FREE: FreeList<Vec<u8>> = const { FreeList::new(KEPT_MAX) };
@@ -51,6 +51,14 @@ impl Output {
     /// A queue that owns no memory yet.
     pub fn new() -> Output {
         Output::default()
+    }
+
+    /// The most memory, in bytes, of a queue that never has more than `unsent_max` bytes to send, the pieces not counted
+    /// that are sent from where they lie: as many bytes may be sent and not yet moved away, and it grows by doubling.
+    pub fn held_max(unsent_max: u64) -> u64 {
+        let copied = unsent_max.max(SENT_BYTES_MAX as u64).saturating_mul(4);
+        let places = (unsent_max / COPY_BYTES_MAX as u64 + 4).checked_next_power_of_two().unwrap_or(u64::MAX);
+        copied.saturating_add(places.saturating_mul(size_of::<(usize, Bytes)>() as u64))
     }
 
     /// Bytes queued.
@@ -284,6 +292,8 @@ mod tests {
             }
             assert_eq!(output.len(), queued - sent);
             assert!(output.copied.len() <= 2 * 42_000, "{} bytes are held in round {round}", output.copied.len());
+            let held = output.copied.capacity() + output.shared.capacity() * size_of::<(usize, Bytes)>();
+            assert!(held as u64 <= Output::held_max(46_000), "{held} bytes are allocated in round {round}");
         }
         assert!(matches!(output.poll_flush(&mut sink, &mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(()))));
         assert!(sink.taken == expected, "the order is kept");

@@ -7,18 +7,23 @@
 //! Invariant: a card's waker is the waker of the task that drives its connection.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use crate::net::deadline::Phase;
+use crate::net::deadline::{Phase, earlier, within};
 use crate::net::lock::lock;
 
 /// Parts of the table, each with its own lock, so that accepting on one core does not wait for another.
-const SHARDS: usize = 16;
+pub(crate) const SHARDS: usize = 16;
+
+/// The least time between two looks for deadlines that have passed.
+const LOOK_GAP: Duration = Duration::from_millis(5);
 
 /// No deadline is armed.
 const NEVER: u64 = u64::MAX;
@@ -45,6 +50,8 @@ pub struct Card {
     unread: AtomicU32,
     queued: AtomicU32,
     phase: AtomicU8,
+    /// Its time to wait is over, and nobody has looked yet.
+    due: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -125,6 +132,40 @@ impl Registry {
         }
     }
 
+    /// Wakes the connections whose time to wait is over, again and again, as long as the table is there. A timer for each
+    /// would cost more memory than all else that an idle connection holds.
+    ///
+    /// It looks when the next deadline passes, but no later than `within` from the last look: that is how late a connection may
+    /// be told whose deadline is shorter.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub fn watch_deadlines(self: &Arc<Self>, within: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let table = Arc::downgrade(self);
+        async move {
+            while let Some(table) = table.upgrade() {
+                let now = Instant::now();
+                let next = table.wake_due(now).map_or(now + within, |next| next.min(now + within));
+                drop(table);
+                sleep_until(next.max(now + LOOK_GAP)).await;
+            }
+        }
+    }
+
+    /// Wakes the connections that are due at `now`. Says when the next one is.
+    fn wake_due(&self, now: Instant) -> Option<Instant> {
+        let mut next = None;
+        for shard in &self.shards {
+            for card in lock(shard).values().filter(|card| card.phase() == Phase::Idle) {
+                match card.deadline_at() {
+                    Some(deadline) if deadline <= now => card.is_now_due(),
+                    deadline => next = earlier(next, deadline),
+                }
+            }
+        }
+        next
+    }
+
     fn shard(&self, id: u64) -> MutexGuard<'_, HashMap<u64, Arc<Card>>> {
         lock(&self.shards[id as usize % SHARDS])
     }
@@ -158,6 +199,7 @@ impl Card {
             unread: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             phase: AtomicU8::new(Phase::Idle as u8),
+            due: AtomicBool::new(false),
             waker: Mutex::new(None),
         })
     }
@@ -205,7 +247,29 @@ impl Card {
     /// Says which deadline is armed.
     #[inline]
     pub fn deadline(&self, deadline: Option<Instant>) {
-        self.deadline_ms.store(deadline.map_or(NEVER, |deadline| self.millis(deadline)), Relaxed);
+        // Rounded up, so that nothing is over too early.
+        let millis =
+            |deadline: Instant| deadline.saturating_duration_since(self.accepted).as_nanos().div_ceil(1_000_000);
+        self.deadline_ms.store(deadline.map_or(NEVER, |deadline| millis(deadline) as u64), Relaxed);
+    }
+
+    /// The deadline that is armed, to the millisecond.
+    pub fn deadline_at(&self) -> Option<Instant> {
+        match self.deadline_ms.load(Relaxed) {
+            NEVER => None,
+            millis => within(self.accepted, Duration::from_millis(millis)),
+        }
+    }
+
+    /// Whether [`Registry::watch_deadlines`] has found its time to wait to be over. True once.
+    #[inline]
+    pub fn take_due(&self) -> bool {
+        self.due.load(Relaxed) && self.due.swap(false, Relaxed)
+    }
+
+    fn is_now_due(&self) {
+        self.due.store(true, Relaxed);
+        self.wake();
     }
 
     /// Counts received bytes.

@@ -173,7 +173,7 @@ impl Transport for TcpStream {
     fn split(self) -> (TcpReader, TcpWriter) {
         let (reader, writer) = self.into_split();
         let line = Arc::new(Line { half: writer, failed: Notify::new() });
-        (TcpReader { half: reader, line: Arc::downgrade(&line) }, TcpWriter { line, reset: None, gone: false })
+        (TcpReader { half: reader, line: Arc::downgrade(&line) }, TcpWriter { line, reset: None })
     }
 }
 
@@ -187,9 +187,19 @@ pub struct TcpReader {
 pub struct TcpWriter {
     line: Arc<Line>,
     /// Waits for the reset. Made at the first [`WriteHalf::poll_gone`], so that a connection whose handlers answer at
-    /// once never pays for it.
+    /// once never pays for it. [`Gone`] once there was one.
     reset: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    gone: bool,
+}
+
+/// A wait that is over, and stays so.
+struct Gone;
+
+impl Future for Gone {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 }
 
 /// What the wait for a reset shares with the halves. Only the writer keeps it alive.
@@ -221,7 +231,9 @@ impl WriteHalf for TcpWriter {
             match self.line.half.try_write_vectored(slices) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 written => {
-                    self.gone |= written.is_err();
+                    if written.is_err() {
+                        self.reset = Some(Box::pin(Gone));
+                    }
                     return Poll::Ready(written);
                 }
             }
@@ -234,12 +246,10 @@ impl WriteHalf for TcpWriter {
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.gone {
-            let line = &self.line;
-            let reset = self.reset.get_or_insert_with(|| Box::pin(until_reset(Arc::clone(line))));
-            ready!(reset.as_mut().poll(cx));
-            (self.reset, self.gone) = (None, true);
-        }
+        let line = &self.line;
+        let reset = self.reset.get_or_insert_with(|| Box::pin(until_reset(Arc::clone(line))));
+        ready!(reset.as_mut().poll(cx));
+        self.reset = Some(Box::pin(Gone));
         Poll::Ready(())
     }
 

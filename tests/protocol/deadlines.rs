@@ -1,9 +1,11 @@
 //! Deadlines that fire, and honest peers that never meet one. The clock is the test's.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use firstbyte::http::test::{TestConnection, TestServer};
-use firstbyte::http::{Request, Server};
+use firstbyte::http::test::{TestConnection, TestServer, WIRE_BYTES};
+use firstbyte::http::{Body, Request, Server};
 use firstbyte::net::deadline::Deadlines;
 use firstbyte::net::{Context, Reason};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -21,6 +23,8 @@ enum Step {
     /// So many times: the bytes, then a second.
     Trickles(usize, &'static str),
     Reads(&'static str),
+    /// So many times: a request, answered.
+    Repeats(usize),
     /// The server closes after so many seconds, counted from the last `Begins`, with a last answer or none.
     Ends(f64, &'static str),
     Begins,
@@ -40,6 +44,12 @@ async fn play(script: &[Step]) {
                 for _ in 0..times {
                     send(&mut connection, wire(text).as_bytes()).await;
                     sleep(Duration::from_secs(1)).await;
+                }
+            }
+            Repeats(times) => {
+                for _ in 0..times {
+                    send(&mut connection, wire(HELLO).as_bytes()).await;
+                    assert_eq!(summary(&connection.read_response().await), "200 hello", "{script:?}");
                 }
             }
             Reads(expected) => assert_eq!(summary(&connection.read_response().await), expected, "{script:?}"),
@@ -72,6 +82,14 @@ async fn silence_and_slow_heads_end() {
         &[Sends(HELLO), Reads("200 hello"), Waits(50.0), Begins, Sends("GET"), Ends(5.0, "408 H1-TIME-001 close")],
         &[Begins, Sends("GET /hello HTTP/1.1|Host: x||GET"), Reads("200 hello"), Ends(5.0, "408 H1-TIME-001 close")],
         &[Sends("GET /slow HTTP/1.1|Host: x||GET"), Reads("200 slow"), Begins, Ends(5.0, "408 H1-TIME-001 close")],
+        &[
+            Repeats(99),
+            Waits(59.0),
+            Begins,
+            Sends("GET /hello HTTP/1.1|X: "),
+            Trickles(4, "x"),
+            Ends(5.0, "408 H1-TIME-001 close"),
+        ],
         // Idle, counted from the last answer.
         &[Sends(HELLO), Reads("200 hello"), Begins, Ends(60.0, "")],
         &[Sends("GET /slow HTTP/1.1|Host: x||"), Reads("200 slow"), Begins, Ends(60.0, "")],
@@ -166,6 +184,24 @@ async fn stuck_handlers_and_slow_content_are_answered() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_made_of_content_that_stops_ends_with_it() {
+    let server = server();
+    let mut connection = server.connect();
+    let begin = Instant::now();
+    for piece in ["POST /echo HTTP/1.1|Host: x|Content-Length: 50000||", "he"] {
+        send(&mut connection, wire(piece).as_bytes()).await;
+    }
+    connection.read_head().await;
+    for _ in 0..9 {
+        send(&mut connection, b"x").await;
+        assert!(connection.try_read_piece().await.is_ok());
+        sleep(Duration::from_secs(1)).await;
+    }
+    while connection.try_read_piece().await.is_ok() {}
+    assert_eq!(begin.elapsed().as_secs(), 10);
+}
+
 /// Reads `bytes` every second, in the background of the server; says after how long the connection broke.
 async fn read_slowly(connection: &mut TestConnection, each: usize) -> Option<u64> {
     let begin = Instant::now();
@@ -192,8 +228,38 @@ async fn a_reader_below_the_least_rate_is_cut_and_one_above_is_not() {
         let mut connection = server.connect_over(([127, 0, 0, 1], 1).into(), each, |stream| stream);
         send(&mut connection, wire("GET /endless HTTP/1.1|Host: x||").as_bytes()).await;
         let after = read_slowly(&mut connection, each).await;
-        assert_eq!(after.is_some_and(|seconds| seconds < 35), cut, "{each} bytes a second: {after:?}");
+        assert_eq!(after.is_some_and(|seconds| seconds <= 16), cut, "{each} bytes a second: {after:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_readers_that_do_not_read_cost_a_bounded_number_of_bytes_and_are_closed() {
+    const COUNT: usize = 60;
+    const PIECE_BYTES: usize = 1024;
+    let produced = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&produced);
+    let server = TestServer::new(Server::new(move |_: Request| {
+        let (sender, body) = Body::channel(1);
+        let produced = Arc::clone(&count);
+        tokio::spawn(async move {
+            while sender.send(vec![b'x'; PIECE_BYTES]).await.is_ok() {
+                produced.fetch_add(PIECE_BYTES, Relaxed);
+            }
+        });
+        async { body }
+    }));
+    let mut readers = Vec::new();
+    for _ in 0..COUNT {
+        readers.push(server.connect());
+        send(readers.last_mut().unwrap(), wire("GET / HTTP/1.1|Host: x||").as_bytes()).await;
+    }
+    sleep(Duration::from_millis(14_900)).await;
+    assert_eq!(server.watched().registry.len(), COUNT);
+    sleep(Duration::from_millis(200)).await;
+    assert!(server.watched().registry.is_empty());
+    // What the wire holds, what is queued, and what is on its way from one to the other.
+    let each = produced.load(Relaxed) / COUNT;
+    assert!(each <= WIRE_BYTES + 64 * 1024 + 4 * PIECE_BYTES, "{each} bytes each");
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,4 +430,21 @@ async fn a_handler_is_told_how_long_it_has_however_its_content_came() {
     check(&[&format!("{head}xx")], half_a_minute, "Some(30) Some(30)").await;
     check(&[head, "x", "x"], half_a_minute, "Some(30) Some(30)").await;
     check(&[head, "x", "x"], Duration::MAX, "None None").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idling_begins_when_the_answer_is_sent() {
+    let server = server();
+    let mut connection = server.connect_over(([127, 0, 0, 1], 1).into(), 10_000, |stream| stream);
+    connection.send(wire("GET /bytes/60000 HTTP/1.1|Host: x||")).await;
+    let begin = Instant::now();
+    connection.read_head().await;
+    while connection.read_piece().await.is_some() {
+        // Above the least rate, and longer in all than an idle client may be.
+        sleep(Duration::from_secs(9)).await;
+    }
+    assert!(begin.elapsed() > Duration::from_secs(60));
+    sleep(Duration::from_secs(30)).await;
+    connection.send(wire(HELLO)).await;
+    assert_eq!(summary(&connection.read_response().await), "200 hello");
 }

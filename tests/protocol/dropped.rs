@@ -16,9 +16,9 @@ use tokio::time::sleep;
 use crate::stage::{routes, wire};
 
 /// A future that is over after so many polls, whatever it was at.
-struct Cut<F> {
-    inner: Option<Pin<Box<F>>>,
-    polls_left: usize,
+pub struct Cut<F> {
+    pub inner: Option<Pin<Box<F>>>,
+    pub polls_left: usize,
 }
 
 impl<F: Future> Future for Cut<F> {

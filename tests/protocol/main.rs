@@ -16,4 +16,7 @@ mod judge;
 mod pipelining;
 mod server;
 mod shutdown;
+mod simulation;
+mod splitting;
 mod stage;
+mod tally;

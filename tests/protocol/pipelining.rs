@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use firstbyte::http::test::{TestConnection, TestServer};
-use firstbyte::http::{Handler, Request, Server};
+use firstbyte::http::{Handler, Limits, Request, Server};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::stage::{After, check, server, state, summary, wire};
+use crate::stage::{After, check, routes, server, state, summary, wire};
 
 /// A connection whose wire holds all that these tests write.
 fn connect(server: &TestServer<impl Handler>) -> TestConnection {
@@ -81,6 +81,25 @@ async fn a_client_that_does_not_read_costs_a_bounded_number_of_answers() {
         assert_eq!(connection.read_response().await.content.len(), ANSWER_BYTES);
     }
     assert_eq!(state(&mut connection).await, After::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_read_keeps_to_a_small_limit_too() {
+    const PIECE_BYTES: usize = 1024;
+    for output_bytes_max in [0, 1, 2_000, 20_000] {
+        let limits = Limits { output_bytes_max, ..Limits::default() };
+        let server = TestServer::new(Server::new(routes()).limits(limits));
+        let mut connection = server.connect_over(([127, 0, 0, 1], 1).into(), 100, |stream| stream);
+        connection.send(wire("GET /endless HTTP/1.1|Host: x||")).await;
+        sleep(Duration::from_secs(1)).await;
+        let queued = server.watched().registry.snapshots()[0].queued_bytes as usize;
+        // What lets the last piece pass, and that one with its head.
+        assert!(queued <= output_bytes_max + 2 * PIECE_BYTES, "{queued} of {output_bytes_max}");
+        connection.read_head().await;
+        for _ in 0..100 {
+            assert!(connection.read_piece().await.is_some());
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

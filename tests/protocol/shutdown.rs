@@ -1,5 +1,6 @@
 //! Shutdown at every stage of a connection: what is at work is finished, and told that it was the last.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -135,6 +136,22 @@ async fn force_ends_every_stage_at_once() {
             assert!(server.watched().registry.is_empty(), "{before}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_handler_begins_after_the_force() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&begun);
+    let server = TestServer::new(Server::new(move |_: Request| {
+        count.fetch_add(1, Relaxed);
+        async { "too late" }
+    }));
+    let mut connection = server.connect();
+    // The bytes are there, and nobody has read them yet.
+    connection.send(wire("GET / HTTP/1.1|Host: x||")).await;
+    server.force_down();
+    assert_eq!(connection.read_to_end().await.unwrap(), b"");
+    assert_eq!(begun.load(Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,9 +4,9 @@
 //! whole, one at a time, byte by byte and cut in two at each byte, over a wire that flows and one that stutters, watched
 //! and not: the answers must be the same.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -329,15 +329,17 @@ fn keep(mut content: Body) -> Response {
     "kept".into_response()
 }
 
-/// Bytes that [`endless`] has produced, over all tests.
-pub static PRODUCED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Bytes that [`endless`] has produced in this test, which has a thread of its own.
+    pub static PRODUCED: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Pieces of 1 KiB without end and without waiting.
 fn endless() -> Body {
     struct Endless;
     impl Source for Endless {
         fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-            PRODUCED.fetch_add(1024, Relaxed);
+            PRODUCED.set(PRODUCED.get() + 1024);
             Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 1024]))))
         }
     }

@@ -13,7 +13,7 @@ const WIDTHS: [u32; 2] = [375, 1280];
 fn every_page_loads_fits_and_leads_somewhere() {
     let Some(mut browser) = Browser::start() else { return };
     let server = Server::start(&[]);
-    for (name, path) in [("home", "/"), ("errors", "/errors"), ("inspect", "/inspect")] {
+    for (name, path) in [("home", "/"), ("errors", "/errors"), ("limits", "/limits"), ("inspect", "/inspect")] {
         for (width, scheme) in WIDTHS.into_iter().zip(["dark", "light"]) {
             browser.view(width, scheme);
             browser.open(&server.url(path));

@@ -140,6 +140,36 @@ impl Server {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Descriptors that it has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// Lets `VmHWM`, the most memory it has had, begin anew. Says how much it has now, in KiB.
+    pub fn forget_peak(&self) -> u64 {
+        // proc_pid_clear_refs(5): 5 resets the peak.
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+        self.status_of("VmHWM:")
+    }
+
+    /// The phases of its connections, the one that asks left out, in alphabetical order.
+    pub fn phases(&self) -> Vec<String> {
+        let answer =
+            self.exchange(b"GET /inspect/connections HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let (head, table) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+        let table: serde_json::Value = serde_json::from_str(table).unwrap();
+        let others = table["open"].as_array().unwrap().iter().filter(|row| row["own"] == false);
+        let mut phases: Vec<_> = others.map(|row| row["phase"].as_str().unwrap().to_owned()).collect();
+        phases.sort();
+        phases
+    }
+
+    /// Waits until the phases of its connections are `expected`.
+    pub fn wait_for_phases(&self, expected: &[&str]) {
+        wait_for(&format!("{expected:?}"), || (self.phases() == expected).then_some(()));
+    }
+
     /// The processor time it has used.
     pub fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();

@@ -1,10 +1,11 @@
-//! What raw bytes get: line endings, pipelines, half-closed and vanished clients, deadlines.
+//! What raw bytes get: line endings, pipelines, half-closed and vanished clients.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::Shutdown;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::client::Client;
 use crate::server::{Server, read_to_end, wait_for};
 use crate::tools;
 
@@ -38,55 +39,18 @@ fn nc_is_answered_and_bare_line_feeds_are_explained() {
     assert!(refused.contains("400 "), "never in chunk lines: {refused}");
 }
 
-#[test]
-fn a_slow_head_is_cut_at_its_deadline() {
-    let server = Server::start(&["--head-deadline=300ms"]);
-    let mut stream = server.connect();
-    let mut again = server.connect();
-    again.write_all(b"GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let start = Instant::now();
-    // Each byte arrives in time for the next one; together they do not.
-    let trickle = std::thread::spawn({
-        let mut stream = stream.try_clone().unwrap();
-        move || {
-            for byte in b"GET /plaintext HTTP/1.1\r\nHost: aaaaaaaaaaaaaaaaaaaaaaaaaaa" {
-                if stream.write_all(&[*byte]).is_err() {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-    });
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).unwrap();
-    let took = start.elapsed();
-    assert_eq!(&answer, b"HTTP/1.1 408");
-    assert!((250..1300).contains(&took.as_millis()), "{took:?}");
-    drop(stream);
-    trickle.join().unwrap();
-    // It holds for every request of a connection.
-    again.write_all(b"GET /pl").unwrap();
-    let answers = read_to_end(&mut again);
-    assert!(answers.contains("Hello, World!") && answers.contains("HTTP/1.1 408 "), "{answers}");
-}
-
-#[test]
-fn a_silent_connection_is_closed() {
-    let server = Server::start(&["--first-byte-deadline=200ms"]);
-    assert_eq!(server.exchange(b""), "");
-}
-
-#[test]
-fn ten_thousand_pipelined_requests_are_answered_in_order() {
+/// Sends ten thousand requests and one more in one write, and says after how long all answers were there, in order.
+fn pipeline(server: &Server) -> Duration {
     const COUNT: usize = 10_000;
-    let server = Server::start(&[]);
     let mut requests: Vec<u8> =
         (0..COUNT).flat_map(|id| format!("GET /users/{id} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()).collect();
     requests.extend(b"GET /users/last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let mut stream = server.connect();
     let mut sending = stream.try_clone().unwrap();
+    let begin = Instant::now();
     let sender = std::thread::spawn(move || sending.write_all(&requests).unwrap());
     let answers = read_to_end(&mut stream);
+    let took = begin.elapsed();
     sender.join().unwrap();
     let contents: Vec<&str> =
         answers.split("HTTP/1.1 200 OK\r\n").skip(1).map(|answer| answer.split_once("\r\n\r\n").unwrap().1).collect();
@@ -94,18 +58,56 @@ fn ten_thousand_pipelined_requests_are_answered_in_order() {
     for (id, content) in contents[..COUNT].iter().enumerate() {
         assert_eq!(content.trim(), id.to_string());
     }
+    took
 }
 
 #[test]
-fn a_half_closed_client_is_answered() {
+fn ten_thousand_pipelined_requests_are_answered_in_order() {
+    pipeline(&Server::start(&[]));
+}
+
+#[test]
+#[ignore = "measures the release build: make soak"]
+fn ten_thousand_pipelined_requests_take_a_fifth_of_a_second_at_most() {
     let server = Server::start(&[]);
-    for path in ["/plaintext", "/slow?ms=300"] {
-        let mut stream = server.connect();
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let answer = read_to_end(&mut stream);
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+    let took = (0..10).map(|_| pipeline(&server)).min().unwrap();
+    eprintln!("10,001 pipelined requests: all answers after {took:?}, at best of ten");
+    assert!(took <= Duration::from_millis(200), "{took:?}");
+}
+
+#[test]
+fn a_hundred_half_closed_clients_of_a_hundred_are_answered() {
+    let server = Server::start(&[]);
+    for path in ["/plaintext", "/drip?ms=300", "/slow?ms=2000"] {
+        let ask = |_| {
+            let mut stream = server.connect();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            stream
+        };
+        let asked: Vec<_> = (0..100).map(ask).collect();
+        for mut stream in asked {
+            let answer = read_to_end(&mut stream);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+        }
     }
+}
+
+#[test]
+fn a_panic_is_a_500_and_the_end_of_its_connection_alone() {
+    let server = Server::start(&["--log-format=text"]);
+    let mut other = Client::connect(server.addr).unwrap();
+    assert_eq!(other.get("/plaintext").unwrap().status, 200);
+    for _ in 0..3 {
+        let mut panicking = Client::connect(server.addr).unwrap();
+        let answer = panicking.get("/panic").unwrap();
+        assert_eq!((answer.status, answer.closes), (500, true));
+        assert_eq!(panicking.read_to_end().unwrap(), b"");
+    }
+    assert_eq!(other.get("/plaintext").unwrap().status, 200);
+    let log = server.stderr();
+    assert_eq!(log.matches("a handler panicked").count(), 3, "{log}");
+    assert!(!log.contains("\nthread '"), "it is told as a line among the others: {log}");
 }
 
 #[test]
@@ -114,26 +116,23 @@ fn a_handler_is_cancelled_when_its_client_leaves() {
     for leave_by_reset in [true, false] {
         let mut stream = server.connect();
         stream.write_all(b"GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        std::thread::sleep(Duration::from_millis(100));
+        server.wait_for_phases(&["handler"]);
         if leave_by_reset {
             rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
         }
         drop(stream);
     }
-    // Were a handler still at work, the shutdown would wait for it until its deadline.
-    let start = Instant::now();
+    // Were a handler still at work, the shutdown would wait for it until its deadline, and cut it.
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(server.exit_code(), Some(0), "{}", server.stderr());
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 
 #[test]
 fn descriptors_come_back() {
     let server = Server::start(&[]);
-    let open = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
-    let before = open();
+    let before = server.descriptors();
     let streams: Vec<_> = (0..50).map(|_| server.connect()).collect();
-    wait_for("fifty more", || (open() >= before + 50).then_some(()));
+    wait_for("fifty more", || (server.descriptors() >= before + 50).then_some(()));
     drop(streams);
-    wait_for("none more", || (open() <= before).then_some(()));
+    wait_for("none more", || (server.descriptors() <= before).then_some(()));
 }

@@ -37,13 +37,20 @@ pub struct Entry {
 }
 
 /// What firstbyte shows of itself, whatever runs on it.
-const OURSELVES: [Entry; 2] = [
+const OURSELVES: [Entry; 3] = [
     Entry {
         name: "The wire inspector",
         path: "/inspect",
         about: "Every connection, live: its bytes with the section that defines each line, its states, deadlines and \
                 buffers, and why it closed. Leave it open and send something.",
         tries: &["curl -s http://{at}/inspect"],
+    },
+    Entry {
+        name: "Limits",
+        path: "/limits",
+        about: "Every limit and deadline in force: what a peer sees when it meets one, how often that happened, and the \
+                most memory that they allow in all.",
+        tries: &["curl -s http://{at}/limits"],
     },
     Entry {
         name: "Explained errors",

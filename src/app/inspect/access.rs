@@ -23,7 +23,7 @@ pub fn admit(request: &Request, allow_remote: bool) -> Result<(), Problem> {
         return Ok(());
     }
     let is_forwarded = FORWARDING.iter().any(|name| request.fields().contains(name));
-    let is_local = [request.peer().addr.ip(), request.client()].into_iter().all(is_loopback);
+    let is_local = [request.peer().addr().ip(), request.client()].into_iter().all(is_loopback);
     if is_forwarded || !is_local {
         return Err(Problem::new(Fault::LoopbackOnly));
     }

@@ -54,7 +54,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>, inspector: In
 /// Lets the request in, and remembers whose connection it came by.
 fn admit(inspector: &Inspector, request: &Request) -> Result<(), Problem> {
     access::admit(request, inspector.shared.allow_remote)?;
-    inspector.own(request.peer().connection);
+    inspector.own(request.peer().connection());
     Ok(())
 }
 

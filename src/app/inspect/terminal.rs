@@ -184,17 +184,18 @@ impl Printer {
     }
 }
 
-/// Appends `text`, or as much of it as is printed, and says how many columns it took.
+/// Appends `text`, or as much of it as is printed, and says how many columns it took. Bytes of the wire are escaped
+/// already; why an answer broke off is in the words of an application, which may be those of a peer.
 fn push_shortened(out: &mut String, text: &str) -> usize {
-    match text.char_indices().nth(TEXT_CHARS_MAX) {
-        None => out.push_str(text),
-        Some((end, _)) => {
-            out.push_str(&text[..end]);
+    let visible = |char: char| if char.is_control() { '\u{fffd}' } else { char };
+    out.extend(text.chars().take(TEXT_CHARS_MAX).map(visible));
+    match text.chars().count() {
+        columns @ 0..=TEXT_CHARS_MAX => columns,
+        _ => {
             out.push('…');
-            return TEXT_CHARS_MAX + 1;
+            TEXT_CHARS_MAX + 1
         }
     }
-    text.chars().count()
 }
 
 fn time(at: Duration) -> String {
@@ -269,6 +270,14 @@ mod tests {
         let told = || event(Duration::ZERO, What::Decided { decision: "x".to_owned(), section: "" });
         assert!(!printed(false, [told()]).contains('\x1b'));
         assert!(printed(true, [told()]).contains('\x1b'));
+    }
+
+    #[test]
+    fn what_an_application_says_does_not_steer_the_terminal() {
+        let decision = "the answer broke off: \x1b[2J\r\n#9 forged\u{9b}31m".to_owned();
+        let out = printed(false, [event(Duration::ZERO, What::Decided { decision, section: "" })]);
+        assert!(out.lines().count() == 1 && out.contains("broke off: \u{fffd}[2J\u{fffd}\u{fffd}#9"), "{out:?}");
+        assert!(!out.trim_end().contains(char::is_control), "{out:?}");
     }
 
     #[derive(Clone, Default)]

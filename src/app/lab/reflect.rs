@@ -48,8 +48,8 @@ pub(super) async fn ip(request: Request) -> Response {
     let peer = request.peer();
     Response::json(&Origin {
         client: request.client().to_string(),
-        peer: peer.addr.to_string(),
-        connection: peer.connection,
+        peer: peer.addr().to_string(),
+        connection: peer.connection(),
     })
 }
 

@@ -26,7 +26,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The places that every page leads to.
-const PLACES: [(&str, &str); 3] = [("/", "firstbyte"), ("/inspect", "Inspector"), ("/errors", "Errors")];
+const PLACES: [(&str, &str); 4] =
+    [("/", "firstbyte"), ("/inspect", "Inspector"), ("/limits", "Limits"), ("/errors", "Errors")];
 
 /// Adds the files that all pages share.
 pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

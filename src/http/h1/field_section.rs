@@ -32,7 +32,7 @@ pub enum Progress {
 }
 
 /// Longest field name, in bytes: what a [`FieldLine`] can say.
-const NAME_BYTES_MAX: usize = u16::MAX as usize;
+pub(crate) const NAME_BYTES_MAX: usize = u16::MAX as usize;
 
 /// The rules that differ between the section of a head and that of trailers.
 #[derive(Clone, Copy, Debug)]

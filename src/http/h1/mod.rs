@@ -5,7 +5,7 @@
 
 pub mod chunked;
 pub mod encode;
-mod field_section;
+pub(crate) mod field_section;
 pub mod framing;
 pub mod grammar;
 pub mod head;

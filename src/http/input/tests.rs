@@ -244,3 +244,12 @@ fn asking_without_a_router_is_our_mistake() {
 fn a_result_with_a_rejection_is_small_to_move() {
     assert!(size_of::<Rejection>() <= 40, "{} bytes", size_of::<Rejection>());
 }
+
+#[tokio::test]
+async fn json_is_followed_to_a_bound_and_no_deeper() {
+    for (depth, is_read) in [(JSON_DEPTH_MAX, true), (JSON_DEPTH_MAX + 1, false), (100_000, false)] {
+        let nested = "[".repeat(depth) + &"]".repeat(depth);
+        let read = json(nested).json::<serde_json::Value>().await;
+        assert_eq!(read.is_ok(), is_read, "{depth}");
+    }
+}

@@ -75,7 +75,7 @@ impl TrustedProxies {
 
 impl Middleware for TrustedProxies {
     async fn handle<N: Handler>(&self, mut request: Request, next: &N) -> Response {
-        let peer = request.peer().addr.ip().to_canonical();
+        let peer = request.peer().addr().ip().to_canonical();
         let client = self.client(peer, request.fields());
         if client != peer {
             request.set_client(client);

@@ -32,6 +32,7 @@ use crate::http::server::content::Loan;
 use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
 use crate::http::server::refusal::Refusal;
 use crate::http::server::{Shared, trace};
+use crate::http::tally::{Reached, Tally};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, IntoResponse, Limits, Response, Status};
 use crate::net::buffer::PIECE_BYTES;
@@ -39,8 +40,8 @@ use crate::net::connection::Lost;
 use crate::net::deadline::{Phase, within};
 use crate::net::transport::Transport;
 
-/// Bytes that are queued before a write, as long as the answer has more ready.
-const BATCH_BYTES: usize = 16 * 1024;
+/// Bytes that are queued before a write, as long as the answer has more ready and as many may wait.
+pub(crate) const BATCH_BYTES: usize = 16 * 1024;
 
 /// What is left of a request's content when its answer begins.
 enum Rest<T: Transport> {
@@ -87,7 +88,7 @@ impl<T: Transport> Driver<T> {
     ) -> Result<(), End> {
         let mut first = self.first_piece(shared, asked.deadline, &mut response, loan.as_ref()).await?;
         let limits = &shared.config.limits;
-        let (rest, refused) = self.settle(&mut response, loan, limits);
+        let (rest, refused) = self.settle(&mut response, loan, shared);
         if let Some(problem) = refused {
             (response, first) = (problem.into_response().with_close(), None);
         }
@@ -95,6 +96,9 @@ impl<T: Transport> Driver<T> {
         if response.head_mut().upgrade.is_some() && rest.is_unasked() {
             // RFC 9110 10.1.1: with Upgrade beside Expect, a 100 must be sent before the 101.
             self.ask_for_content();
+        }
+        if asked.keep_alive && rest.is_too_long(limits) && !response.head_mut().close {
+            shared.watch.tally.reached(Reached::DrainBytes);
         }
         let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
         let sent = if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
@@ -127,7 +131,7 @@ impl<T: Transport> Driver<T> {
         taken: u64,
         reusable: bool,
     ) -> Begun {
-        word(&mut response, asked.style, shared.config.place);
+        word(&mut response, asked.style, shared);
         let (mut head, body) = response.into_parts();
         let stays_open = reusable && asked.keep_alive && !head.close && !shared.watch.shutdown.is_draining();
         let length = length(head.status, &body).map(|left| left + taken);
@@ -161,7 +165,7 @@ impl<T: Transport> Driver<T> {
     /// Queues a refusal as an answer that closes.
     pub(super) fn answer_refusal<H>(&mut self, shared: &Shared<H>, refusal: Refusal) {
         let mut response = refusal.problem.into_response();
-        word(&mut response, refusal.style, shared.config.place);
+        word(&mut response, refusal.style, shared);
         let (head, mut body) = response.into_parts();
         // The words of a problem are always all there.
         let declared = AnswerContent::Length(body.length().unwrap_or_default());
@@ -223,19 +227,28 @@ impl<T: Transport> Driver<T> {
 
     /// Finds out what is left of the content. That it was refused while a handler read it, or is found to be malformed
     /// in what has already come, takes the place of an answer that says nothing is wrong.
-    fn settle(&mut self, response: &mut Response, loan: MaybeLoan<T>, limits: &Limits) -> (Rest<T>, Option<Problem>) {
+    fn settle<H>(
+        &mut self,
+        response: &mut Response,
+        loan: MaybeLoan<T>,
+        shared: &Shared<H>,
+    ) -> (Rest<T>, Option<Problem>) {
         let Some(loan) = loan else { return (Rest::Done, None) };
         let Some(returned) = loan.take_back() else { return (Rest::Lent(loan), None) };
         self.inbound = Some(returned.inbound);
         let mut receive = returned.receive;
         let refused = match returned.refused {
-            None => self.skip_buffered(&mut receive, limits).err(),
+            None => self.skip_buffered(&mut receive, &shared.config.limits).err(),
             refused => refused,
         };
         response.head_mut().close |= refused.is_some();
         let unasked = loan.is_unasked();
         let rest = if receive.is_ended() { Rest::Done } else { Rest::Unread { receive, unasked } };
-        (rest, refused.filter(|_| !response.status().is_error()))
+        if response.status().is_error() {
+            count_untold(refused, response, &shared.watch.tally);
+            return (rest, None);
+        }
+        (rest, refused)
     }
 
     /// Drops what has come of content that nobody will read.
@@ -303,7 +316,10 @@ impl<T: Transport> Driver<T> {
                     self.queue_piece(declared, bytes);
                 }
                 Some(Ok(_)) => return Err(End::Broken("the answer is longer than it said".to_owned())),
-                Some(Err(error)) => return Err(End::Broken(format!("the answer broke off: {error}"))),
+                Some(Err(error)) => {
+                    shared.watch.tally.refused(error.fault());
+                    return Err(End::Broken(format!("the answer broke off: {error}")));
+                }
                 None if matches!(declared, AnswerContent::Length(_)) && left > 0 => {
                     return Err(End::Broken("the answer is shorter than it said".to_owned()));
                 }
@@ -327,7 +343,9 @@ impl<T: Transport> Driver<T> {
         }
         let body = &mut begun.body;
         let queued = self.outbound.output.len();
-        if queued < BATCH_BYTES
+        let most = shared.config.limits.output_bytes_max.max(1);
+        let batch = BATCH_BYTES.min(most);
+        if queued < batch
             && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));
@@ -335,8 +353,8 @@ impl<T: Transport> Driver<T> {
         // Nobody is asked for content any more: a 100 behind the answer's head would be part of it.
         self.watch_peer(shared, None, cx)?;
         // Room that flushing has made is used; otherwise the write or the body will wake us.
-        if queued >= BATCH_BYTES
-            && self.outbound.output.len() < shared.config.limits.output_bytes_max
+        if queued >= batch
+            && self.outbound.output.len() < most
             && let Poll::Ready(piece) = poll_body(body, cx)
         {
             return Poll::Ready(Ok(piece));
@@ -405,8 +423,14 @@ impl<T: Transport> Driver<T> {
             let skipped = self.skip_buffered(&mut receive, limits);
             left = match skipped.map(|skipped| left.checked_sub(skipped)) {
                 Ok(Some(left)) => left,
-                Ok(None) => return Err(End::Finished("more content was left unread than is drained")),
-                Err(_) => return Err(End::Finished("unread content was malformed")),
+                Ok(None) => {
+                    shared.watch.tally.reached(Reached::DrainBytes);
+                    return Err(End::Finished("more content was left unread than is drained"));
+                }
+                Err(problem) => {
+                    shared.watch.tally.refused(problem.fault());
+                    return Err(End::Finished("unread content was malformed"));
+                }
             };
             if receive.is_ended() {
                 return Ok(());
@@ -429,6 +453,7 @@ impl<T: Transport> Driver<T> {
         }
         let draining = self.hurry(shared)?;
         ready!(self.poll_expired(cx))?;
+        shared.watch.tally.reached(if draining { Reached::DrainIdle } else { Reached::ContentRate });
         Poll::Ready(Err(End::Finished(match draining {
             true => "the server is shutting down",
             false => "unread content came too slowly",
@@ -445,12 +470,16 @@ impl<T: Transport> Driver<T> {
             }
             self.watch_peer(shared, None, cx)?;
             ready!(self.poll_expired(cx))?;
+            shared.watch.tally.reached(Reached::Handler);
             Poll::Ready(Err(End::Finished("a task keeps the content")))
         })
         .await?;
         self.inbound = Some(returned.inbound);
         match returned.refused {
-            Some(_) => Err(End::Finished("the content was refused")),
+            Some(problem) => {
+                shared.watch.tally.refused(problem.fault());
+                Err(End::Finished("the content was refused"))
+            }
             None => Ok(returned.receive),
         }
     }
@@ -465,6 +494,12 @@ impl<T: Transport> Rest<T> {
             Rest::Done | Rest::Lent(_) => true,
             Rest::Unread { receive, .. } => receive.left().is_some_and(|left| left <= limits.drain_bytes_max),
         }
+    }
+
+    /// Whether so much is left that it is not dropped to keep the connection, and nothing else is in the way.
+    fn is_too_long(&self, limits: &Limits) -> bool {
+        let Rest::Unread { receive, unasked: false } = self else { return false };
+        receive.left().is_some_and(|left| left > limits.drain_bytes_max)
     }
 
     fn is_unasked(&self) -> bool {
@@ -502,11 +537,21 @@ fn length(status: Status, body: &Body) -> Option<u64> {
     if status == Status::NOT_MODIFIED { None } else { body.length() }
 }
 
-/// Words a problem as this client wants it, and for this server. Words that an application has put in their place stay.
-fn word(response: &mut Response, style: Style, place: Place) {
+/// Counts what was wrong with content where the answer is another error.
+fn count_untold(refused: Option<Problem>, response: &Response, tally: &Tally) {
+    let told = response.problem().map(Problem::fault);
+    if let Some(fault) = refused.map(|problem| problem.fault()).filter(|fault| told != Some(*fault)) {
+        tally.refused(fault);
+    }
+}
+
+/// Words a problem as this client wants it, and for this server, and counts it. Words that an application has put in their
+/// place stay.
+fn word<H>(response: &mut Response, style: Style, shared: &Shared<H>) {
     let Some(problem) = response.head_mut().problem.take() else { return };
+    shared.watch.tally.refused(problem.fault());
     if response.body().is_all(problem.render(Style::Text, Place::default()).1.as_bytes()) {
-        let (content_type, words) = problem.render(style, place);
+        let (content_type, words) = problem.render(style, shared.config.place);
         response.fields_mut().remove(name::CONTENT_TYPE);
         response.fields_mut().append_escaped(name::CONTENT_TYPE, content_type);
         *response.body_mut() = Body::from(words);

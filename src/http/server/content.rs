@@ -26,6 +26,7 @@ use crate::http::body::{BodyError, Source};
 use crate::http::explain::Problem;
 use crate::http::h1::machine::{Receive, Received};
 use crate::http::server::trace;
+use crate::http::tally::{Reached, Tally};
 use crate::http::{Fault, Fields, Limits};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Inbound;
@@ -109,6 +110,7 @@ pub(super) struct Lent<R: ReadHalf> {
     wait_told: bool,
     loan: Arc<Loan<R>>,
     tap: Tap,
+    tally: Arc<Tally>,
     trailers: Option<Fields>,
 }
 
@@ -118,7 +120,7 @@ pub(super) fn lend<R: ReadHalf>(
     receive: Receive,
     expects_continue: bool,
     (limits, deadlines): (&Limits, &Deadlines),
-    (card, tap): (Arc<Card>, Tap),
+    (card, tap, tally): (Arc<Card>, Tap, Arc<Tally>),
 ) -> (Arc<Loan<R>>, Lent<R>) {
     // RFC 9110 10.1.1: a client whose content is coming need not be asked for it.
     let expects_continue = expects_continue && inbound.buffer.is_empty();
@@ -140,6 +142,7 @@ pub(super) fn lend<R: ReadHalf>(
         wait_told: false,
         loan: Arc::clone(&loan),
         tap,
+        tally,
         trailers: None,
     };
     (loan, lent)
@@ -244,6 +247,7 @@ impl<R: ReadHalf> Lent<R> {
         if self.tap.is_watched() {
             self.tap.tell(What::Fired { phase: Phase::Content });
         }
+        self.tally.reached(Reached::ContentRate);
         self.give_back(Some(Problem::new(Fault::ContentTimeout)));
         Poll::Ready(Err(BodyError::TooSlow))
     }

@@ -40,12 +40,14 @@ use crate::http::server::content::{self, Loan};
 use crate::http::server::refusal::{Refusal, style};
 use crate::http::server::waiting::{Idle, Waiting};
 use crate::http::server::{Shared, trace};
+use crate::http::tally::Reached;
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
 use crate::net::connection::{Inbound, Lost, Outbound};
 use crate::net::context::Reason;
 use crate::net::deadline::{Phase, Timer, within};
 use crate::net::registry::Registered;
+use crate::net::shutdown;
 use crate::net::tap::Tap;
 use crate::net::transport::Transport;
 
@@ -118,14 +120,14 @@ pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 impl<T: Transport> Driver<T> {
     /// Takes up a connection at which something has happened.
     fn new<H>(shared: &Shared<H>, waiting: Waiting<T>) -> Driver<T> {
-        let Waiting { inbound, writer, card, tap, timer, deadline, peer } = waiting;
+        let Waiting { inbound, writer, card, tap, peer } = waiting;
         Driver {
             inbound: Some(inbound),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
+            deadline: card.deadline_at(),
             card,
             tap,
-            timer,
-            deadline,
+            timer: Timer::default(),
             now: Instant::now(),
             answer_begun: 0,
             ends_by_close: false,
@@ -157,15 +159,15 @@ impl<T: Transport> Driver<T> {
 
     /// Gives back everything that an idle connection has no need of.
     fn wait(self) -> Waiting<T> {
-        let Driver { inbound, outbound, card, tap, timer, deadline, peer, .. } = self;
+        let Driver { inbound, outbound, card, tap, peer, .. } = self;
         let inbound = inbound.expect("content is back before the next head");
-        Waiting { inbound, writer: outbound.into_writer(), card, tap, timer, deadline, peer }
+        Waiting { inbound, writer: outbound.into_writer(), card, tap, peer }
     }
 
     /// Answers `problem` before anything was asked.
     pub(super) async fn refuse<H: Handler>(mut waiting: Waiting<T>, shared: &Shared<H>, problem: Problem) {
         std::future::poll_fn(|cx| {
-            waiting.begin(Phase::Write, cx);
+            waiting.begin(shared, Phase::Write, cx);
             Poll::Ready(())
         })
         .await;
@@ -175,9 +177,16 @@ impl<T: Transport> Driver<T> {
     /// One request and its answer.
     async fn exchange<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(), End> {
         if self.outbound.output.len() >= shared.config.limits.output_bytes_max {
+            if self.inbound.as_ref().is_some_and(|inbound| !inbound.buffer.is_empty()) {
+                shared.watch.tally.reached(Reached::OutputBytes);
+            }
             self.await_room(shared, shared.config.limits.output_bytes_max).await?;
         }
         let (mut head, framing) = self.read_head(shared).await?;
+        if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+            // What its handler would do, nobody would be told.
+            return Err(End::Forced);
+        }
         self.awaits_next = true;
         let asked = Asked {
             method: head.method,
@@ -298,7 +307,7 @@ impl<T: Transport> Driver<T> {
             Receive::of(framing.content),
             framing.expect_continue,
             (&config.limits, &config.deadlines),
-            (Arc::clone(&self.card), self.tap.clone()),
+            (Arc::clone(&self.card), self.tap.clone(), Arc::clone(&shared.watch.tally)),
         );
         Ok((Body::source(lent), Some(loan)))
     }
@@ -365,6 +374,7 @@ impl<T: Transport> Driver<T> {
         loop {
             ready!(self.poll_expired(cx))?;
             if !loan.is_some_and(|loan| loan.take_moved()) {
+                shared.watch.tally.reached(Reached::Handler);
                 return Poll::Ready(Ok(Problem::new(Fault::HandlerTimedOut).into_response()));
             }
             // Content has come meanwhile: a long upload is judged by its rate, not by the handler's deadline.

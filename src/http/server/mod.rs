@@ -18,6 +18,9 @@ pub mod trace;
 mod wait;
 mod waiting;
 
+pub(crate) use answer::BATCH_BYTES;
+pub(crate) use wait::{AHEAD_BYTES_MAX, DRAINING_LINGER};
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -30,6 +33,7 @@ use crate::http::explain::{Place, Problem};
 use crate::http::request::Reception;
 use crate::http::server::drive::Driver;
 use crate::http::server::waiting::{Life, Waiting};
+use crate::http::tally::{Reached, Tally};
 use crate::http::{Fault, Handler, Limits};
 use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
@@ -41,10 +45,13 @@ use crate::net::tap::Hub;
 use crate::net::transport::Transport;
 
 /// How long a closing listener takes what waits in the kernel.
-const PENDING_TIME: Duration = Duration::from_millis(100);
+pub(crate) const PENDING_TIME: Duration = Duration::from_millis(100);
+
+/// How often the deadlines of connections that wait are looked at, at least.
+const LOOK_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How long what was cut may take to notice.
-const CUT_TIME: Duration = Duration::from_secs(1);
+pub(crate) const CUT_TIME: Duration = Duration::from_secs(1);
 
 /// A server for one handler. Limits and deadlines are on; everything has a default.
 ///
@@ -81,11 +88,13 @@ pub struct Watched {
     pub registry: Arc<Registry>,
     /// The events of connections.
     pub hub: Arc<Hub>,
+    /// The counts of what was refused, and of bounds that were met.
+    pub tally: Arc<Tally>,
 }
 
 impl Default for Watched {
     fn default() -> Self {
-        Watched { shutdown: Shutdown::new(), registry: Registry::new(), hub: Hub::new() }
+        Watched { shutdown: Shutdown::new(), registry: Registry::new(), hub: Hub::new(), tally: Arc::default() }
     }
 }
 
@@ -182,6 +191,8 @@ impl<H: Handler> Server<H> {
     pub async fn serve(mut self, listener: Listener) -> Ended {
         self.config.place.address = listener.local_addr().ok();
         let shared = self.share();
+        let watching = tokio::spawn(shared.watch_deadlines());
+        shared.watch.tally.listens(listener.counters());
         accept_until_draining(&shared, &listener).await;
         accept_pending(&shared, &listener).await;
         let drained = listener.drained();
@@ -189,13 +200,17 @@ impl<H: Handler> Server<H> {
         let mut drained = pin!(drained);
         shared.watch.registry.wake_all();
         let in_time = tokio::select! {
-            in_time = timeout(shared.config.deadlines.drain, &mut drained) => in_time.is_ok(),
+            in_time = timeout(shared.config.deadlines.drain, &mut drained) => {
+                if in_time.is_err() {
+                    shared.watch.tally.reached(Reached::Drain);
+                }
+                in_time.is_ok()
+            }
             () = shared.watch.shutdown.forced() => false,
         };
-        if in_time {
-            return Ended::Drained;
-        }
-        shared.cut(drained).await
+        let ended = if in_time { Ended::Drained } else { shared.cut(drained).await };
+        watching.abort();
+        ended
     }
 
     /// A server without a listener: whoever has a transport drives it.
@@ -215,6 +230,12 @@ impl<H: Handler> Shared<H> {
         seat: Option<Permit>,
     ) -> impl Future<Output = ()> + Send + use<T, H> {
         Life::Accepted(Waiting::new(&self, transport, peer, seat), self)
+    }
+
+    /// Ends connections that have waited for long enough, while there are any.
+    pub(crate) fn watch_deadlines(&self) -> impl Future<Output = ()> + Send + use<H> {
+        let Deadlines { first_byte, idle, .. } = self.config.deadlines;
+        self.watch.registry.watch_deadlines((first_byte.min(idle) / 10).min(LOOK_TIME_MAX))
     }
 
     async fn refuse(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, seat: Permit, fault: Fault) {
@@ -294,6 +315,28 @@ mod tests {
     /// What one handler and its test tell each other.
     #[derive(Clone, Default)]
     struct Work(Arc<(Notify, Notify, AtomicBool)>);
+
+    #[tokio::test]
+    async fn the_state_of_a_connection_is_no_larger_than_is_said() {
+        let shared = Server::new(|_: Request| async { "hello" }).share();
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), ListenerConfig::default()).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let Ok(Arrival::Accepted { stream, peer, permit }) = listener.accept().await else { panic!("it is let in") };
+        let task = size_of_val(&Arc::clone(&shared).drive(stream, peer, Some(permit)));
+        let pieces = [
+            size_of::<drive::Driver<TcpStream>>(),
+            size_of::<crate::net::connection::Inbound<<TcpStream as Transport>::Reader>>(),
+            size_of::<crate::net::registry::Card>(),
+            size_of::<crate::http::request::Peer>(),
+            size_of::<crate::http::request::Head>(),
+            size_of::<content::Lent<<TcpStream as Transport>::Reader>>(),
+            size_of::<content::Loan<<TcpStream as Transport>::Reader>>(),
+            2 * size_of::<tokio::time::Sleep>(),
+        ];
+        // The other half is for what cannot be measured here: boxed futures of answers, the runtime's entry, counters.
+        let known = task + pieces.iter().sum::<usize>();
+        assert!(known as u64 <= crate::http::bounds::STATE_BYTES / 2, "{known} bytes");
+    }
 
     #[tokio::test]
     async fn a_shutdown_waits_for_work_that_has_outlived_its_client() {

@@ -17,21 +17,22 @@ use crate::http::server::content::Loan;
 use crate::http::server::drive::{Driver, End};
 use crate::http::server::refusal::Refusal;
 use crate::http::server::{Shared, trace};
+use crate::http::tally::Reached;
 use crate::http::upgrade::{OnUpgrade, Upgraded};
 use crate::http::{Fault, Handler};
 use crate::net::buffer::PIECE_BYTES;
 use crate::net::connection::Lost;
 use crate::net::context::Reason;
-use crate::net::deadline::{Phase, earlier, within};
+use crate::net::deadline::{Deadlines, Phase, earlier, within};
 use crate::net::shutdown;
 use crate::net::tap::What;
 use crate::net::transport::Transport;
 
 /// Bytes of later requests that are read while a handler is at work: enough to notice that the peer is gone.
-const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
+pub(crate) const AHEAD_BYTES_MAX: usize = PIECE_BYTES;
 
 /// How long a connection lingers at most while the server is shutting down: a peer that never closes must not hold it.
-const DRAINING_LINGER: Duration = Duration::from_millis(250);
+pub(crate) const DRAINING_LINGER: Duration = Duration::from_millis(250);
 
 impl<T: Transport> Driver<T> {
     /// Waits for bytes of the next head.
@@ -84,7 +85,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_bytes<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let _ = self.poll_flush(cx)?;
+        self.poll_flush_idle(shared, cx)?;
         let inbound = self.inbound.as_mut().expect("content is back before the next head");
         if let Poll::Ready(filled) = inbound.poll_fill(cx, shared.config.limits.head_bytes_max) {
             let unread = inbound.buffer.len();
@@ -105,12 +106,34 @@ impl<T: Transport> Driver<T> {
             return Poll::Ready(Err(End::Idle));
         }
         ready!(self.poll_expired(cx))?;
+        if draining {
+            shared.watch.tally.reached(Reached::DrainIdle);
+        }
         Poll::Ready(Err(match (self.card.phase(), draining) {
             (Phase::Head, false) => self.head_refused(shared, Fault::HeadTimeout),
             (Phase::Head, true) => self.head_refused(shared, Fault::Draining),
-            (_, false) => End::Finished("nothing came in time"),
+            (_, false) => {
+                let is_first = self.card.snapshot(self.now).served == 0;
+                shared.watch.tally.reached(if is_first { Reached::FirstByte } else { Reached::Idle });
+                End::Finished("nothing came in time")
+            }
             (_, true) => End::Finished("the server is shutting down"),
         }))
+    }
+
+    /// Sends what is queued. A client that still takes its answer is not idle: its time begins when that is sent.
+    fn poll_flush_idle<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Result<(), End> {
+        let stalled = self.outbound.stalled_until().is_some();
+        let flushed = self.poll_flush(cx)?;
+        if self.card.phase() == Phase::Idle && !shared.watch.shutdown.is_draining() {
+            if flushed.is_pending() {
+                self.deadline = None;
+            } else if stalled {
+                self.now = Instant::now();
+                self.enter(Phase::Idle, within(self.now, shared.config.deadlines.idle));
+            }
+        }
+        Ok(())
     }
 
     /// While the server is draining, the next request is waited for no longer than `drain_idle`. A connection that was
@@ -275,7 +298,10 @@ impl<T: Transport> Driver<T> {
             }
             End::Upgraded(task) => return self.upgrade(shared, task).await,
             End::Lost(Lost::Gone) => return self.closed("the peer is gone"),
-            End::Lost(Lost::TooSlow) => return self.closed("the peer does not read"),
+            End::Lost(Lost::TooSlow) => {
+                let why = self.does_not_read(shared);
+                return self.closed(why);
+            }
             End::Forced => return self.closed("the shutdown would not wait"),
             End::Broken(why) if self.ends_by_close => {
                 // What was produced is sent, and then a reset: after a FIN it would look like all there was.
@@ -310,7 +336,8 @@ impl<T: Transport> Driver<T> {
         let finished = self.outbound.poll_finish(cx);
         self.card.sent(before - self.outbound.output.len());
         let finished = match finished {
-            Poll::Ready(Err(_)) => return Poll::Ready(Err("the peer is gone")),
+            Poll::Ready(Err(Lost::Gone)) => return Poll::Ready(Err("the peer is gone")),
+            Poll::Ready(Err(Lost::TooSlow)) => return Poll::Ready(Err(self.does_not_read(shared))),
             finished => finished.is_ready(),
         };
         if finished {
@@ -332,8 +359,28 @@ impl<T: Transport> Driver<T> {
             return Poll::Ready(Err("a task holds the content"));
         }
         match ready!(self.poll_expired(cx)) {
-            Ok(()) => Poll::Ready(Err("the peer has not closed in time")),
-            Err(_) => Poll::Ready(Err("the peer does not read")),
+            Ok(()) => {
+                shared.watch.tally.reached(self.linger_bound(shared, *until));
+                Poll::Ready(Err("the peer has not closed in time"))
+            }
+            Err(_) => Poll::Ready(Err(self.does_not_read(shared))),
+        }
+    }
+
+    fn does_not_read<H>(&self, shared: &Shared<H>) -> &'static str {
+        shared.watch.tally.reached(Reached::WriteRate);
+        "the peer does not read"
+    }
+
+    /// Which bound has ended the lingering.
+    fn linger_bound<H>(&self, shared: &Shared<H>, until: Option<Instant>) -> Reached {
+        let Deadlines { linger, linger_sending, .. } = shared.config.deadlines;
+        if shared.watch.shutdown.is_draining() {
+            Reached::LingerDraining
+        } else if self.deadline == until && linger != linger_sending {
+            Reached::LingerSending
+        } else {
+            Reached::Linger
         }
     }
 
@@ -362,7 +409,10 @@ impl<T: Transport> Driver<T> {
 
     /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
     async fn upgrade<H>(mut self, shared: &Shared<H>, task: OnUpgrade) {
-        if self.await_room(shared, 1).await.is_err() {
+        if let Err(end) = self.await_room(shared, 1).await {
+            if matches!(end, End::Lost(Lost::TooSlow)) {
+                shared.watch.tally.reached(Reached::WriteRate);
+            }
             return self.closed("the peer has not taken the answer");
         }
         let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };

@@ -27,7 +27,7 @@ use crate::http::server::drive::{Driver, Served};
 use crate::http::server::{Shared, trace};
 use crate::net::admission::Permit;
 use crate::net::connection::Inbound;
-use crate::net::deadline::{Phase, Timer, within};
+use crate::net::deadline::{Phase, within};
 use crate::net::registry::Registered;
 use crate::net::tap::{Tap, What};
 use crate::net::transport::Transport;
@@ -56,9 +56,6 @@ pub(super) struct Waiting<T: Transport> {
     pub(super) writer: T::Writer,
     pub(super) card: Registered,
     pub(super) tap: Tap,
-    pub(super) timer: Timer,
-    /// When waiting is over.
-    pub(super) deadline: Option<Instant>,
     pub(super) peer: Served,
 }
 
@@ -69,8 +66,8 @@ impl<T: Transport, H: Handler> Future for Life<T, H> {
         let life = self.get_mut();
         loop {
             match life {
-                Life::Accepted(waiting, _) => {
-                    waiting.begin(Phase::Idle, cx);
+                Life::Accepted(waiting, shared) => {
+                    waiting.begin(shared, Phase::Idle, cx);
                     life.step(|waiting, shared| Life::Waiting(waiting, shared));
                 }
                 Life::Waiting(waiting, shared) => {
@@ -107,27 +104,27 @@ impl<T: Transport> Waiting<T> {
             inbound: Inbound::new(reader),
             writer,
             tap: shared.watch.hub.tap(&card),
-            timer: Timer::default(),
-            deadline: within(now, shared.config.deadlines.first_byte),
-            peer: Served(Peer::new(addr, card.id(), &shared.reception, seat)),
+            peer: Served(Peer::new(&card, &shared.reception, seat)),
             card,
         }
     }
 
     /// Tells of the connection, and who drives it.
-    pub(super) fn begin(&mut self, phase: Phase, cx: &Context<'_>) {
+    pub(super) fn begin<H>(&mut self, shared: &Shared<H>, phase: Phase, cx: &Context<'_>) {
+        let deadline = within(self.card.accepted(), shared.config.deadlines.first_byte);
         self.card.driven_by(cx.waker());
         self.card.enter(phase, self.card.accepted());
-        self.card.deadline(self.deadline);
+        self.card.deadline(deadline);
         if self.tap.is_watched() {
             self.tap.tell(What::Accepted { peer: self.card.peer() });
-            trace::entered(&mut self.tap, phase, phase, self.deadline);
+            trace::entered(&mut self.tap, phase, phase, deadline);
         }
     }
 
     /// Ready when bytes, the end of the stream, the deadline or the end of the server have come.
     fn poll_event<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Poll<()> {
-        if shared.watch.shutdown.is_draining() {
+        // The deadline stands on the card, and the table watches it.
+        if shared.watch.shutdown.is_draining() || self.card.take_due() {
             return Poll::Ready(());
         }
         // Bytes are in the half's buffer, and it keeps its end.
@@ -135,7 +132,7 @@ impl<T: Transport> Waiting<T> {
             self.filled(filled.unwrap_or_default());
             return Poll::Ready(());
         }
-        self.timer.poll_expired(self.deadline, cx)
+        Poll::Pending
     }
 
     fn filled(&mut self, count: usize) {
@@ -155,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_waits_has_no_room_for_a_request() {
-        assert!(size_of::<Life<TcpStream, Arc<Routes>>>() <= 192);
+        assert!(size_of::<Life<TcpStream, Arc<Routes>>>() <= 144);
         assert!(size_of::<Driver<TcpStream>>() <= 384);
     }
 }
