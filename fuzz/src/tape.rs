@@ -73,7 +73,9 @@ impl Paused {
     pub fn answers<H: Handler>(&self, server: &TestServer<H>, input: &[u8]) -> Vec<u8> {
         let sent = Sent::default();
         let transport = Duplex { reader: Tape(Bytes::copy_from_slice(input)), writer: sent.clone() };
-        self.run(server.drive(SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000)), transport));
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000));
+        // Within the runtime: a connection looks at its clock as soon as it is made.
+        self.run(async { server.drive(peer, transport).await });
         std::mem::take(&mut lock(&sent.0))
     }
 }
