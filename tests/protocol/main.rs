@@ -9,7 +9,10 @@ mod corpus;
 mod deadlines;
 mod differential;
 mod dropped;
+mod fuzzed;
 mod half_close;
+#[path = "../judge/mod.rs"]
+mod judge;
 mod pipelining;
 mod server;
 mod shutdown;

@@ -304,12 +304,13 @@ pub fn decide_response(
     length: Option<u64>,
 ) -> AnswerFraming {
     let declared = declare(method, version, status, length);
-    let keep_alive = keep_alive && declared != AnswerContent::UntilClose;
+    // RFC 9110 9.3.6: behind a 2xx to CONNECT comes what a tunnel carries. Whoever opened one has no other request here.
+    let keep_alive = keep_alive && declared != AnswerContent::UntilClose && !opens_tunnel(method, status);
     AnswerFraming { declared, sends_content: sends_content(method, status), keep_alive }
 }
 
 fn declare(method: Method, version: Version, status: Status, length: Option<u64>) -> AnswerContent {
-    let tunnel = method == Method::CONNECT && status.is_success();
+    let tunnel = opens_tunnel(method, status);
     match (length, version) {
         // RFC 9110 8.6 and RFC 9112 6.1: neither field in a 1xx, a 204, or a 2xx to CONNECT.
         _ if tunnel || status.is_informational() || status == Status::NO_CONTENT => AnswerContent::None,
@@ -326,8 +327,12 @@ fn declare(method: Method, version: Version, status: Status, length: Option<u64>
 
 /// RFC 9112 6.3 items 1 and 2, and RFC 9110 15.3.6 for 205.
 fn sends_content(method: Method, status: Status) -> bool {
-    let tunnel = method == Method::CONNECT && status.is_success();
+    let tunnel = opens_tunnel(method, status);
     method != Method::HEAD && !status.forbids_content() && status != Status::RESET_CONTENT && !tunnel
+}
+
+fn opens_tunnel(method: Method, status: Status) -> bool {
+    method == Method::CONNECT && status.is_success()
 }
 
 #[cfg(test)]
@@ -499,7 +504,7 @@ mod tests {
             (Method::GET, ONE_ONE, 205, Some(5), A::Length(0), false, true),
             (Method::GET, ONE_ONE, 304, Some(5), A::Length(5), false, true),
             (Method::GET, ONE_ONE, 304, None, A::None, false, true),
-            (Method::CONNECT, ONE_ONE, 200, Some(5), A::None, false, true),
+            (Method::CONNECT, ONE_ONE, 200, Some(5), A::None, false, false),
             (Method::CONNECT, ONE_ONE, 405, Some(5), A::Length(5), true, true),
         ] {
             let status = Status::new(status).expect("in range");

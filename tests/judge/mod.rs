@@ -1,0 +1,9 @@
+//! What must hold for any bytes: the judges that the tests of `tests/protocol` and the targets in `fuzz/` share, so that
+//! a rule is written once and a finding of a fuzzer fails the tests too.
+
+pub mod answers;
+pub mod begun;
+pub mod draw;
+pub mod exchange;
+pub mod heads;
+pub mod mutate;
