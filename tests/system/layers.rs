@@ -38,7 +38,7 @@ const CORE_NEVER: &[&str] =
 const CORE_CRATES: &[&str] = &["core", "std", "bytes", "memchr", "crate", "super", "self"];
 
 /// Pages that show the server at work: they may name each other.
-const OURSELVES: &[&str] = &["errors", "home", "inspect"];
+const OURSELVES: &[&str] = &["errors", "home", "inspect", "limits"];
 
 /// What every application may use.
 const SHARED_APPS: &[&str] = &["page"];
