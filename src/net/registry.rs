@@ -6,7 +6,6 @@
 //! Never: holds bytes of a message (that is [`crate::net::tap`]); keeps a card after its [`Registered`] is dropped.
 //! Invariant: a card's waker is the waker of the task that drives its connection.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -32,7 +31,8 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Registry {
     next: AtomicU64,
-    shards: [Mutex<HashMap<u64, Arc<Card>>>; SHARDS],
+    /// Each card knows its place, which makes this half as large as a map, and a card as quick to take out.
+    shards: [Mutex<Vec<Arc<Card>>>; SHARDS],
 }
 
 /// What one connection says about itself.
@@ -49,6 +49,8 @@ pub struct Card {
     served: AtomicU64,
     unread: AtomicU32,
     queued: AtomicU32,
+    /// Where it stands in its part of the table. Written and read under that part's lock.
+    place: AtomicU32,
     phase: AtomicU8,
     /// Its time to wait is over, and nobody has looked yet.
     due: AtomicBool,
@@ -99,7 +101,10 @@ impl Registry {
     pub fn register(self: &Arc<Self>, peer: SocketAddr, now: Instant) -> Registered {
         let id = self.next.fetch_add(1, Relaxed);
         let card = Card::new(id, peer, now);
-        self.shard(id).insert(id, Arc::clone(&card));
+        let mut shard = self.shard(id);
+        card.place.store(shard.len() as u32, Relaxed);
+        shard.push(Arc::clone(&card));
+        drop(shard);
         Registered { registry: Arc::clone(self), card }
     }
 
@@ -108,7 +113,7 @@ impl Registry {
         let now = Instant::now();
         let mut all = Vec::new();
         for shard in &self.shards {
-            all.extend(lock(shard).values().map(|card| card.snapshot(now)));
+            all.extend(lock(shard).iter().map(|card| card.snapshot(now)));
         }
         all.sort_unstable_by_key(|snapshot| snapshot.id);
         all
@@ -127,7 +132,7 @@ impl Registry {
     /// Lets every connection look up: something that concerns all has changed, a shutdown say.
     pub fn wake_all(&self) {
         for shard in &self.shards {
-            let wakers: Vec<Waker> = lock(shard).values().filter_map(|card| lock(&card.waker).clone()).collect();
+            let wakers: Vec<Waker> = lock(shard).iter().filter_map(|card| lock(&card.waker).clone()).collect();
             wakers.into_iter().for_each(Waker::wake);
         }
     }
@@ -156,7 +161,7 @@ impl Registry {
     fn wake_due(&self, now: Instant) -> Option<Instant> {
         let mut next = None;
         for shard in &self.shards {
-            for card in lock(shard).values().filter(|card| card.phase() == Phase::Idle) {
+            for card in lock(shard).iter().filter(|card| card.phase() == Phase::Idle) {
                 match card.deadline_at() {
                     Some(deadline) if deadline <= now => card.is_now_due(),
                     deadline => next = earlier(next, deadline),
@@ -166,14 +171,19 @@ impl Registry {
         next
     }
 
-    fn shard(&self, id: u64) -> MutexGuard<'_, HashMap<u64, Arc<Card>>> {
+    fn shard(&self, id: u64) -> MutexGuard<'_, Vec<Arc<Card>>> {
         lock(&self.shards[id as usize % SHARDS])
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.registry.shard(self.card.id).remove(&self.card.id);
+        let mut shard = self.registry.shard(self.card.id);
+        let place = self.card.place.load(Relaxed);
+        shard.swap_remove(place as usize);
+        if let Some(moved) = shard.get(place as usize) {
+            moved.place.store(place, Relaxed);
+        }
     }
 }
 
@@ -198,6 +208,7 @@ impl Card {
             served: AtomicU64::new(0),
             unread: AtomicU32::new(0),
             queued: AtomicU32::new(0),
+            place: AtomicU32::new(0),
             phase: AtomicU8::new(Phase::Idle as u8),
             due: AtomicBool::new(false),
             waker: Mutex::new(None),
@@ -373,10 +384,43 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_connection_leaves_the_table() {
         let registry = Registry::new();
-        let many: Vec<_> = (0..100).map(|_| registry.register(peer(), Instant::now())).collect();
+        let mut many: Vec<_> = (0..100).map(|_| registry.register(peer(), Instant::now())).collect();
         assert_eq!(registry.len(), 100);
+        for leaves in [99, 0, 50, 7, 7, 0] {
+            drop(many.swap_remove(leaves % many.len()));
+            let mut left: Vec<u64> = many.iter().map(|registered| registered.id()).collect();
+            left.sort_unstable();
+            let listed: Vec<u64> = registry.snapshots().iter().map(|snapshot| snapshot.id).collect();
+            assert_eq!(listed, left);
+        }
         drop(many);
         assert!(registry.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_for_long_enough_is_told_once_and_in_time() {
+        let registry = Registry::new();
+        let watching = tokio::spawn(registry.watch_deadlines(Duration::from_millis(500)));
+        let begin = Instant::now();
+        let cards: Vec<_> = [700, 1_200, 1_201].map(|_| registry.register(peer(), begin)).into();
+        for (card, after) in cards.iter().zip([700, 1_200, 1_201]) {
+            card.deadline(Some(begin + Duration::from_millis(after)));
+        }
+        cards[2].enter(Phase::Handler, begin);
+        for (after, expected) in
+            [(699, [false; 3]), (2, [true, false, false]), (500, [false, true, false]), (9_000, [false; 3])]
+        {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            for card in cards.iter().filter(|card| card.take_due()) {
+                assert!(expected[card.id() as usize - 1], "after {:?}", begin.elapsed());
+                // Its connection goes to work, and to its end.
+                card.enter(Phase::Closed, Instant::now());
+            }
+        }
+        assert!(cards.iter().map(|card| card.phase()).eq([Phase::Closed, Phase::Closed, Phase::Handler]));
+        drop(cards);
+        drop(registry);
+        watching.await.expect("it ends with the table");
     }
 
     #[tokio::test]
