@@ -251,6 +251,12 @@ impl Request {
         self.head.method
     }
 
+    /// The method whose answer has the content of this one's: GET for HEAD. What a page shows of its request it must show
+    /// by this name: RFC 9110 8.6 wants HEAD to be told the length that GET would have.
+    pub fn content_method(&self) -> Method {
+        if self.method() == Method::HEAD { Method::GET } else { self.method() }
+    }
+
     /// The protocol version.
     pub fn version(&self) -> Version {
         self.head.version

@@ -29,6 +29,24 @@ fn curl_keeps_its_connection_and_takes_every_kind_of_answer() {
 }
 
 #[test]
+fn head_is_told_the_length_that_get_has() {
+    let Some(curl) = tools::find("curl") else { return };
+    let server = Server::start(&[]);
+    let length = |args: &[&str], path: &str| {
+        let output = Command::new(&curl).args(["-sS", "-D", "-"]).args(args).arg(server.url(path)).output().unwrap();
+        let head = String::from_utf8_lossy(&output.stdout).into_owned();
+        head.lines().find_map(|line| line.strip_prefix("Content-Length: ").map(str::to_owned))
+    };
+    for path in ["/", "/errors", "/limits", "/anything", "/hello/ada", "/chain/quotes", "/nowhere"] {
+        for accept in ["Accept: text/html", "Accept: application/json", "Accept: */*"] {
+            let whole = length(&["-H", accept, "-o", "/dev/null"], path);
+            assert!(whole.is_some(), "{path} {accept}");
+            assert_eq!(length(&["-H", accept, "-I"], path), whole, "{path} {accept}");
+        }
+    }
+}
+
+#[test]
 fn python_reuses_a_connection() {
     let Some(python) = tools::find("python3") else { return };
     let server = Server::start(&[]);

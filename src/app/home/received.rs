@@ -15,7 +15,8 @@ pub(super) struct Received(Vec<u8>);
 
 impl Received {
     pub(super) fn of(request: &Request) -> Received {
-        let mut head = format!("{} {} {}\r\n", request.method(), request.target(), request.version()).into_bytes();
+        let mut head =
+            format!("{} {} {}\r\n", request.content_method(), request.target(), request.version()).into_bytes();
         for (name, value) in request.fields().iter() {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");

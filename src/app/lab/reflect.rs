@@ -76,7 +76,7 @@ pub(super) async fn anything(mut request: Request) -> Result<Response, Rejection
         fields.retain(|(name, _)| !SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret)));
     }
     Ok(Response::json(&Reflection {
-        method: request.method().to_string(),
+        method: request.content_method().to_string(),
         target: request.target(),
         version: request.version().to_string(),
         authority: request.authority(),
