@@ -170,8 +170,10 @@ pub fn shown(settings: &Settings) -> Shown {
         workers: settings.workers,
     };
     let chain = chain_config(settings);
-    let inspect = (inspect::bounds(), inspect::kept(settings.trace));
-    Shown::new(&in_force).with(inspect.0, inspect.1).with(chain.bounds(), chain.kept()).with(lab::bounds(), [])
+    Shown::new(&in_force)
+        .with(inspect::bounds(), inspect::kept(settings.trace))
+        .with(chain.bounds(), chain.kept())
+        .with(lab::bounds(), [])
 }
 
 /// The bounds as text, as they would be in force.

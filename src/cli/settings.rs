@@ -323,9 +323,12 @@ pub const SETTINGS: &[Setting] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use firstbyte::http::bounds::Amount;
 
     use super::*;
+    use crate::cli::serve;
 
     #[test]
     fn every_default_can_be_read_again() {
@@ -344,7 +347,9 @@ mod tests {
     }
 
     fn every_bound_is_shown_as_it_is_set(mut settings: Settings) {
-        let shown = super::super::serve::shown(&settings);
+        let shown = serve::shown(&settings);
+        let names: HashSet<_> = shown.bounds().iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), shown.bounds().len(), "applications have names of their own");
         for setting in SETTINGS.iter().filter(|setting| setting.group != Group::Server) {
             let row = shown.bounds().iter().find(|row| row.name == setting.key).expect(setting.key);
             let shown = match row.amount {

@@ -16,7 +16,7 @@ pub(super) fn rows(config: &ChainConfig) -> Vec<Bound> {
     vec![
         Bound::fixed("chain_requests_max", Amount::Count(config.requests_max.into()))
             .bounds("Requests that one address is served in any span of chain_window")
-            .larger("one client takes more of the application, and four bytes more each")
+            .larger("one client takes more of the application, and four bytes more of memory for each")
             .seen(Seen::Answer(Fault::RateLimited)),
         Bound::fixed("chain_window", Amount::Time(config.window))
             .bounds("The span in which requests of an address are counted")
