@@ -72,8 +72,7 @@ pub fn serve(settings: Settings) -> ExitCode {
 
 /// Everything that is served: each application, where it stands, what stands around it.
 fn applications(settings: &Settings, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-    let config = ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() };
-    let chain = chain::routes(config);
+    let chain = chain::routes(chain_config(settings));
     introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
     introduce("lab", "none", "none: nothing is kept");
 
@@ -157,15 +156,24 @@ fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
     builder.worker_threads(settings.workers).thread_name("firstbyte").enable_all().build().map_err(Failure::Runtime)
 }
 
-/// The bounds of what is served by these settings.
-fn shown(settings: &Settings) -> Shown {
-    Shown::new(&InForce {
+fn chain_config(settings: &Settings) -> ChainConfig {
+    ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() }
+}
+
+/// The bounds of what is served by these settings: the server's, and those of each application.
+pub fn shown(settings: &Settings) -> Shown {
+    let in_force = InForce {
         limits: settings.limits.clone(),
         deadlines: settings.deadlines.clone(),
         listener: settings.listener.clone(),
         listeners: settings.listen.len(),
         workers: settings.workers,
-    })
+    };
+    let chain = chain_config(settings);
+    Shown::new(&in_force)
+        .with(inspect::bounds(), inspect::kept(settings.trace))
+        .with(chain.bounds(), chain.kept())
+        .with(lab::bounds(), [])
 }
 
 /// The bounds as text, as they would be in force.

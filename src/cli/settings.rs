@@ -323,7 +323,12 @@ pub const SETTINGS: &[Setting] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use firstbyte::http::bounds::Amount;
+
     use super::*;
+    use crate::cli::serve;
 
     #[test]
     fn every_default_can_be_read_again() {
@@ -339,6 +344,38 @@ mod tests {
             (setting.slot)(&mut settings).read(&words).expect(setting.key);
             assert_eq!((setting.slot)(&mut settings).print(), printed, "{}", setting.key);
         }
+    }
+
+    fn every_bound_is_shown_as_it_is_set(mut settings: Settings) {
+        let shown = serve::shown(&settings);
+        let names: HashSet<_> = shown.bounds().iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), shown.bounds().len(), "applications have names of their own");
+        for setting in SETTINGS.iter().filter(|setting| setting.group != Group::Server) {
+            let row = shown.bounds().iter().find(|row| row.name == setting.key).expect(setting.key);
+            let shown = match row.amount {
+                Amount::Switch(on) => on.to_string(),
+                amount => amount.to_string(),
+            };
+            let set = (setting.slot)(&mut settings).print();
+            assert_eq!(set.trim_matches('"'), shown, "{}", setting.key);
+            assert_eq!(row.flag(), Some(format!("--{}", setting.flag())));
+            let status = |text: &str| text.split_once("The peer sees ").map(|(_, seen)| seen.to_owned());
+            if let Some(seen) = status(setting.about) {
+                assert!(seen.starts_with(&row.seen.words()), "{}: {seen}, {}", setting.key, row.seen.words());
+            }
+        }
+    }
+
+    #[test]
+    fn every_limit_and_deadline_is_shown_as_it_is_set() {
+        every_bound_is_shown_as_it_is_set(Settings::default());
+        let mut others = Settings::default();
+        for setting in SETTINGS.iter().filter(|setting| setting.group != Group::Server) {
+            let mut slot = (setting.slot)(&mut others);
+            let words = ["off", "7ms", "3B", "8KiB", "7", "true"];
+            assert!(words.iter().any(|word| slot.read(&[(*word).to_owned()]).is_ok()), "{}", setting.key);
+        }
+        every_bound_is_shown_as_it_is_set(others);
     }
 
     #[test]

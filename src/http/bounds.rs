@@ -27,6 +27,7 @@ use crate::net::deadline::Deadlines;
 pub use amount::Amount;
 #[cfg(test)]
 pub(crate) use memory::STATE_BYTES;
+pub(crate) use memory::{EVENT_BYTES, map};
 pub use memory::{Each, Memory, Part};
 
 /// What a process obeys and is built of.
@@ -98,6 +99,8 @@ impl Group {
 pub enum Seen {
     /// A row of the catalogue of errors.
     Answer(Fault),
+    /// An answer of an application, with this status.
+    Refused(u16),
     /// A close, without an answer or behind the last one.
     Close,
     /// A reset: what was still to be sent is not.
@@ -119,6 +122,7 @@ impl Seen {
     pub fn words(self) -> String {
         match self {
             Seen::Answer(fault) => fault.status().code().to_string(),
+            Seen::Refused(status) => status.to_string(),
             Seen::Close => "a close".to_owned(),
             Seen::Reset => "a reset".to_owned(),
             Seen::Waits => "it waits".to_owned(),

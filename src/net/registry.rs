@@ -22,7 +22,7 @@ use crate::net::lock::lock;
 pub(crate) const SHARDS: usize = 16;
 
 /// The least time between two looks for deadlines that have passed.
-const LOOK_GAP: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_GAP: Duration = Duration::from_millis(5);
 
 /// No deadline is armed.
 const NEVER: u64 = u64::MAX;

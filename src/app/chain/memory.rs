@@ -11,9 +11,12 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{PoisonError, RwLock};
 
-use crate::app::chain::domain::{NewQuote, Page, Quote, QuoteId};
+use crate::app::chain::domain::{AUTHOR_CHARS_MAX, NewQuote, Page, Quote, QuoteId, SOURCE_CHARS_MAX, TEXT_CHARS_MAX};
 use crate::app::chain::seeds::SEEDS;
 use crate::app::chain::store::{QuoteStore, StoreError};
+
+/// The text of a quote: each of its characters takes at most four bytes.
+const QUOTE_BYTES_MAX: u64 = 4 * (TEXT_CHARS_MAX + AUTHOR_CHARS_MAX + SOURCE_CHARS_MAX) as u64;
 
 /// Quotes in memory.
 #[derive(Debug)]
@@ -28,6 +31,13 @@ impl MemoryStore {
         let seeds = SEEDS.iter().take(quotes_max).zip(1..);
         let quotes = seeds.map(|(&(text, author, source), id)| NewQuote::known(text, author, source).numbered(id));
         MemoryStore { quotes: RwLock::new(quotes.collect()), quotes_max }
+    }
+
+    /// The most bytes that `quotes_max` quotes can take: each the longest there is, in a list that doubles as it grows.
+    pub fn bytes_max(quotes_max: usize) -> u64 {
+        let places = quotes_max.max(4).checked_next_power_of_two().unwrap_or(usize::MAX) as u64;
+        let list = places.saturating_mul(2 * size_of::<Quote>() as u64);
+        list.saturating_add((quotes_max as u64).saturating_mul(QUOTE_BYTES_MAX))
     }
 
     fn read<T>(&self, look: impl FnOnce(&[Quote]) -> T) -> T {
@@ -74,7 +84,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::app::chain::domain::{AUTHOR_CHARS_MAX, PageQuery, SOURCE_CHARS_MAX, TEXT_CHARS_MAX};
+    use crate::app::chain::domain::PageQuery;
 
     #[tokio::test]
     async fn numbers_rise_until_the_store_is_full() {
@@ -103,6 +113,20 @@ mod tests {
         }
         assert_eq!(seen, HashSet::from([1, 2, 3, 4, 5]));
         assert_eq!(MemoryStore::seeded(0).random().await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn the_longest_quotes_take_no_more_than_is_said() {
+        let quote = || NewQuote::known(&"😀".repeat(280), &"😀".repeat(80), &"😀".repeat(120));
+        for quotes_max in [1, 31, 100, 1_000, 1_025] {
+            let store = MemoryStore { quotes: RwLock::default(), quotes_max };
+            while store.add(quote()).await.is_ok() {}
+            let quotes = store.quotes.read().unwrap();
+            let texts = quotes.iter().map(|quote| quote.text.capacity() + quote.author.capacity());
+            let sources = quotes.iter().filter_map(|quote| quote.source.as_ref()).map(String::capacity);
+            let held = texts.sum::<usize>() + sources.sum::<usize>() + quotes.capacity() * size_of::<Quote>();
+            assert!(held as u64 <= MemoryStore::bytes_max(quotes_max), "{quotes_max}: {held} bytes");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! Never: authenticates: anybody may read, and add up to the bound.
 //! Limits: [`ChainConfig`].
 
+mod bounds;
 pub mod domain;
 pub mod error;
 mod handlers;
@@ -22,6 +23,7 @@ pub mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::bounds::{Bound, Part};
 use crate::http::envelope::Envelope;
 use crate::http::middleware::rate_limit::ADDRESSES_MAX;
 use crate::http::middleware::trusted_proxies::Cidr;
@@ -73,6 +75,25 @@ impl Default for ChainConfig {
     }
 }
 
+impl ChainConfig {
+    /// Rows for the catalogue of bounds: each limit and deadline of the application.
+    pub fn bounds(&self) -> Vec<Bound> {
+        bounds::rows(self)
+    }
+
+    /// The memory that clients can make the application keep, over quotes in memory.
+    ///
+    /// # Panics
+    /// When a limit is zero.
+    pub fn kept(&self) -> Vec<Part> {
+        bounds::kept(self)
+    }
+
+    fn rate_limit(&self) -> RateLimit {
+        RateLimit::new(self.requests_max, self.window).addresses_max(self.addresses_max)
+    }
+}
+
 /// The application over quotes in memory, to be mounted at [`PREFIX`].
 pub fn routes(config: ChainConfig) -> impl Handler {
     let store = MemoryStore::seeded(config.quotes_max);
@@ -84,7 +105,7 @@ pub fn routes(config: ChainConfig) -> impl Handler {
 /// # Panics
 /// When a limit of `config` is zero.
 pub fn routes_over(store: impl QuoteStore, config: ChainConfig) -> impl Handler {
-    let limit = RateLimit::new(config.requests_max, config.window).addresses_max(config.addresses_max);
+    let limit = config.rate_limit();
     // Inside out: the last line is the outermost layer.
     let chain = table_over(store);
     let chain = Timeout::new(config.timeout).around(chain);

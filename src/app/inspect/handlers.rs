@@ -26,7 +26,7 @@ const TABLE_EVERY: Duration = Duration::from_millis(250);
 const LINES_EVERY: Duration = Duration::from_millis(100);
 
 /// Messages that wait for a viewer.
-const WAITING_MAX: usize = 4;
+pub(super) const WAITING_MAX: usize = 4;
 
 static STYLE: Asset = Asset::new("/assets/inspect.css", "text/css; charset=utf-8", include_str!("page.css"));
 static SCRIPT: Asset = Asset::new("/assets/inspect.js", "text/javascript; charset=utf-8", include_str!("page.js"));

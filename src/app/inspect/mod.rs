@@ -25,6 +25,7 @@
 
 pub mod access;
 pub mod annotate;
+mod bounds;
 pub mod fields;
 mod handlers;
 pub mod table;
@@ -33,6 +34,7 @@ pub mod terminal;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+pub use bounds::{bounds, kept};
 pub use handlers::routes;
 pub use terminal::trace_to_terminal;
 

@@ -28,10 +28,10 @@ use crate::app::inspect::annotate::{Annotator, Kind, Line, Way};
 use crate::net::tap::{Event, Missed, What};
 
 /// Events that wait for the printing thread.
-const QUEUE_EVENTS_MAX: usize = 256;
+pub(super) const QUEUE_EVENTS_MAX: usize = 256;
 
 /// Connections whose offsets are remembered.
-const CONNECTIONS_MAX: usize = 4096;
+pub(super) const CONNECTIONS_MAX: usize = 4096;
 
 /// Columns of the bytes; longer ones push the meaning aside.
 const TEXT_COLUMNS: usize = 42;

@@ -14,12 +14,15 @@
 //! Limits: each route states its own, below.
 
 mod answer;
+mod bounds;
 mod hello;
 mod produce;
 mod reflect;
 mod timing;
 
 use std::future::Future;
+
+pub use bounds::bounds;
 
 use crate::http::router::RouteOptions;
 use crate::http::{Fault, Problem, Rejection, Request, Router};

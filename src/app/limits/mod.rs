@@ -59,6 +59,11 @@ impl Shown {
         text::of(self, None)
     }
 
+    /// All bounds, group after group.
+    pub fn bounds(&self) -> &[Bound] {
+        &self.bounds
+    }
+
     fn groups(&self) -> impl Iterator<Item = (Group, &[Bound])> {
         self.bounds.chunk_by(|one, next| one.group == next.group).map(|rows| (rows[0].group, rows))
     }

@@ -6,12 +6,12 @@
 //! Never: leaves a field of [`Limits`], [`Deadlines`] or [`ListenerConfig`] out: they are taken apart without `..`.
 
 use crate::http::bounds::{Amount, Bound, Group, InForce, Seen};
-use crate::http::server::{AHEAD_BYTES_MAX, BATCH_BYTES, CUT_TIME, DRAINING_LINGER, PENDING_TIME};
+use crate::http::server::{AHEAD_BYTES_MAX, BATCH_BYTES, CUT_TIME, DRAINING_LINGER, LOOK_TIME_MAX, PENDING_TIME};
 use crate::http::tally::Reached;
 use crate::http::{Fault, Limits, explain, h1, input, middleware, recycle, request};
 use crate::net::admission::Caps;
 use crate::net::deadline::Deadlines;
-use crate::net::{ListenerConfig, buffer, listener, output, tap};
+use crate::net::{ListenerConfig, buffer, listener, output, registry, tap};
 
 /// Every bound, group after group.
 pub(super) fn of(in_force: &InForce) -> Vec<Bound> {
@@ -204,6 +204,16 @@ fn of_limits(limits: &Limits) -> Vec<Bound> {
 
 /// What the driver and the parsers bound, and no setting changes.
 fn fixed() -> Vec<Bound> {
+    let time = [
+        Bound::fixed("look_time_max", Amount::Time(LOOK_TIME_MAX))
+            .bounds("Between two looks at who has waited too long, but no more than a tenth of the time they are given")
+            .larger("first_byte_deadline and idle_deadline end that much later")
+            .seen(Seen::Waits),
+        Bound::fixed("look_gap", Amount::Time(registry::LOOK_GAP))
+            .bounds("The least time between two of those looks")
+            .larger("the same; smaller: crowds whose time is up cost more looks")
+            .seen(Seen::Waits),
+    ];
     let heads = [
         Bound::fixed("field_name_bytes_max", Amount::bytes(h1::field_section::NAME_BYTES_MAX))
             .bounds("The name of a field")
@@ -274,6 +284,7 @@ fn fixed() -> Vec<Bound> {
             .seen(Seen::Close),
     ];
     [
+        about(Group::Time, time),
         about(Group::Heads, heads),
         about(Group::Content, content),
         about(Group::Answers, answers),

@@ -118,6 +118,12 @@ impl RateLimit {
         self.shards.iter().map(|shard| lock(shard).bytes_held() + size_of::<Mutex<Table>>()).sum()
     }
 
+    /// The most bytes that the tables can come to hold: all places taken, by addresses that have used up their quota.
+    pub fn bytes_held_max(&self) -> u64 {
+        let tables = self.shards.iter().map(|shard| lock(shard).bytes_held_max() + size_of::<Mutex<Table>>() as u64);
+        tables.sum()
+    }
+
     fn ask(&self, client: IpAddr) -> Verdict {
         let key = key(client);
         let hash = self.hasher.hash_one(key);
@@ -281,6 +287,20 @@ mod tests {
         advance(Duration::from_secs(61)).await;
         assert_eq!(flood(2_000_000, 100_000), 100_000, "all are idle: each newcomer finds a place");
         assert!(limit.addresses() < 1_000_000 && limit.bytes_held() <= 64 << 20, "{} bytes", limit.bytes_held());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_table_whose_addresses_have_used_their_quota_is_as_large_as_is_said() {
+        for (requests, addresses) in [(100, 10_000), (5, 1), (1, 4096), (2, 100_000)] {
+            let limit = RateLimit::new(requests, Duration::from_secs(60)).addresses_max(addresses);
+            for address in 0..2 * addresses.max(SHARDS) as u32 {
+                for _ in 0..requests {
+                    limit.ask(Ipv4Addr::from_bits(address).into());
+                }
+            }
+            let (held, max) = (limit.bytes_held() as u64, limit.bytes_held_max());
+            assert!(held <= max && max <= held * 2, "{requests} of {addresses}: {held} of {max} bytes");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ use crate::net::transport::Transport;
 pub(crate) const PENDING_TIME: Duration = Duration::from_millis(100);
 
 /// How often the deadlines of connections that wait are looked at, at least.
-const LOOK_TIME_MAX: Duration = Duration::from_millis(500);
+pub(crate) const LOOK_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How long what was cut may take to notice.
 pub(crate) const CUT_TIME: Duration = Duration::from_secs(1);

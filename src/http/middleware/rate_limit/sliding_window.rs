@@ -104,6 +104,11 @@ impl SlidingWindow {
         size_of_val(&*self.ring)
     }
 
+    /// The most that [`SlidingWindow::bytes_allocated`] can become.
+    pub fn bytes_allocated_max(quota: Quota) -> usize {
+        (usize::from(quota.requests) - 1) * size_of::<u32>()
+    }
+
     fn remembered(&self) -> u16 {
         self.len + 1
     }

@@ -103,6 +103,14 @@ impl Table {
         self.slots.capacity() * size_of::<Slot>() + self.buckets.capacity() * size_of::<u32>() + windows
     }
 
+    /// The most that [`Table::bytes_held`] can become. While the table grows, its old places are there beside the new ones,
+    /// whose windows are not yet.
+    pub fn bytes_held_max(&self) -> u64 {
+        let slots = u64::from(self.slots_max);
+        let slot = (size_of::<Slot>() + SlidingWindow::bytes_allocated_max(self.quota)) as u64;
+        slots * slot + slots.next_power_of_two() * size_of::<u32>() as u64
+    }
+
     fn admit(&mut self, key: u64, hash: u32, now: u64) -> Verdict {
         if self.len == self.slots_max {
             return Verdict::Full { wait: self.slots[self.oldest as usize].window.idle_in(now, self.quota) };
