@@ -178,7 +178,7 @@ fn of_process(caps: &Caps, listeners: u64, connections: Result<u64, &'static str
     let part = |what, why, bytes| Part { what, why, each: Each::Process, bytes };
     let networks = |connections| listeners.saturating_mul(map(connections, size_of::<(std::net::IpAddr, usize)>()));
     let networks = bound("connections_max", caps.connections_max as u64).map(networks);
-    let cards = |connections| (registry::SHARDS as u64).saturating_mul(map(connections, size_of::<(u64, usize)>()));
+    let cards = |connections| (registry::SHARDS as u64).saturating_mul(list(connections, size_of::<usize>()));
     let ring = tap::RING_BYTES_MAX as u64 + tap::EVENTS_MAX as u64 * EVENT_BYTES;
     let live = tap::LIVE_EVENTS_MAX as u64 * (tap::EVENT_BYTES_MAX as u64 + EVENT_BYTES);
     vec![
@@ -229,6 +229,12 @@ fn refusal(limits: &Limits) -> u64 {
 fn trailers(limits: &Limits) -> Result<u64, &'static str> {
     let bytes = bound("trailer_bytes_max", limits.trailer_bytes_max as u64)?;
     Ok(bytes.saturating_mul(2).saturating_add(lines(limits, limits.trailer_bytes_max)))
+}
+
+/// A list of so many entries, which grows by doubling.
+fn list(entries: u64, entry_bytes: usize) -> u64 {
+    let places = entries.max(4).checked_next_power_of_two().unwrap_or(u64::MAX);
+    places.saturating_mul(entry_bytes as u64)
 }
 
 /// A hash table of so many entries: a power of two of places, of which an eighth stays free, and a byte beside each.
