@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -180,7 +181,9 @@ impl<H: Handler> TestServer<H> {
 
     /// What serves one connection to its end, for a test that polls it itself.
     pub fn drive<T: Transport>(&self, peer: SocketAddr, transport: T) -> impl Future<Output = ()> + Send + use<T, H> {
-        self.watching.call_once(|| drop(tokio::spawn(self.shared.watch_deadlines())));
+        if let Ok(runtime) = Handle::try_current() {
+            self.watching.call_once(|| drop(runtime.spawn(self.shared.watch_deadlines())));
+        }
         Arc::clone(&self.shared).drive(transport, peer, None)
     }
 

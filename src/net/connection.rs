@@ -176,9 +176,10 @@ impl<W: WriteHalf> Outbound<W> {
         self.writer.poll_gone(cx)
     }
 
-    /// Takes the half apart; nothing may be queued.
-    pub fn into_writer(self) -> W {
+    /// Takes the half apart; nothing may be queued. The writer keeps nothing that a connection at rest does not need.
+    pub fn into_writer(mut self) -> W {
         debug_assert!(self.output.is_empty(), "bytes are lost");
+        self.writer.rest();
         self.writer
     }
 }

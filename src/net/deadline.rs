@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Spec: RFC 9110 15.5.9 (408), RFC 9112 9.5 (failures and timeouts).
-//! Never: arms a timer for each request: [`Timer`] keeps one, lets it ring early and looks again.
+//! Never: arms a timer for each phase: [`Timer`] keeps one while a connection is at work, lets it ring early and looks again.
+//! The deadlines of those that wait for a request are watched by their table, [`crate::net::registry`].
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -148,7 +149,7 @@ impl Default for Deadlines {
     }
 }
 
-/// One timer a connection. Moving its deadline later costs nothing: the timer rings early, looks and is armed again.
+/// One timer for a connection that is at work. Moving its deadline later costs nothing: the timer rings early, looks and is armed again.
 #[derive(Debug, Default)]
 pub struct Timer {
     alarm: Option<Alarm>,

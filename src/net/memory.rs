@@ -89,6 +89,7 @@ impl WriteHalf for MemoryWriter {
 
     fn abort(&mut self) {
         self.0.with(|_, peer, wake| peer.reset(wake));
+        self.0.with(|own, _, wake| own.reset(wake));
     }
 }
 

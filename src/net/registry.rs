@@ -1,7 +1,8 @@
 //! Owns the table of open connections: a small card for each, which its connection keeps up to date and anyone may read.
 //!
-//! The one idea: one writer and many readers. A connection writes its own card with plain stores, so that keeping the
-//! table costs a request almost nothing; `/inspect`, metrics and the shutdown read it.
+//! The one idea: one writer and many readers. A connection writes what its card says with plain stores, so that keeping the
+//! table costs a request almost nothing; `/inspect`, metrics and the shutdown read it. Since the table knows the deadline of
+//! every connection that waits, it also watches them: one timer for all.
 //!
 //! Never: holds bytes of a message (that is [`crate::net::tap`]); keeps a card after its [`Registered`] is dropped.
 //! Invariant: a card's waker is the waker of the task that drives its connection.
@@ -22,7 +23,7 @@ use crate::net::lock::lock;
 pub(crate) const SHARDS: usize = 16;
 
 /// The least time between two looks for deadlines that have passed.
-pub(crate) const LOOK_GAP: Duration = Duration::from_millis(5);
+pub(crate) const LOOK_GAP: Duration = Duration::from_millis(50);
 
 /// No deadline is armed.
 const NEVER: u64 = u64::MAX;
@@ -132,8 +133,9 @@ impl Registry {
     /// Lets every connection look up: something that concerns all has changed, a shutdown say.
     pub fn wake_all(&self) {
         for shard in &self.shards {
-            let wakers: Vec<Waker> = lock(shard).iter().filter_map(|card| lock(&card.waker).clone()).collect();
-            wakers.into_iter().for_each(Waker::wake);
+            // Not under the lock: who is woken may leave the table at once.
+            let cards: Vec<Arc<Card>> = lock(shard).clone();
+            cards.iter().for_each(|card| card.wake());
         }
     }
 
@@ -160,14 +162,16 @@ impl Registry {
     /// Wakes the connections that are due at `now`. Says when the next one is.
     fn wake_due(&self, now: Instant) -> Option<Instant> {
         let mut next = None;
+        let mut due = Vec::new();
         for shard in &self.shards {
             for card in lock(shard).iter().filter(|card| card.phase() == Phase::Idle) {
                 match card.deadline_at() {
-                    Some(deadline) if deadline <= now => card.is_now_due(),
+                    Some(deadline) if deadline <= now => due.push(Arc::clone(card)),
                     deadline => next = earlier(next, deadline),
                 }
             }
         }
+        due.iter().for_each(|card| card.is_now_due());
         next
     }
 
@@ -236,7 +240,12 @@ impl Card {
         Phase::ALL[usize::from(self.phase.load(Relaxed))]
     }
 
-    /// Says who is to be woken by [`Registry::wake_all`]: the task that drives the connection.
+    /// When it entered its phase, to the millisecond.
+    pub fn since(&self) -> Instant {
+        self.accepted + Duration::from_millis(self.since_ms.load(Relaxed))
+    }
+
+    /// Says who is to be woken when something happens that the connection cannot see: the task that drives it.
     pub fn driven_by(&self, waker: &Waker) {
         *lock(&self.waker) = Some(waker.clone());
     }

@@ -6,7 +6,7 @@
 //! ```text
 //!                    +-- Reader: poll_read ------------> bytes of the peer, 0 at its FIN
 //!  Transport::split -+
-//!                    +-- Writer: poll_write, poll_shutdown (FIN), poll_gone (RST seen?)
+//!                    +-- Writer: poll_write, poll_shutdown (FIN), abort (RST), poll_gone (RST seen?)
 //! ```
 //!
 //! A FIN and a reset are different messages. A FIN says "I send no more": a half-closed client still waits for its
@@ -14,7 +14,7 @@
 //!
 //! Spec: RFC 9293 3.6 (closing a connection, half-close), 3.5.2 (reset generation), 3.10.5 (abort).
 //! Never: buffers; retries; knows what the bytes mean. TLS and UNIX sockets join by implementing [`Transport`].
-//! Invariants: dropping the write half sends a FIN if none was sent. Dropping both halves closes the socket; when the
+//! Invariants: dropping the write half sends a FIN if none was sent and nothing was aborted. Dropping both halves closes the socket; when the
 //! kernel still holds unread input it then sends a reset, which can overtake the answer at the peer: whoever closes
 //! must read first (RFC 9112 9.6).
 
@@ -74,6 +74,9 @@ pub trait WriteHalf: Send + Unpin + 'static {
     /// up retransmitting. Pending otherwise, with the waker registered. A FIN alone leaves it pending, even when the read
     /// half has seen it. Stays ready. Costs nothing until asked for.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Gives up what [`WriteHalf::poll_gone`] keeps in order to wait; asked again it begins anew.
+    fn rest(&mut self) {}
 
     /// Resets the connection now (RFC 9293 3.10.5): the peer cannot take what it got for all there was. What is still on its
     /// way may be lost. Nothing can be sent or received any more.
@@ -159,6 +162,10 @@ impl<W: WriteHalf + ?Sized> WriteHalf for Box<W> {
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         (**self).poll_gone(cx)
+    }
+
+    fn rest(&mut self) {
+        (**self).rest();
     }
 
     fn abort(&mut self) {
@@ -251,6 +258,10 @@ impl WriteHalf for TcpWriter {
         ready!(reset.as_mut().poll(cx));
         self.reset = Some(Box::pin(Gone));
         Poll::Ready(())
+    }
+
+    fn rest(&mut self) {
+        self.reset = None;
     }
 
     fn abort(&mut self) {

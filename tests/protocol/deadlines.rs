@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use firstbyte::http::test::{TestConnection, TestServer, WIRE_BYTES};
 use firstbyte::http::{Body, Request, Server};
-use firstbyte::net::deadline::Deadlines;
+use firstbyte::net::deadline::{Deadlines, Phase};
 use firstbyte::net::{Context, Reason};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
@@ -445,6 +445,26 @@ async fn idling_begins_when_the_answer_is_sent() {
     }
     assert!(begin.elapsed() > Duration::from_secs(60));
     sleep(Duration::from_secs(30)).await;
+    connection.send(wire(HELLO)).await;
+    assert_eq!(summary(&connection.read_response().await), "200 hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_answer_for_long_is_not_idle_without_a_rate_either() {
+    let mut deadlines = Deadlines::default();
+    deadlines.write_rate.bytes_per_second = 0;
+    let server = TestServer::new(Server::new(crate::stage::routes()).deadlines(deadlines));
+    let mut connection = server.connect();
+    connection.send(wire("GET /bytes/100000 HTTP/1.1|Host: x||")).await;
+    sleep(Duration::from_secs(70)).await;
+    let stalled = &server.watched().registry.snapshots()[0];
+    assert_eq!(
+        (stalled.phase, stalled.deadline_left_ms),
+        (Phase::Idle, None),
+        "no deadline runs, and the card says so"
+    );
+    connection.read_response().await;
+    sleep(Duration::from_secs(50)).await;
     connection.send(wire(HELLO)).await;
     assert_eq!(summary(&connection.read_response().await), "200 hello");
 }

@@ -320,3 +320,14 @@ async fn the_reason_of_a_reset_is_that_the_peer_is_gone() {
     tokio::task::yield_now().await;
     assert_eq!(log.take(), [format!("{:?}", Reason::PeerGone)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_to_see_whether_the_peer_is_there_is_counted() {
+    let server = server();
+    let mut connection = server.connect();
+    send(&mut connection, wire("GET /stuck HTTP/1.1|Host: x||").as_bytes()).await;
+    connection.finish().await;
+    let begun = connection.received().await;
+    assert_eq!(begun, b"HTTP/1.1 ");
+    assert_eq!(server.watched().registry.snapshots()[0].sent_bytes, begun.len() as u64);
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use firstbyte::http::test::TestServer;
 use firstbyte::http::{Request, Response, Server};
 use firstbyte::net::context::Reason;
+use firstbyte::net::deadline::Phase;
 use tokio::time::{Instant, sleep};
 
 use crate::stage::{send, server, summary, wire};
@@ -88,10 +89,29 @@ async fn a_streaming_answer_goes_to_its_end() {
     server.shut_down();
     while let Some(piece) = connection.read_piece().await {
         answer.content.extend(piece);
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(answer.content.len(), 1_000_000);
+    // Its head did not say that it would be the last: the request that follows it at once is answered.
+    assert!(!answer.closes());
+    connection.send(wire("GET /hello HTTP/1.1|Host: x||")).await;
+    assert_eq!(summary(&connection.read_response().await), "200 close hello");
     connection.expect_closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_card_tells_how_short_the_time_has_become() {
+    let server = server();
+    let mut connection = server.connect();
+    send(&mut connection, wire("GET /hello HTTP/1.1|Host: x||").as_bytes()).await;
+    connection.read_response().await;
+    server.shut_down();
+    for (phase, left) in [(Phase::Idle, 199), (Phase::Linger, 248)] {
+        sleep(Duration::from_millis(1)).await;
+        let card = &server.watched().registry.snapshots()[0];
+        assert_eq!((card.phase, card.deadline_left_ms), (phase, Some(left)));
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

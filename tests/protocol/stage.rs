@@ -108,6 +108,10 @@ impl<H: WriteHalf> WriteHalf for Stutter<H> {
         self.half.poll_gone(cx)
     }
 
+    fn rest(&mut self) {
+        self.half.rest();
+    }
+
     fn abort(&mut self) {
         self.half.abort();
     }

@@ -154,7 +154,7 @@ impl<T: Transport> Driver<T> {
 
     fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
         self.card.served();
-        self.deadline = None;
+        self.until(None);
         match begun.upgrade {
             Some(upgrade) => Err(End::Upgraded(upgrade)),
             None if begun.framing.keep_alive => Ok(()),

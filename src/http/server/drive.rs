@@ -1,4 +1,4 @@
-//! Owns the life of a connection: read a head, lend the content, call the handler, send the answer, again.
+//! Owns a spell of work of a connection: read a head, lend the content, call the handler, send the answer, again.
 //!
 //! ```text
 //!            ┌───────────────────────── kept alive ────────────────────────────┐
@@ -8,6 +8,8 @@
 //!       v                    v                     v                           v
 //!     close: answer the refusal, flush, FIN, linger until the peer has read it
 //! ```
+//!
+//! When nothing of another request has come and all is sent, the connection goes back to [`Idle`].
 //!
 //! This is the only place where bytes, time and handlers meet; what it decides is decided by the cores in
 //! [`h1`](crate::http::h1). It keeps no protocol state across an await but in `self`, so the task may be dropped at any
@@ -37,8 +39,8 @@ use crate::http::recycle::Recycled;
 use crate::http::request::{Head, Peer};
 use crate::http::server::answer::final_answer;
 use crate::http::server::content::{self, Loan};
+use crate::http::server::idle::{Idle, Left};
 use crate::http::server::refusal::{Refusal, style};
-use crate::http::server::waiting::{Idle, Waiting};
 use crate::http::server::{Shared, trace};
 use crate::http::tally::Reached;
 use crate::http::upgrade::OnUpgrade;
@@ -119,8 +121,8 @@ pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 
 impl<T: Transport> Driver<T> {
     /// Takes up a connection at which something has happened.
-    fn new<H>(shared: &Shared<H>, waiting: Waiting<T>) -> Driver<T> {
-        let Waiting { inbound, writer, card, tap, peer } = waiting;
+    fn new<H>(shared: &Shared<H>, idle: Idle<T>) -> Driver<T> {
+        let Idle { inbound, writer, card, tap, peer } = idle;
         Driver {
             inbound: Some(inbound),
             outbound: Outbound::new(writer, shared.config.deadlines.write_rate),
@@ -138,11 +140,11 @@ impl<T: Transport> Driver<T> {
 
     /// Serves request after request until none is there. `None` when the connection is over.
     pub(super) fn serve<H: Handler>(
-        waiting: Waiting<T>,
+        idle: Idle<T>,
         shared: Arc<Shared<H>>,
-    ) -> impl Future<Output = Option<Idle<T, H>>> + Send {
+    ) -> impl Future<Output = Option<Left<T, H>>> + Send {
         // Made here, so that the future has room for the driver alone.
-        let mut driver = Driver::new(&shared, waiting);
+        let mut driver = Driver::new(&shared, idle);
         async move {
             let end = loop {
                 if let Err(end) = driver.exchange(&shared).await {
@@ -150,7 +152,7 @@ impl<T: Transport> Driver<T> {
                 }
             };
             if let End::Idle = end {
-                return Some((driver.wait(), shared));
+                return Some((driver.into_idle(), shared));
             }
             Box::pin(driver.end(&shared, end)).await;
             None
@@ -158,20 +160,20 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Gives back everything that an idle connection has no need of.
-    fn wait(self) -> Waiting<T> {
+    fn into_idle(self) -> Idle<T> {
         let Driver { inbound, outbound, card, tap, peer, .. } = self;
         let inbound = inbound.expect("content is back before the next head");
-        Waiting { inbound, writer: outbound.into_writer(), card, tap, peer }
+        Idle { inbound, writer: outbound.into_writer(), card, tap, peer }
     }
 
     /// Answers `problem` before anything was asked.
-    pub(super) async fn refuse<H: Handler>(mut waiting: Waiting<T>, shared: &Shared<H>, problem: Problem) {
+    pub(super) async fn refuse<H: Handler>(mut idle: Idle<T>, shared: &Shared<H>, problem: Problem) {
         std::future::poll_fn(|cx| {
-            waiting.begin(shared, Phase::Write, cx);
+            idle.begin(shared, Phase::Write, cx);
             Poll::Ready(())
         })
         .await;
-        Driver::new(shared, waiting).end(shared, End::Refused(Refusal::of_nothing(shared, problem))).await;
+        Driver::new(shared, idle).end(shared, End::Refused(Refusal::of_nothing(shared, problem))).await;
     }
 
     /// One request and its answer.
@@ -207,8 +209,8 @@ impl<T: Transport> Driver<T> {
         if response.status().is_informational() {
             response = final_answer(response, asked);
         }
-        // The common answer is all there and waits for nothing. The other path is boxed: its state is large, and would
-        // otherwise be part of every idle connection.
+        // The common answer is all there and waits for nothing. The other path is boxed: its state is large, and every
+        // connection that goes to work would allocate it.
         match loan {
             None if response.body().is_ready() => self.answer_ready(shared, asked, response),
             loan => {
@@ -221,7 +223,7 @@ impl<T: Transport> Driver<T> {
 
     /// Reads until a head is complete and understood.
     async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<Understood, End> {
-        // Taken when the first byte is here: an idle connection holds no head.
+        // Taken when there is a byte to parse.
         let mut head = None;
         let mut parser = HeadParser::default();
         loop {
@@ -392,6 +394,14 @@ impl<T: Transport> Driver<T> {
                 self.tap.decided("the peer has finished: is it gone, or does it still read?", "RFC 9112 9.6");
                 self.tap.sent(trace::ANSWER_BEGIN, encode::PREFIX);
             }
+        }
+    }
+
+    /// Moves the deadline of the phase, which the card tells too.
+    pub(super) fn until(&mut self, deadline: Option<Instant>) {
+        if deadline != self.deadline {
+            self.deadline = deadline;
+            self.card.deadline(deadline);
         }
     }
 

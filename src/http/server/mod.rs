@@ -13,10 +13,10 @@
 mod answer;
 mod content;
 mod drive;
+mod idle;
 mod refusal;
 pub mod trace;
 mod wait;
-mod waiting;
 
 pub(crate) use answer::BATCH_BYTES;
 pub(crate) use wait::{AHEAD_BYTES_MAX, DRAINING_LINGER};
@@ -32,7 +32,7 @@ use tokio::time::timeout;
 use crate::http::explain::{Place, Problem};
 use crate::http::request::Reception;
 use crate::http::server::drive::Driver;
-use crate::http::server::waiting::{Life, Waiting};
+use crate::http::server::idle::{Idle, Life};
 use crate::http::tally::{Reached, Tally};
 use crate::http::{Fault, Handler, Limits};
 use crate::net::admission::Permit;
@@ -229,7 +229,7 @@ impl<H: Handler> Shared<H> {
         peer: SocketAddr,
         seat: Option<Permit>,
     ) -> impl Future<Output = ()> + Send + use<T, H> {
-        Life::Accepted(Waiting::new(&self, transport, peer, seat), self)
+        Life::Accepted(Idle::new(&self, transport, peer, seat), self)
     }
 
     /// Ends connections that have waited for long enough, while there are any.
@@ -239,7 +239,7 @@ impl<H: Handler> Shared<H> {
     }
 
     async fn refuse(self: Arc<Self>, transport: impl Transport, peer: SocketAddr, seat: Permit, fault: Fault) {
-        let accepted = Waiting::new(&self, transport, peer, Some(seat));
+        let accepted = Idle::new(&self, transport, peer, Some(seat));
         Driver::refuse(accepted, &self, Problem::new(fault)).await;
     }
 

@@ -1,4 +1,4 @@
-//! Owns what a connection does while it waits: for bytes, for its handler, for the peer to read and go.
+//! Owns what a connection at work does while it waits: for bytes, for its handler, for the peer to read and go.
 //!
 //! The one idea: every wait does the same four things: it sends what is queued, it looks whether the peer is still there,
 //! it obeys its deadline, and it listens for the end of the server.
@@ -123,12 +123,12 @@ impl<T: Transport> Driver<T> {
 
     /// Sends what is queued. A client that still takes its answer is not idle: its time begins when that is sent.
     fn poll_flush_idle<H>(&mut self, shared: &Shared<H>, cx: &mut Context<'_>) -> Result<(), End> {
-        let stalled = self.outbound.stalled_until().is_some();
+        let was_queued = !self.outbound.output.is_empty();
         let flushed = self.poll_flush(cx)?;
-        if self.card.phase() == Phase::Idle && !shared.watch.shutdown.is_draining() {
+        if self.card.phase() == Phase::Idle {
             if flushed.is_pending() {
-                self.deadline = None;
-            } else if stalled {
+                self.until(None);
+            } else if was_queued && self.deadline.is_none() {
                 self.now = Instant::now();
                 self.enter(Phase::Idle, within(self.now, shared.config.deadlines.idle));
             }
@@ -136,8 +136,9 @@ impl<T: Transport> Driver<T> {
         Ok(())
     }
 
-    /// While the server is draining, the next request is waited for no longer than `drain_idle`. A connection that was
-    /// closed at once would take the request with it that is on its way. Says whether it is draining.
+    /// While the server is draining, the next request is waited for no longer than `drain_idle` from the signal, or from an
+    /// answer that began before it and did not say that it would be the last. A connection that was closed at once would
+    /// take the request with it that is on its way. Says whether it is draining.
     ///
     /// # Errors
     /// When it will wait no longer.
@@ -146,11 +147,12 @@ impl<T: Transport> Driver<T> {
         if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
             return Err(End::Forced);
         }
-        let deadline = earlier(self.deadline, within(since, shared.config.deadlines.drain_idle));
-        if deadline != self.deadline {
-            self.deadline = deadline;
-            self.card.deadline(deadline);
+        if self.card.phase() == Phase::Idle && !self.outbound.output.is_empty() {
+            // It is not idle: it still takes its answer.
+            return Ok(true);
         }
+        let since = if self.card.phase() == Phase::Head { since } else { since.max(self.card.since()) };
+        self.until(earlier(self.deadline, within(since, shared.config.deadlines.drain_idle)));
         Ok(true)
     }
 
@@ -199,7 +201,7 @@ impl<T: Transport> Driver<T> {
         }
         let _ = self.poll_flush(cx)?;
         self.tell_buffers();
-        if self.is_peer_gone(cx) {
+        if self.is_peer_gone(cx)? {
             self.cancel_peer();
             return Err(End::Lost(Lost::Gone));
         }
@@ -214,23 +216,21 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    fn is_peer_gone(&mut self, cx: &mut Context<'_>) -> bool {
+    fn is_peer_gone(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         if let Some(inbound) = &mut self.inbound {
             while !inbound.is_ended() && inbound.buffer.len() < AHEAD_BYTES_MAX {
                 match inbound.poll_fill(cx, AHEAD_BYTES_MAX) {
-                    Poll::Pending => return false,
-                    Poll::Ready(Err(_)) => return true,
+                    Poll::Pending => return Ok(false),
+                    Poll::Ready(Err(_)) => return Ok(true),
                     Poll::Ready(Ok(count)) => self.card.received(count),
                 }
             }
             if inbound.is_ended() && self.card.phase() == Phase::Handler {
                 self.probe();
-                if matches!(self.outbound.poll_flush(cx), Poll::Ready(Err(_))) {
-                    return true;
-                }
+                let _ = self.poll_flush(cx)?;
             }
         }
-        self.outbound.poll_gone(cx).is_ready()
+        Ok(self.outbound.poll_gone(cx).is_ready())
     }
 
     /// Everything that works for this peer may stop.
@@ -304,8 +304,9 @@ impl<T: Transport> Driver<T> {
             }
             End::Forced => return self.closed("the shutdown would not wait"),
             End::Broken(why) if self.ends_by_close => {
-                // What was produced is sent, and then a reset: after a FIN it would look like all there was.
-                let _ = self.await_room(shared, 1).await;
+                // The kernel gets what was produced, and may drop it at the reset: after a FIN it would look like all there was.
+                let taken = self.await_room(shared, 1).await;
+                self.count_slow(shared, &taken);
                 return self.closed(&why);
             }
             End::Broken(why) => why,
@@ -367,6 +368,13 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Counts that the last answer was not taken, when it was not.
+    fn count_slow<H>(&self, shared: &Shared<H>, taken: &Result<(), End>) {
+        if let Err(End::Lost(Lost::TooSlow)) = taken {
+            self.does_not_read(shared);
+        }
+    }
+
     fn does_not_read<H>(&self, shared: &Shared<H>) -> &'static str {
         shared.watch.tally.reached(Reached::WriteRate);
         "the peer does not read"
@@ -394,7 +402,7 @@ impl<T: Transport> Driver<T> {
             self.enter(Phase::Linger, within(now, shared.config.deadlines.linger));
         }
         if shared.watch.shutdown.is_draining() {
-            self.deadline = earlier(self.deadline, within(now, DRAINING_LINGER));
+            self.until(earlier(self.deadline, within(now, DRAINING_LINGER)));
         }
     }
 
@@ -403,16 +411,15 @@ impl<T: Transport> Driver<T> {
     fn linger_on<H>(&mut self, shared: &Shared<H>, until: Option<Instant>) {
         if self.card.phase() == Phase::Linger && !shared.watch.shutdown.is_draining() {
             let silence = within(Instant::now(), shared.config.deadlines.linger);
-            self.deadline = earlier(silence, until);
+            self.until(earlier(silence, until));
         }
     }
 
     /// Hands the connection over, with the bytes that came too early. A forced shutdown ends the new protocol too.
     async fn upgrade<H>(mut self, shared: &Shared<H>, task: OnUpgrade) {
-        if let Err(end) = self.await_room(shared, 1).await {
-            if matches!(end, End::Lost(Lost::TooSlow)) {
-                shared.watch.tally.reached(Reached::WriteRate);
-            }
+        let taken = self.await_room(shared, 1).await;
+        self.count_slow(shared, &taken);
+        if taken.is_err() {
             return self.closed("the peer has not taken the answer");
         }
         let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };

@@ -4,9 +4,9 @@
 //! parser, its queue, the room for its handler, is made when its first byte is here and given back with its answer.
 //!
 //! ```text
-//!   Accepted ──> Waiting ──a byte, a FIN, a deadline, a shutdown──> AtWork: a Driver
-//!                   ^                                                  │
-//!                   └────────── all is answered and sent ──────────────┴──> Over
+//!   Accepted ──> Idle ──a byte, a FIN, a deadline, a shutdown──> AtWork: a Driver
+//!                 ^                                                │
+//!                 └────────── all is answered and sent ────────────┴──> Over
 //! ```
 //!
 //! Spec: RFC 9112 9.3 (persistence), 9.5 (idle connections).
@@ -35,9 +35,9 @@ use crate::net::transport::Transport;
 /// One connection, served to its end. A future written by hand: it is most of what an idle connection costs.
 pub(super) enum Life<T: Transport, H> {
     /// Nobody was told of it yet.
-    Accepted(Waiting<T>, Arc<Shared<H>>),
+    Accepted(Idle<T>, Arc<Shared<H>>),
     /// Nothing is at work.
-    Waiting(Waiting<T>, Arc<Shared<H>>),
+    Idle(Idle<T>, Arc<Shared<H>>),
     /// Boxed, so that a connection that waits has no room for it.
     AtWork(Pin<Box<Work<T, H>>>),
     /// It is closed.
@@ -45,13 +45,13 @@ pub(super) enum Life<T: Transport, H> {
 }
 
 /// Requests served one after the other; what is left of the connection when none is there, if anything is.
-type Work<T, H> = dyn Future<Output = Option<Idle<T, H>>> + Send;
+type Work<T, H> = dyn Future<Output = Option<Left<T, H>>> + Send;
 
 /// A connection that has gone back to waiting, and the server that it waits at.
-pub(super) type Idle<T, H> = (Waiting<T>, Arc<Shared<H>>);
+pub(super) type Left<T, H> = (Idle<T>, Arc<Shared<H>>);
 
 /// What a connection holds of which nothing is at work.
-pub(super) struct Waiting<T: Transport> {
+pub(super) struct Idle<T: Transport> {
     pub(super) inbound: Inbound<T::Reader>,
     pub(super) writer: T::Writer,
     pub(super) card: Registered,
@@ -66,16 +66,16 @@ impl<T: Transport, H: Handler> Future for Life<T, H> {
         let life = self.get_mut();
         loop {
             match life {
-                Life::Accepted(waiting, shared) => {
-                    waiting.begin(shared, Phase::Idle, cx);
-                    life.step(|waiting, shared| Life::Waiting(waiting, shared));
+                Life::Accepted(idle, shared) => {
+                    idle.begin(shared, Phase::Idle, cx);
+                    life.step(|idle, shared| Life::Idle(idle, shared));
                 }
-                Life::Waiting(waiting, shared) => {
-                    ready!(waiting.poll_event(shared, cx));
-                    life.step(|waiting, shared| Life::AtWork(Box::pin(Driver::serve(waiting, shared))));
+                Life::Idle(idle, shared) => {
+                    ready!(idle.poll_event(shared, cx));
+                    life.step(|idle, shared| Life::AtWork(Box::pin(Driver::serve(idle, shared))));
                 }
                 Life::AtWork(work) => match ready!(work.as_mut().poll(cx)) {
-                    Some((waiting, shared)) => *life = Life::Waiting(waiting, shared),
+                    Some((idle, shared)) => *life = Life::Idle(idle, shared),
                     None => *life = Life::Over,
                 },
                 Life::Over => return Poll::Ready(()),
@@ -85,22 +85,22 @@ impl<T: Transport, H: Handler> Future for Life<T, H> {
 }
 
 impl<T: Transport, H> Life<T, H> {
-    /// What becomes of a connection that waits.
-    fn step(&mut self, into: impl FnOnce(Waiting<T>, Arc<Shared<H>>) -> Life<T, H>) {
+    /// Goes on, from a connection of which nothing is at work.
+    fn step(&mut self, into: impl FnOnce(Idle<T>, Arc<Shared<H>>) -> Life<T, H>) {
         *self = match mem::replace(self, Life::Over) {
-            Life::Accepted(waiting, shared) | Life::Waiting(waiting, shared) => into(waiting, shared),
+            Life::Accepted(idle, shared) | Life::Idle(idle, shared) => into(idle, shared),
             other => other,
         };
     }
 }
 
-impl<T: Transport> Waiting<T> {
+impl<T: Transport> Idle<T> {
     /// A connection that was just accepted.
-    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr, seat: Option<Permit>) -> Waiting<T> {
+    pub(super) fn new<H>(shared: &Shared<H>, transport: T, addr: SocketAddr, seat: Option<Permit>) -> Idle<T> {
         let now = Instant::now();
         let (reader, writer) = transport.split();
         let card = shared.watch.registry.register(addr, now);
-        Waiting {
+        Idle {
             inbound: Inbound::new(reader),
             writer,
             tap: shared.watch.hub.tap(&card),
