@@ -91,10 +91,11 @@ impl From<&Problem> for Failure {
 
 impl Middleware for Envelope {
     async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
-        let mut response = next.handle(request).await;
-        let Some(problem) = response.head_mut().problem.take() else { return response };
+        let response = next.handle(request).await;
+        // The problem stays with the answer: it is logged, traced and counted as what it is.
+        let Some(problem) = response.problem() else { return response };
         // The status may have been changed on the way here; the problem's is where it began.
-        let failure = Failure { status: response.status(), ..Failure::from(&*problem) };
+        let failure = Failure { status: response.status(), ..Failure::from(problem) };
         let mut enveloped = failure.into_response();
         let content = std::mem::take(enveloped.body_mut());
         response.with_content(enveloped.field(name::CONTENT_TYPE).unwrap_or_default(), content)
@@ -204,6 +205,16 @@ mod tests {
         let expected =
             format!(r#"{{"success":false,"error":{{"code":"invalid","message":"two fields are wrong",{fields}}}}}"#);
         check(failure, Status::UNPROCESSABLE_CONTENT, &expected).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_is_known_to_whoever_counts_it() {
+        async fn nothing(_: Request) -> Response {
+            Problem::new(Fault::NotFound).into_response()
+        }
+        let response = Envelope.around(nothing).handle(Request::get("/")).await;
+        assert_eq!(response.problem().map(Problem::fault), Some(Fault::NotFound));
+        assert_eq!(response.field(name::CONTENT_TYPE), Some("application/json"));
     }
 
     #[tokio::test]

@@ -86,6 +86,6 @@ fn push_counts(text: &mut String, counted: &Counted<'_>) {
         counts.accepted, counts.open, counts.errors, counted.panics
     );
     for (entry, count) in counted.refusals() {
-        let _ = writeln!(text, "   {:<28} {:<28} {count:>8}  {}", entry.code, entry.status.to_string(), entry.title);
+        let _ = writeln!(text, "   {count:>8}  {:<18} {}  {}", entry.code, entry.status.code(), entry.title);
     }
 }

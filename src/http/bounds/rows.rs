@@ -30,17 +30,17 @@ fn of_listener(config: &ListenerConfig) -> Vec<Bound> {
     let Caps { connections_max, connections_per_address_max, cap_loopback } = caps;
     let rows = [
         Bound::set("connections_max", Amount::count(*connections_max))
-            .bounds("Connections at one address of ours, lowered to what `ulimit -n` allows")
+            .bounds("Connections at one address of ours, lowered to what ulimit -n allows")
             .larger("more descriptors and memory")
             .seen(Seen::Waits)
             .at_listeners(|counts| counts.full),
         Bound::set("connections_per_address_max", Amount::count(*connections_per_address_max))
             .bounds("Connections of one IPv4 address or IPv6 /64, this machine excepted")
-            .larger("one client can take a larger part of `connections_max`")
+            .larger("one client can take a larger part of connections_max")
             .seen(Seen::Answer(Fault::TooManyConnections))
             .at_listeners(|counts| counts.over_address_limit),
         Bound::set("cap_loopback", Amount::Switch(*cap_loopback))
-            .bounds("Hold this machine to `connections_per_address_max`, too")
+            .bounds("Hold this machine to connections_per_address_max, too")
             .larger("a proxy or a load generator on this machine is one client")
             .seen(Seen::Answer(Fault::TooManyConnections)),
         Bound::set("backlog", Amount::Count(u64::from(*backlog)))
