@@ -18,6 +18,8 @@ pub struct Seen {
     pub rest: Vec<u8>,
     /// How it ended.
     pub ending: Ending,
+    /// Whether all the time that a probe may take was over before that.
+    pub ran_out: bool,
     /// Everything that was received, as it came: its beginning, when it is much.
     pub received: Vec<u8>,
     /// How many bytes that were.
