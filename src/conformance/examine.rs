@@ -96,7 +96,7 @@ pub struct Score {
     pub must: Tally,
     /// Of [`Level::Should`].
     pub should: Tally,
-    /// Of [`Level::Choice`]: where the server is strict.
+    /// Of [`Level::Choice`]: where the server chooses as firstbyte does.
     pub choice: Tally,
     /// Rows of all levels that were not asked.
     pub skipped: usize,

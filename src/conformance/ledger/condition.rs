@@ -30,10 +30,10 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(
             &[Send(get!()), Await, Send(get!("If-None-Match: *")), Await, Send(get!("Connection: close"))],
             |seen| {
-                let answers = seen.all(3)?;
-                let missing =
-                    FOR_CACHES.iter().find(|name| answers[0].has(name).is_ok() && answers[1].has(name).is_err());
-                ensure(answers[1].status != 304 || missing.is_none(), || format!("304 without {missing:?}"))
+                let answers = seen.up_to(3)?;
+                let Some(second) = answers.get(1) else { return Ok(()) };
+                let missing = FOR_CACHES.iter().find(|name| answers[0].has(name).is_ok() && second.has(name).is_err());
+                ensure(second.status != 304 || missing.is_none(), || format!("304 without {missing:?}"))
             },
         ),
     must("condition/other-tag", "RFC 9110 13.1.2", "If-None-Match with tags that do not match changes nothing")
@@ -86,8 +86,9 @@ pub(super) const ROWS: &[Requirement] = &[
                 Send("If-Match: \"no-such-tag\"\r\nIf-None-Match: *\r\n\r\n"),
             ],
             |seen| {
-                let answers = seen.all(2)?;
-                if answers[0].status < 300 { Ok(()) } else { answers[1].is(answers[0].status) }
+                let answers = seen.up_to(2)?;
+                let is_there = answers[0].status < 300;
+                answers.get(1).filter(|_| !is_there).map_or(Ok(()), |second| second.is(answers[0].status))
             },
         ),
     must("condition/options", "RFC 9110 13.2.1", "conditions are ignored with OPTIONS, which selects nothing")
@@ -99,8 +100,8 @@ pub(super) const ROWS: &[Requirement] = &[
                 Send("If-Match: \"no-such-tag\"\r\nIf-None-Match: *\r\n\r\n"),
             ],
             |seen| {
-                let answers = seen.all(2)?;
-                answers[1].is(answers[0].status)
+                let answers = seen.up_to(2)?;
+                answers.get(1).map_or(Ok(()), |second| second.is(answers[0].status))
             },
         ),
 ];

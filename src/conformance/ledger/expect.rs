@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Requirement] = &[
             ],
             |seen| seen.asked_or_refused(b"hello"),
         ),
-    must("expect/case", "RFC 9110 10.1.1", "100-continue is case-insensitive, and so is the name of its field")
+    must("expect/case", "RFC 9110 2.4, 10.1.1", "100-continue is case-insensitive, and so is the name of its field")
         .decided("200")
         .probe(
             &[Send(echo!("EXPECT: 100-Continue", "Content-Length: 5", "Connection: close"; "")), Await, Send("hello")],
