@@ -149,6 +149,26 @@ fn a_server_that_dies_under_the_questions_is_left_and_told_of() {
 }
 
 #[test]
+fn no_control_byte_of_a_server_reaches_the_terminal() {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nServer: evil\u{9b}2J\u{7f}\x1b[2J\r\nContent-Length: 4\r\n\r\n\u{9b}ok";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]).and_then(|_| stream.write_all(ANSWER.as_bytes()));
+        }
+    });
+    for args in [&["--only", "host/"][..], &["--only", "host/", "--json"]] {
+        let output = check(&url, args);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let (told, complaint) = (stdout(&output), stderr(&output));
+        let obeyed = |text: &str| text.chars().any(|character| character.is_control() && character != '\n');
+        assert!(told.contains("evil") && !obeyed(&told) && !obeyed(&complaint), "{told:?}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     for (url, args, expected) in [
         ("https://localhost", &[][..], "plain HTTP only"),

@@ -2,11 +2,11 @@
 //!
 //! The one idea: every resource has some representation or none, so `*` and a tag that nobody has are fair to all.
 //!
-//! Spec: RFC 9110 13.1, 13.2, 15.4.5.
+//! Spec: RFC 9110 8.6, 13.1, 13.2, 15.4.5.
 //! Never: code beside the rows.
 
 use crate::conformance::Requirement;
-use crate::conformance::requirement::Step::{Await, Send};
+use crate::conformance::requirement::Step::{Await, Send, SendHead};
 use crate::conformance::requirement::must;
 use crate::conformance::seen::ensure;
 
@@ -36,6 +36,35 @@ pub(super) const ROWS: &[Requirement] = &[
                 ensure(second.status != 304 || missing.is_none(), || format!("304 without {missing:?}"))
             },
         ),
+    must("condition/not-modified-length", "RFC 9110 8.6", "a Content-Length in a 304 is that of the 200")
+        .decided("200, then 304")
+        .probe(
+            &[Send(get!()), Await, Send(get!("If-None-Match: *")), Await, Send(get!("Connection: close"))],
+            |seen| {
+                let answers = seen.up_to(3)?;
+                let &[full, second, again] = &answers[..] else { return Ok(()) };
+                let length = full.length.to_string();
+                let said = second.field("Content-Length").filter(|_| second.status == 304).unwrap_or(&length);
+                let changes = again.length != full.length;
+                ensure(changes || said == length, || format!("Content-Length: {said}, and the 200 has {length} bytes"))
+            },
+        ),
+    must("condition/none-match-any-head", "RFC 9110 13.1.2", "If-None-Match: * answers HEAD with 304 too")
+        .decided("304")
+        .probe(
+            &[SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n")],
+            |seen| seen.refused(&[304]),
+        ),
+    must(
+        "condition/match-first",
+        "RFC 9110 13.2.2",
+        "If-Match is evaluated first: where it is false, nothing else counts",
+    )
+    .decided("412 HTTP-CONDITION-001")
+    .probe(&[Send(get!("If-None-Match: *", "If-Match: \"no-such-tag\"", "Connection: close"))], |seen| {
+        let status = seen.only()?.status;
+        ensure(status >= 300 && status != 304, || format!("{status}, as if there were no If-Match"))
+    }),
     must("condition/other-tag", "RFC 9110 13.1.2", "If-None-Match with tags that do not match changes nothing")
         .decided("200")
         .probe(&[Send(get!("If-None-Match: \"no-such-tag\", W/\"nor-this\"", "Connection: close"))], |seen| {

@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send(POST)], |seen| {
             // GET finds something there: 404 blames the method. What other refusals blame is not known.
             let status = seen.only()?.status;
-            ensure(status != 404, || format!("{status}, not 405"))
+            ensure(status >= 200 && status != 404, || format!("{status}, not 405"))
         }),
     must("method/allow", "RFC 9110 15.5.6", "a 405 lists in Allow what is allowed")
         .decided("405 HTTP-ROUTE-002")
