@@ -149,6 +149,31 @@ fn a_server_that_dies_under_the_questions_is_left_and_told_of() {
 }
 
 #[test]
+fn a_server_that_stalls_and_comes_back_has_not_passed() {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    let plain = format!("GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    std::thread::spawn(move || {
+        let (mut held, mut plains) = (Vec::new(), 0);
+        for stream in listener.incoming() {
+            let (mut stream, mut buffer) = (stream.unwrap(), [0; 1024]);
+            let count = stream.read(&mut buffer).unwrap_or(0);
+            plains += usize::from(&buffer[..count] == plain.as_bytes());
+            // Not the second one: that asks whether it is still there, behind many silences.
+            if &buffer[..count] == plain.as_bytes() && plains != 2 {
+                stream.write_all(ANSWER).unwrap();
+            }
+            held.push(stream);
+        }
+    });
+    let output = check(&authority, &["--patience", "30ms", "--only", "should"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert!(stderr(&output).contains(" rows were not asked"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("no longer answers"), "{}", stderr(&output));
+}
+
+#[test]
 fn no_control_byte_of_a_server_reaches_the_terminal() {
     const ANSWER: &str = "HTTP/1.1 200 OK\r\nServer: evil\u{9b}2J\u{7f}\x1b[2J\r\nContent-Length: 4\r\n\r\n\u{9b}ok";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

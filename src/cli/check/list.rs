@@ -8,10 +8,10 @@ const INTRODUCTION: &str = "\
 # Conformance
 
 What RFC 9110 and RFC 9112 require of a server, row by row, and what firstbyte does. The rows are constants in
-[src/conformance/ledger](src/conformance/ledger). Nearly each has a probe: bytes to send, and a judgement on what comes back.
-Tests play every probe against firstbyte, whole, byte by byte (up to 32 KiB) and cut in two, and compare the decision to the
-status and the code; `firstbyte check http://HOST:PORT` plays them against any server. Where the outside shows nothing, a test
-of ours is named.
+[src/conformance/ledger](src/conformance/ledger). Nearly each has a probe: bytes to send, and a judgement on what comes
+back. Tests play every probe against firstbyte, whole, byte by byte (up to 32 KiB) and cut in two, and compare the decision to
+the status and the code; `firstbyte check http://HOST:PORT` plays them against any server. Where the outside shows nothing, a
+test of ours is named.
 
 MUST and SHOULD are those of RFC 2119. A choice is what the text leaves to the server: no server fails by choosing otherwise
 than firstbyte, but it is told where.
