@@ -32,6 +32,11 @@ impl Answer {
         self.has_option("close")
     }
 
+    /// Whether no other answer follows on its connection, by what it says (RFC 9112 9.3).
+    pub fn is_last(&self) -> bool {
+        self.announces_close() || self.version == "HTTP/1.0" && !self.has_option("keep-alive")
+    }
+
     /// Whether its Connection field lists `option` (RFC 9110 7.6.1).
     pub fn has_option(&self, option: &str) -> bool {
         self.fields.list("Connection").any(|listed| listed.eq_ignore_ascii_case(option.as_bytes()))

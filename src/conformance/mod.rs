@@ -25,7 +25,7 @@ pub mod seen;
 pub mod subject;
 
 pub use answer::Answer;
-pub use examine::{Finding, Manner, Outcome, Score, examine};
+pub use examine::{Finding, Manner, Outcome, Score, Trace, examine};
 pub use ledger::rows;
 pub use play::{Pace, Target, play};
 pub use requirement::{Level, Probe, Proof, Requirement, Step};

@@ -91,8 +91,8 @@ pub async fn play<S: AsyncRead + AsyncWrite>(stream: S, steps: &[Step], target: 
     let receiver = Receiver::new(heads(steps));
     let buffer = vec![0; PIECE_BYTES];
     let mut player = Player { reader, writer, receiver, buffer, pace, ending: None, takes_bytes: true, awaited: 0 };
-    let _ = timeout(pace.whole, player.play(steps, target)).await;
-    player.receiver.finish(player.ending.unwrap_or(Ending::Open))
+    let ran_out = timeout(pace.whole, player.play(steps, target)).await.is_err();
+    Seen { ran_out, ..player.receiver.finish(player.ending.unwrap_or(Ending::Open)) }
 }
 
 /// For each request whether it is HEAD. Where one is, each sending step is one request.

@@ -12,8 +12,9 @@
 //! by our own strict decoder); RFC 9110 15.2 (interim answers).
 //! Never: does I/O; panics, whatever comes.
 //! Invariants: the work is linear in the bytes, however they are cut; what is made of them is the same.
-//! Limits: [`KEPT_BYTES_MAX`] of content, of rest and of all, the rest counted only; [`HEAD_BYTES_MAX`],
-//! [`FIELD_LINES_MAX`], [`ANSWERS_MAX`], [`FAULTS_MAX`].
+//! Limits: on one connection [`KEPT_BYTES_MAX`] of content, of heads, of rest and of everything, and [`LINES_MAX`] of heads;
+//! what goes beyond is counted, and heads beyond are rest. On one head [`HEAD_BYTES_MAX`], [`FIELD_LINES_MAX`],
+//! [`FAULTS_MAX`]. In all [`ANSWERS_MAX`].
 
 use crate::conformance::answer::Answer;
 use crate::conformance::seen::{Ending, Seen};
@@ -21,8 +22,11 @@ use crate::http::h1::chunked::{Decoder, Event};
 use crate::http::h1::grammar;
 use crate::http::{Fields, Limits};
 
-/// Bytes that are kept of all answers' content, and again of the rest, and again of everything.
+/// Bytes that are kept of all answers' content, and again of their heads, of the rest, and of everything.
 pub const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// Lines of all heads on one connection: a short one costs more than its bytes.
+pub const LINES_MAX: usize = 16 * FIELD_LINES_MAX;
 
 /// Bytes of a head; a longer one is no answer.
 pub const HEAD_BYTES_MAX: usize = 256 << 10;
@@ -53,6 +57,8 @@ pub struct Receiver {
     answers: Vec<Answer>,
     finals: usize,
     content_kept: usize,
+    heads_kept: usize,
+    lines_kept: usize,
     rest: Vec<u8>,
     received: Vec<u8>,
     received_count: u64,
@@ -87,6 +93,8 @@ impl Receiver {
             answers: Vec::new(),
             finals: 0,
             content_kept: 0,
+            heads_kept: 0,
+            lines_kept: 0,
             rest: Vec::new(),
             received: Vec::new(),
             received_count: 0,
@@ -127,7 +135,7 @@ impl Receiver {
         }
         keep(&mut self.rest, &self.head);
         let Receiver { answers, rest, received, received_count, .. } = self;
-        Seen { answers, rest, ending, received, received_count }
+        Seen { answers, rest, ending, ran_out: false, received, received_count }
     }
 
     /// Takes the first bytes off `input`, which is not empty, and says how many.
@@ -195,7 +203,10 @@ impl Receiver {
     }
 
     fn end_head(&mut self) {
-        let Some(answer) = parse_head(&self.head) else { return self.give_up_head() };
+        self.heads_kept += self.head.len();
+        self.lines_kept += memchr::memchr_iter(b'\n', &self.head).count();
+        let is_too_much = self.heads_kept > KEPT_BYTES_MAX || self.lines_kept > LINES_MAX;
+        let Some(answer) = parse_head(&self.head).filter(|_| !is_too_much) else { return self.give_up_head() };
         self.head.clear();
         self.line = 0;
         let is_head = self.heads.get(self.finals).copied().unwrap_or(false);
@@ -281,10 +292,10 @@ fn framing(answer: &Answer, is_head: bool) -> Result<State, &'static str> {
 fn parse_head(head: &[u8]) -> Option<Answer> {
     let mut faults = Vec::new();
     let mut lines = head.split_inclusive(|&byte| byte == b'\n').map(|line| strip_line_end(line, &mut faults));
-    let (version, status) = status_line(lines.next()?)?;
+    let line = lines.next()?;
     let lines: Vec<&[u8]> = lines.take_while(|line| !line.is_empty()).collect();
+    let (version, status) = status_line(line, &mut faults)?;
     let fields = fields(&lines, &mut faults);
-    faults.truncate(FAULTS_MAX);
     Some(Answer { status, version, fields, content: Vec::new(), length: 0, is_whole: false, faults })
 }
 
@@ -292,18 +303,33 @@ fn parse_head(head: &[u8]) -> Option<Answer> {
 fn strip_line_end<'a>(line: &'a [u8], faults: &mut Vec<String>) -> &'a [u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or_else(|| {
-        faults.push(format!("a line that ends in a bare LF: {}", shown(line)));
+        note(faults, || format!("a line that ends in a bare LF: {}", shown(line)));
         line
     })
 }
 
 /// RFC 9112 4: version and status code. Whatever white space is between them is borne, and so is a missing reason.
-fn status_line(line: &[u8]) -> Option<(String, u16)> {
-    let line = String::from_utf8_lossy(line);
-    let mut words = line.split_ascii_whitespace();
+fn status_line(line: &[u8], faults: &mut Vec<String>) -> Option<(String, u16)> {
+    let text = String::from_utf8_lossy(line);
+    let mut words = text.split_ascii_whitespace();
     let (version, status) = (words.next()?, words.next()?);
     let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
-    is_status.then(|| status.parse().ok())?.map(|status| (version.to_owned(), status))
+    let code: u16 = status.parse().ok().filter(|_| is_status)?;
+    let is_ours = matches!(version.as_bytes(), [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9']);
+    let behind = text.strip_prefix(&format!("{version} {status}"));
+    let is_spaced = behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(' '));
+    // RFC 9110 15: a code outside 100 to 599 is invalid.
+    if !is_ours || !is_spaced || !(100..600).contains(&code) {
+        note(faults, || format!("a malformed status-line: {}", shown(line)));
+    }
+    Some((version.to_owned(), code))
+}
+
+/// Adds a fault, where there is room.
+fn note(faults: &mut Vec<String>, fault: impl FnOnce() -> String) {
+    if faults.len() < FAULTS_MAX {
+        faults.push(fault());
+    }
 }
 
 fn fields(lines: &[&[u8]], faults: &mut Vec<String>) -> Fields {
@@ -312,7 +338,7 @@ fn fields(lines: &[&[u8]], faults: &mut Vec<String>) -> Fields {
         match unfolded.last_mut() {
             // RFC 9112 5.2: a user agent reads a folded line as one.
             Some(before) if matches!(line.first(), Some(b' ' | b'\t')) => {
-                faults.push(format!("a folded line: {}", shown(line)));
+                note(faults, || format!("a folded line: {}", shown(line)));
                 before.push(b' ');
                 before.extend_from_slice(line.trim_ascii_start());
             }
@@ -320,12 +346,12 @@ fn fields(lines: &[&[u8]], faults: &mut Vec<String>) -> Fields {
         }
     }
     if unfolded.len() > FIELD_LINES_MAX {
-        faults.push(format!("{} field lines", unfolded.len()));
+        note(faults, || format!("{} field lines", unfolded.len()));
     }
     let mut fields = Fields::new();
     for line in unfolded.iter().take(FIELD_LINES_MAX) {
         if append(&mut fields, line).is_none() {
-            faults.push(format!("what is no field line: {}", shown(line)));
+            note(faults, || format!("what is no field line: {}", shown(line)));
         }
     }
     fields

@@ -3,8 +3,8 @@
 //! The one idea: rows are constants that read as a sentence:
 //!
 //! ```
-//! # use firstbyte::conformance::requirement::{Requirement, Step::Send, must};
-//! const ROW: Requirement = must("target/fragment", "RFC 9112 3.2", "a request-target holds no fragment")
+//! # use firstbyte::conformance::requirement::{Requirement, Step::Send, should};
+//! const ROW: Requirement = should("target/fragment", "RFC 9112 3.2", "a request-target holds no fragment")
 //!     .decided("400 H1-TARGET-002")
 //!     .probe(&[Send("GET {get}#part HTTP/1.1\r\nHost: {host}\r\n\r\n")], |seen| seen.refused(&[400]));
 //! ```
@@ -22,7 +22,7 @@ pub enum Level {
     Must,
     /// SHOULD, SHOULD NOT, RECOMMENDED, "ought to".
     Should,
-    /// The text leaves it to the server. firstbyte takes the strict side; no server fails by taking the other.
+    /// The text leaves it to the server. No server fails by choosing otherwise than firstbyte.
     Choice,
 }
 
@@ -48,7 +48,7 @@ pub struct Requirement {
     /// The rule, in our words, without a full stop.
     pub says: &'static str,
     /// What firstbyte does. Begins with the status of its first final answer and the code of the fault, when there are
-    /// any: both are checked. `close` for a close without an answer.
+    /// any: both are checked of a probe. `close` for a close without an answer.
     pub decision: &'static str,
     /// What shows it.
     pub proof: Proof,
@@ -73,6 +73,9 @@ pub enum Proof {
     Probe(Probe),
     /// A test of ours, by its name: the outside shows nothing.
     Test(&'static str),
+    /// Nothing: firstbyte goes against the text, knowingly, and the decision says why. A test of ours, by its name, shows
+    /// that it does. Nobody is asked.
+    Departure(&'static str),
 }
 
 /// Bytes to send, and the judgement on what comes back.
@@ -151,6 +154,12 @@ impl Draft {
     /// Finishes the row with a probe.
     pub const fn probe(mut self, steps: &'static [Step], holds: fn(&Seen) -> Verdict) -> Requirement {
         self.0.proof = Proof::Probe(Probe { steps, holds });
+        self.0
+    }
+
+    /// Finishes the row with the name of the test that shows how we go against it.
+    pub const fn departs(mut self, name: &'static str) -> Requirement {
+        self.0.proof = Proof::Departure(name);
         self.0
     }
 

@@ -18,6 +18,8 @@ pub struct Seen {
     pub rest: Vec<u8>,
     /// How it ended.
     pub ending: Ending,
+    /// Whether all the time that a probe may take was over before that.
+    pub ran_out: bool,
     /// Everything that was received, as it came: its beginning, when it is much.
     pub received: Vec<u8>,
     /// How many bytes that were.
@@ -54,6 +56,25 @@ impl Seen {
         let broken = finals.iter().find(|answer| !answer.is_whole && !is_cut(answer));
         ensure(broken.is_none(), || broken.map_or_else(String::new, |answer| answer.how_broken()))?;
         Ok(finals)
+    }
+
+    /// `count` final answers, all whole, and nothing behind them; or fewer, when the last of them says that it is: to
+    /// persist is a SHOULD (RFC 9112 9.3), and every server may close at any time (9.5).
+    ///
+    /// # Errors
+    /// When there are more, or fewer without a word.
+    pub fn up_to(&self, count: usize) -> Result<Vec<&Answer>, String> {
+        let finals: Vec<&Answer> = self.finals().collect();
+        let says_so = finals.last().is_some_and(|last| last.is_last()) && self.ending != Ending::Open;
+        self.all(if says_so { finals.len().min(count) } else { count })
+    }
+
+    /// The first final answer, whatever follows it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn first(&self) -> Result<&Answer, String> {
+        self.finals().next().ok_or_else(|| self.counted(0, 1))
     }
 
     /// Exactly one final answer, with one of `statuses`.
@@ -138,12 +159,12 @@ impl Seen {
         self.served_all(1)
     }
 
-    /// Exactly `count` final answers, all 200, and then the close that the last request has asked for.
+    /// `count` final answers ([`Seen::up_to`]), all 200, and then the close that the last request has asked for.
     ///
     /// # Errors
     /// When it is not so.
     pub fn served_all(&self, count: usize) -> Verdict {
-        let other = self.all(count)?.into_iter().find(|answer| answer.status != 200);
+        let other = self.up_to(count)?.into_iter().find(|answer| answer.status != 200);
         ensure(other.is_none(), || format!("{}, not 200", other.map_or(0, |answer| answer.status)))?;
         self.closed()
     }
@@ -193,6 +214,16 @@ impl Seen {
             2 => self.all(2)?[1].is(200),
             _ => self.only().map(|_| ()),
         }
+    }
+
+    /// Likewise, where the content is to be echoed: a 200 in front says what it was.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn hid_nothing_behind(&self, content: &[u8]) -> Verdict {
+        self.hid_nothing()?;
+        let first = self.first()?;
+        if first.status == 200 { first.says(content) } else { Ok(()) }
     }
 
     /// A client that waits with its content was told what to do: it was asked for it by a 100, and the answer is its
@@ -313,6 +344,22 @@ mod tests {
         check(&[REFUSAL, "|x"].concat(), Ending::Closed, refused, "bytes behind the last answer: \\r\\nx");
         check(OK, Ending::Closed, |seen| seen.served_all(2), "one answer (200), not 2");
         check(OK, Ending::Closed, Seen::open, "the connection was closed");
+    }
+
+    #[test]
+    fn a_server_that_does_not_persist_may_answer_less_but_says_so() {
+        let both = |seen: &Seen| seen.up_to(2).map(drop);
+        let last = OK.replace("||", "|Connection: close||");
+        let old = OK.replace("1.1", "1.0");
+        check(&[OK, OK].concat(), Ending::Closed, both, "");
+        check(&last, Ending::Closed, both, "");
+        check(&last, Ending::Reset, both, "");
+        check(&old, Ending::Closed, both, "");
+        check(&last, Ending::Open, both, "one answer (200), not 2");
+        check(OK, Ending::Closed, both, "one answer (200), not 2");
+        check(&old.replace("||", "|Connection: keep-alive||"), Ending::Closed, both, "one answer (200), not 2");
+        check("", Ending::Closed, both, "no answer");
+        check(&[OK, OK, &last].concat(), Ending::Closed, both, "3 answers (200, 200, 200), not 2");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use firstbyte::conformance::{Ending, Pace, Probe, Proof, Requirement, Seen, Step, Target, play, rows};
+use firstbyte::conformance::{Ending, Level, Pace, Probe, Proof, Requirement, Seen, Step, Target, play, rows};
+use firstbyte::http::middleware::from_fn::{Next, from_fn};
 use firstbyte::http::router::{RouteOptions, Routes};
 use firstbyte::http::test::{TestServer, WIRE_BYTES};
 use firstbyte::http::{Request, Router, Server};
@@ -47,7 +48,7 @@ fn target() -> Target {
 fn probes() -> impl Iterator<Item = (&'static Requirement, Probe)> {
     rows().filter_map(|row| match row.proof {
         Proof::Probe(probe) => Some((row, probe)),
-        Proof::Test(_) => None,
+        Proof::Test(_) | Proof::Departure(_) => None,
     })
 }
 
@@ -69,6 +70,20 @@ async fn every_row_is_kept_as_decided_however_its_bytes_arrive() {
         }
     }
     assert!(faults.is_empty(), "{} rows\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_persist_breaks_no_must() {
+    let closes = |request, next: Next<_>| async move { next.handle(request).await.with_close() };
+    let server = TestServer::new(Server::new(from_fn(closes, routes())));
+    let mut failed = Vec::new();
+    for (row, probe) in probes().filter(|(row, _)| row.level != Level::Choice) {
+        let (client, end) = duplex(WIRE_BYTES);
+        tokio::spawn(server.drive(([127, 0, 0, 1], 1).into(), end));
+        let seen = play(client, probe.steps, &target(), &Pace::default()).await;
+        failed.extend((probe.holds)(&seen).err().map(|why| format!("{}: {why}", row.id)));
+    }
+    assert_eq!(failed, ["connection/persists: one answer (200), not 2"]);
 }
 
 fn arrivals(probe: &Probe) -> Vec<Arrival> {
@@ -129,7 +144,9 @@ fn rows_are_written_alike() {
         let first = row.says.split(' ').next().unwrap_or_default();
         assert!(!["so", "nor", "also", "it", "likewise"].contains(&first), "{id} leans on another row: {first}");
         match row.proof {
-            Proof::Test(test) => assert!(sources.contains(&format!("fn {test}(")), "{id}: no test is called {test}"),
+            Proof::Test(test) | Proof::Departure(test) => {
+                assert!(sources.contains(&format!("fn {test}(")), "{id}: no test is called {test}")
+            }
             Proof::Probe(probe) => {
                 let first = row.decision.split([' ', ',', ':', ';']).next().unwrap_or_default();
                 assert!(first == "close" || first.parse::<u16>().is_ok(), "{id}: decided is {:?}", row.decision);

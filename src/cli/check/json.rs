@@ -15,7 +15,7 @@ const SHOWN_MAX: usize = 4000;
 #[derive(Serialize)]
 struct Document<'a> {
     server: Server<'a>,
-    options: Options,
+    options: Options<'a>,
     counts: Counts,
     rows: Vec<Row<'a>>,
 }
@@ -26,13 +26,17 @@ struct Server<'a> {
     address: String,
     /// Its Server field.
     software: Option<&'a str>,
+    /// Whether it answered a plain GET when all was asked.
+    answers_at_the_end: bool,
 }
 
 #[derive(Serialize)]
-struct Options {
-    get: String,
+struct Options<'a> {
+    get: &'a str,
     /// `null` when nothing echoes.
-    echo: Option<String>,
+    echo: Option<&'a str>,
+    /// Why that does not count which was named.
+    no_echo: Option<&'a str>,
     only: Vec<String>,
     jobs: usize,
     patience_ms: u128,
@@ -42,9 +46,11 @@ struct Options {
 struct Counts {
     must: Part,
     should: Part,
-    /// `kept` is where the server is strict.
+    /// `kept` is where the server chooses as firstbyte does.
     choice: Part,
     skipped: usize,
+    /// Those of the skipped that the server did not live to be asked: of these nothing is known.
+    unanswered: usize,
 }
 
 #[derive(Serialize)]
@@ -59,7 +65,7 @@ struct Row<'a> {
     level: String,
     section: &'a str,
     says: &'a str,
-    /// `kept`, `failed`, `skipped`; `lenient` instead of `failed` for a choice.
+    /// `kept`, `failed`, `skipped`; `differs` instead of `failed` for a choice.
     outcome: &'a str,
     why: Option<&'a str>,
     /// In escapes, its middle left out when it is long.
@@ -68,26 +74,41 @@ struct Row<'a> {
     received: Option<String>,
 }
 
-/// The document, ended by a line end.
-pub fn document(wanted: &Wanted, url: &Url, subject: &Subject, findings: &[Finding]) -> String {
-    let Score { must, should, choice, skipped } = Score::of(findings);
+/// The document, ended by a line end. `is_alive` tells whether the server answers still.
+pub fn document(wanted: &Wanted, url: &Url, subject: &Subject, findings: &[Finding], is_alive: bool) -> String {
+    let Score { must, should, choice, skipped, unanswered } = Score::of(findings);
     let document = Document {
         server: Server {
             url: format!("http://{}", url.authority),
             address: subject.addr.to_string(),
             software: subject.server.as_deref(),
+            answers_at_the_end: is_alive,
         },
         options: Options {
-            get: subject.target.get.clone(),
-            echo: subject.target.echo.clone(),
+            get: &subject.target.get,
+            echo: subject.target.echo.as_deref(),
+            no_echo: subject.no_echo.as_deref(),
             only: wanted.only.iter().map(Only::to_string).collect(),
             jobs: wanted.jobs,
             patience_ms: wanted.patience.as_millis(),
         },
-        counts: Counts { must: part(must), should: part(should), choice: part(choice), skipped },
+        counts: Counts { must: part(must), should: part(should), choice: part(choice), skipped, unanswered },
         rows: findings.iter().map(|finding| row(finding, subject)).collect(),
     };
-    serde_json::to_string_pretty(&document).unwrap_or_else(|error| unreachable!("text and numbers: {error}")) + "\n"
+    let json = serde_json::to_string_pretty(&document);
+    harmless(&json.unwrap_or_else(|error| unreachable!("text and numbers: {error}"))) + "\n"
+}
+
+/// JSON lets DEL and the control bytes of ISO 8859 stand as they are (RFC 8259 7); a terminal would obey them.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' => text += &format!("\\u{:04x}", u32::from(character)),
+            _ => text.push(character),
+        }
+    }
+    text
 }
 
 fn part(Tally { kept, asked }: Tally) -> Part {
@@ -98,7 +119,7 @@ fn row<'a>(finding: &'a Finding, subject: &Subject) -> Row<'a> {
     let row = finding.row;
     let (outcome, why) = match &finding.outcome {
         Outcome::Kept => ("kept", None),
-        Outcome::Failed(why) if row.level == Level::Choice => ("lenient", Some(&**why)),
+        Outcome::Failed(why) if row.level == Level::Choice => ("differs", Some(&**why)),
         Outcome::Failed(why) => ("failed", Some(&**why)),
         Outcome::Skipped(why) => ("skipped", Some(*why)),
     };
@@ -110,6 +131,20 @@ fn row<'a>(finding: &'a Finding, subject: &Subject) -> Row<'a> {
         outcome,
         why,
         sent: shortened(&sent(&finding.probe, &subject.target), SHOWN_MAX),
-        received: finding.seen.as_ref().map(|seen| shortened(&received(seen), SHOWN_MAX)),
+        received: finding.trace.as_ref().map(|trace| shortened(&received(trace), SHOWN_MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_byte_of_a_server_stands_as_it_came() {
+        let text = "evil\x1b[2J \u{7f} \u{9b}2J \u{85} \0 \u{a0} ä \u{2028}";
+        let json = harmless(&serde_json::to_string(text).unwrap());
+        assert!(json.chars().all(|character| !character.is_control()), "{json:?}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        assert!(json.contains("\\u007f") && json.contains("\\u009b2J"), "{json}");
     }
 }

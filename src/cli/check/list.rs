@@ -8,13 +8,18 @@ const INTRODUCTION: &str = "\
 # Conformance
 
 What RFC 9110 and RFC 9112 require of a server, row by row, and what firstbyte does. The rows are constants in
-[src/conformance/ledger](src/conformance/ledger). Each has a probe: bytes to send, and a judgement on what comes back. Tests
-play every probe against firstbyte, whole, byte by byte and cut in two, and compare the decision to the status and the code;
-`firstbyte check http://HOST:PORT` plays them against any server. Where the outside shows nothing, a test of ours is named.
+[src/conformance/ledger](src/conformance/ledger). Nearly each has a probe: bytes to send, and a judgement on what comes
+back. Tests play every probe against firstbyte, whole, byte by byte (up to 32 KiB) and cut in two, and compare the decision to
+the status and the code; `firstbyte check http://HOST:PORT` plays them against any server. Where the outside shows nothing, a
+test of ours is named.
 
-MUST and SHOULD are those of RFC 2119. A choice is what the text leaves to the server: firstbyte takes the strict side, and no
-server fails by taking the other. Where firstbyte refuses what the text has a recipient bear, the row says *against the text*,
-and why.
+MUST and SHOULD are those of RFC 2119. A choice is what the text leaves to the server: no server fails by choosing otherwise
+than firstbyte, but it is told where.
+
+firstbyte goes against four rows, knowingly. It refuses empty members of Transfer-Encoding, before `chunked` and behind it,
+and bad white space in a chunk line: MUSTs, but readers differ on them, and each decides where a request ends, which is how
+requests are smuggled. And it reads the eight marks in a query that browsers send as they are, which SHOULD be refused. These
+rows say *against the text*, and nobody is asked about them.
 
 This page is printed by `make conformance`, from the same rows.
 ";
@@ -47,12 +52,13 @@ pub fn markdown(rows: &[&Requirement]) -> String {
 }
 
 fn counts(rows: &[&Requirement]) -> String {
-    let mut text = "\n| | rows | by a probe | by a test |\n|---|---|---|---|\n".to_owned();
+    let mut text = "\n| | rows | by a probe | by a test | against the text |\n|---|---|---|---|---|\n".to_owned();
     for level in [Level::Must, Level::Should, Level::Choice] {
         let of_level: Vec<_> = rows.iter().filter(|row| row.level == level).collect();
         let all = of_level.len();
         let probes = of_level.iter().filter(|row| matches!(row.proof, Proof::Probe(_))).count();
-        text += &format!("| {level} | {all} | {probes} | {} |\n", all - probes);
+        let departures = of_level.iter().filter(|row| matches!(row.proof, Proof::Departure(_))).count();
+        text += &format!("| {level} | {all} | {probes} | {} | {departures} |\n", all - probes - departures);
     }
     text
 }
@@ -63,5 +69,6 @@ fn decision(row: &Requirement, quote: &str) -> String {
         Proof::Probe(_) => row.decision.to_owned(),
         Proof::Test(name) if row.decision.is_empty() => format!("{quote}{name}{quote}"),
         Proof::Test(name) => format!("{}: {quote}{name}{quote}", row.decision),
+        Proof::Departure(name) => format!("against the text: {}: {quote}{name}{quote}", row.decision),
     }
 }

@@ -38,14 +38,14 @@ The server is asked over real sockets, each row on a connection of its own. It n
 some content, and, for the rows about content, one that answers POST with 200 and the content of the request. Without \
 one, those rows are skipped.
 
-A row is a MUST or a SHOULD of RFC 9110 or 9112, or a choice that they leave to the server. Being lenient there is \
-reported, and is no failure. What fails is asked again, alone and with twice the time, before it counts.
+A row is a MUST or a SHOULD of RFC 9110 or 9112, or a choice that they leave to the server. Where it chooses \
+otherwise than firstbyte that is reported, and is no failure. What fails is asked again, alone and with twice the time, before it counts.
 
 Rows send requests that are malformed, large or cut off. Ask only servers that are yours.
 
 Exit codes:
   0  no MUST is broken
-  1  one is, or the server cannot be examined
+  1  one is, or the server cannot be examined, or it did not answer to the end: then rows were not asked
   2  flags are wrong";
 
 /// The subcommand.
@@ -134,13 +134,18 @@ fn check(wanted: &Wanted, url: &Url, chosen: Vec<&'static Requirement>) -> ExitC
     if !is_alive {
         say(&format!("warning: {} no longer answers: a row has stopped it, or something else did", url.authority));
     }
-    let printed = print(&told(wanted, url, &subject, &findings));
-    if Score::of(&findings).must.failed() > 0 || !is_alive { ExitCode::from(FAILURE) } else { printed }
+    let score = Score::of(&findings);
+    if score.unanswered > 0 {
+        say(&format!("warning: {} rows were not asked, and nothing is known of them", score.unanswered));
+    }
+    let printed = print(&told(wanted, url, &subject, &findings, is_alive));
+    let is_known = is_alive && score.unanswered == 0;
+    if score.must.failed() > 0 || !is_known { ExitCode::from(FAILURE) } else { printed }
 }
 
-fn told(wanted: &Wanted, url: &Url, subject: &Subject, findings: &[Finding]) -> String {
+fn told(wanted: &Wanted, url: &Url, subject: &Subject, findings: &[Finding], is_alive: bool) -> String {
     if wanted.json {
-        return json::document(wanted, url, subject, findings);
+        return json::document(wanted, url, subject, findings, is_alive);
     }
     // https://no-color.org
     let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

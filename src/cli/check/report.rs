@@ -1,16 +1,16 @@
-//! Owns the report as text: what fails and how it was seen, where the server is lenient, the score.
+//! Owns the report as text: what fails and how it was seen, where the server chooses otherwise, the score.
 //!
 //! ```text
-//!   FAILED  target/fragment  MUST  RFC 9112 3.2
-//!     rule  a request-target holds no fragment: it is invalid, and answered 400
-//!     sent  GET /#part HTTP/1.1\r\nHost: x\r\n\r\n
-//!     came  HTTP/1.1 200 OK\r\n ... <open>
-//!     why   200, not [400]
+//!   FAILED  target/fragment  SHOULD  RFC 9112 3.2
+//!     rule  a request-target holds no fragment: it is invalid, 400 or 301
+//!     sent  GET /#part HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n
+//!     came  HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok<closed>
+//!     why   200, not 400
 //! ```
 //!
 //! Never: shows a byte that a server chose as it came.
 
-use firstbyte::conformance::{Ending, Finding, Level, Outcome, Probe, Score, Seen, Step, Subject, Target};
+use firstbyte::conformance::{Ending, Finding, Level, Outcome, Probe, Score, Step, Subject, Target, Trace};
 
 use firstbyte::http::explain::escape;
 
@@ -28,7 +28,7 @@ pub fn text(url: &Url, subject: &Subject, findings: &[Finding], colours: bool) -
             text += &failure(finding, why, subject, paint);
         }
     }
-    text + &lenient(findings, paint) + &skipped(findings) + &score(findings, paint)
+    text + &differing(findings, paint) + &skipped(findings) + &score(findings, paint)
 }
 
 fn introduction(url: &Url, subject: &Subject) -> String {
@@ -45,13 +45,13 @@ fn introduction(url: &Url, subject: &Subject) -> String {
 fn failure(finding: &Finding, why: &str, subject: &Subject, paint: Paint) -> String {
     let row = finding.row;
     let head = format!("{}  {}  {}  {}", paint.bad("FAILED"), paint.strong(row.id), row.level, row.section);
-    let came = finding.seen.as_ref().map_or_else(String::new, |seen| shortened(&received(seen), SHOWN_MAX));
+    let came = finding.trace.as_ref().map_or_else(String::new, |trace| shortened(&received(trace), SHOWN_MAX));
     let sent = shortened(&sent(&finding.probe, &subject.target), SHOWN_MAX);
     let why = shortened(&visible(why), SHOWN_MAX);
     format!("{head}\n  rule  {}\n  sent  {sent}\n  came  {came}\n  why   {why}\n\n", row.says)
 }
 
-fn lenient(findings: &[Finding], paint: Paint) -> String {
+fn differing(findings: &[Finding], paint: Paint) -> String {
     let mut text = String::new();
     for finding in findings.iter().filter(|finding| finding.row.level == Level::Choice) {
         if let Outcome::Failed(why) = &finding.outcome {
@@ -60,7 +60,10 @@ fn lenient(findings: &[Finding], paint: Paint) -> String {
             text += &format!("      {}\n", shortened(&visible(why), SHOWN_MAX / 4));
         }
     }
-    if text.is_empty() { text } else { format!("Where the text leaves it to the server, it is lenient in:\n{text}\n") }
+    if text.is_empty() {
+        return text;
+    }
+    format!("Where the text leaves it to the server, it differs from firstbyte in:\n{text}\n")
 }
 
 fn skipped(findings: &[Finding]) -> String {
@@ -76,15 +79,15 @@ fn skipped(findings: &[Finding]) -> String {
     reasons.iter().map(|(why, ids)| format!("Skipped, since {why}:\n  {}\n\n", ids.join(" "))).collect()
 }
 
-/// `MUST 97 of 99, SHOULD 20 of 22, 14 skipped; choices: strict in 30 of 41`.
+/// `MUST 97 of 99, SHOULD 20 of 22, 14 skipped; choices: as firstbyte in 30 of 41`.
 fn score(findings: &[Finding], paint: Paint) -> String {
-    let Score { must, should, choice, skipped } = Score::of(findings);
+    let Score { must, should, choice, skipped, .. } = Score::of(findings);
     let tally = |name: &str, kept: usize, asked: usize| {
         let text = format!("{name} {kept} of {asked}");
         if kept < asked { paint.bad(&text) } else { paint.good(&text) }
     };
     let (must, should) = (tally("MUST", must.kept, must.asked), tally("SHOULD", should.kept, should.asked));
-    format!("{must}, {should}, {skipped} skipped; choices: strict in {} of {}\n", choice.kept, choice.asked)
+    format!("{must}, {should}, {skipped} skipped; choices: as firstbyte in {} of {}\n", choice.kept, choice.asked)
 }
 
 /// All that a probe does, on one line.
@@ -103,10 +106,10 @@ pub fn sent(probe: &Probe, target: &Target) -> String {
 }
 
 /// All that was seen, on one line.
-pub fn received(seen: &Seen) -> String {
-    let cut = seen.received_count - seen.received.len() as u64;
+pub fn received(trace: &Trace) -> String {
+    let cut = trace.received_count - trace.received.len() as u64;
     let more = if cut > 0 { format!("<{cut} more bytes>") } else { String::new() };
-    format!("{}{more}{}", escape(&seen.received), ending(seen.ending))
+    format!("{}{more}{}", escape(&trace.received), ending(trace.ending))
 }
 
 fn ending(ending: Ending) -> &'static str {
@@ -174,19 +177,19 @@ mod tests {
         requirement::must("a/b", "RFC 9112 2", "a rule").decided("400").probe(STEPS, |seen| seen.refused(&[400]));
     const SKIPPED: Requirement =
         requirement::should("a/c", "RFC 9112 2", "a rule").decided("400").probe(STEPS, |seen| seen.refused(&[400]));
-    const LENIENT: Requirement =
+    const DIFFERING: Requirement =
         requirement::choice("a/d", "RFC 9112 2", "a side").decided("400").probe(STEPS, |seen| seen.refused(&[400]));
 
     fn finding(row: &'static Requirement, outcome: Outcome) -> Finding {
         let requirement::Proof::Probe(probe) = row.proof else { unreachable!() };
-        let seen = Seen {
-            answers: Vec::new(),
-            rest: Vec::new(),
-            ending: Ending::Reset,
+        let trace = Trace {
             received: b"\x1b[2J".to_vec(),
             received_count: 5,
+            ending: Ending::Reset,
+            ran_out: false,
+            is_answered: false,
         };
-        Finding { row, probe, outcome, seen: Some(seen) }
+        Finding { row, probe, outcome, trace: Some(trace) }
     }
 
     fn report(colours: bool) -> String {
@@ -200,7 +203,7 @@ mod tests {
         let findings = [
             finding(&BROKEN, Outcome::Failed("it said \x07".into())),
             finding(&SKIPPED, Outcome::Skipped("they need a resource that echoes")),
-            finding(&LENIENT, Outcome::Failed("200".into())),
+            finding(&DIFFERING, Outcome::Failed("200".into())),
         ];
         text(&Url { authority: "x".into(), path: "/a".into() }, &subject, &findings, colours)
     }
@@ -216,14 +219,14 @@ FAILED  a/b  MUST  RFC 9112 2
   came  \x1b[2J<1 more bytes><reset>
   why   it said \u{7}
 
-Where the text leaves it to the server, it is lenient in:
+Where the text leaves it to the server, it differs from firstbyte in:
   a/d  RFC 9112 2  a side
       200
 
 Skipped, since they need a resource that echoes:
   a/c
 
-MUST 0 of 1, SHOULD 0 of 0, 1 skipped; choices: strict in 0 of 1
+MUST 0 of 1, SHOULD 0 of 0, 1 skipped; choices: as firstbyte in 0 of 1
 ";
         assert_eq!(report(false), expected);
     }

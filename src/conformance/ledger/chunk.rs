@@ -28,8 +28,13 @@ pub(super) const ROWS: &[Requirement] = &[
                 Send(echo!("Content-Length: 5", "Connection: close"; "world")),
             ],
             |seen| {
-                let answers = seen.all(2)?;
-                answers[0].says(b"hello").and(answers[1].says(b"world"))
+                let answers = seen.up_to(2)?;
+                // RFC 9112 6.3: a server may want to know the length beforehand.
+                if answers[0].status == 411 {
+                    return Ok(());
+                }
+                let expected = [&b"hello"[..], b"world"];
+                answers.into_iter().zip(expected).try_for_each(|(answer, expected)| answer.says(expected))
             },
         ),
     must("chunk/hex", "RFC 9112 7.1", "a size is hex, in capitals or not")
@@ -56,16 +61,19 @@ pub(super) const ROWS: &[Requirement] = &[
                 Send(echo!("Transfer-Encoding: chunked", "Trailer: Sum"; "5\r\nhello\r\n0\r\nSum: 1\r\nNote:\r\n\r\n")),
                 Send(get!("Connection: close")),
             ],
-            |seen| seen.all(2)?[0].says(b"hello"),
+            |seen| {
+                let first = seen.up_to(2)?[0];
+                if first.status == 411 { Ok(()) } else { first.says(b"hello") }
+            },
         ),
     must("chunk/trailers-not-merged", "RFC 9110 6.5.1", "a trailer field is no header field: it changes no framing")
         .decided("400 H1-CHUNK-010")
         .probe(
             &[
-                Send(echo!("Transfer-Encoding: chunked"; "0\r\nContent-Length: 100\r\nConnection: close\r\n\r\n")),
+                Send(echo!("Transfer-Encoding: chunked"; "0\r\nContent-Length: 100\r\n\r\n")),
                 Send(get!("Connection: close")),
             ],
-            |seen| seen.all(2).map(drop).or_else(|_| seen.gave_up()),
+            |seen| seen.up_to(2).map(drop).or_else(|_| seen.gave_up()),
         ),
     choice("chunk/trailer-forbidden", "RFC 9110 6.5.1", "a trailer field that belongs into the head may be discarded")
         .decided("400 H1-CHUNK-010: the sender broke a rule, and another reader may have merged it")
@@ -114,9 +122,16 @@ pub(super) const ROWS: &[Requirement] = &[
         .decided("400 H1-CHUNK-005")
         .probe(hiding_chunks!("5 \r\nhello\r\n0\r\n\r\n"), |seen| seen.refused(&[400])),
     // Extensions.
-    must("chunk/bad-white-space", "RFC 9110 5.6.3", "bad white space in a chunk line is dropped, and hides nothing")
-        .decided("400 H1-CHUNK-005, against the text: nobody sends it, and readers that differ were smuggled through")
-        .probe(hiding_chunks!("5 ; a = b\r\nhello\r\n0\r\n\r\n"), |seen| seen.hid_nothing()),
+    must("chunk/bad-white-space", "RFC 9112 9.3, 11.2", "behind bad white space in a chunk line no request hides")
+        .decided("400 H1-CHUNK-005")
+        .probe(hiding_chunks!("5 ; a = b\r\nhello\r\n0\r\n\r\n"), |seen| seen.hid_nothing_behind(b"hello")),
+    must(
+        "chunk/bad-white-space-removed",
+        "RFC 9110 5.6.3",
+        "bad white space in a chunk line is removed, and it is read",
+    )
+    .decided("400 H1-CHUNK-005: nobody sends it, and readers that differ were smuggled through")
+    .departs("what_is_no_chunk_is_refused"),
     choice("chunk/extension-nameless", "RFC 9112 7.1.1", "an extension without a name may be refused")
         .decided("400 H1-CHUNK-006")
         .probe(hiding_chunks!("5;=a\r\nhello\r\n0\r\n\r\n"), |seen| seen.refused(&[400])),
@@ -159,13 +174,21 @@ pub(super) const ROWS: &[Requirement] = &[
         .decided("400 H1-CHUNK-008, or the answer that has begun breaks off")
         .probe(hiding_chunks!("5\r\nhello0\r\n\r\n"), |seen| seen.gave_up()),
     // Ends.
-    must("chunk/incomplete-data", "RFC 9112 8", "data that ends with the connection is no complete content")
-        .decided("400 H1-CONTENT-002, or the answer that has begun breaks off")
-        .probe(&[Send(echo!("Transfer-Encoding: chunked"; "a\r\nhello")), Finish], |seen| seen.gave_up()),
-    must("chunk/incomplete-without-last", "RFC 9112 8", "chunks that end with the connection are no complete content")
-        .decided("400 H1-CONTENT-002, or the answer that has begun breaks off")
-        .probe(&[Send(echo!("Transfer-Encoding: chunked"; "5\r\nhello\r\n")), Finish], |seen| seen.gave_up()),
-    must("chunk/incomplete-last", "RFC 9112 7.1", "content is complete behind the empty line, and not before")
+    must(
+        "chunk/incomplete-data",
+        "RFC 9110 2.4, RFC 9112 8",
+        "data that ends with the connection is no complete content",
+    )
+    .decided("400 H1-CONTENT-002, or the answer that has begun breaks off")
+    .probe(&[Send(echo!("Transfer-Encoding: chunked"; "a\r\nhello")), Finish], |seen| seen.gave_up()),
+    must(
+        "chunk/incomplete-without-last",
+        "RFC 9110 2.4, RFC 9112 8",
+        "chunks that merely stop are no complete content",
+    )
+    .decided("400 H1-CONTENT-002, or the answer that has begun breaks off")
+    .probe(&[Send(echo!("Transfer-Encoding: chunked"; "5\r\nhello\r\n")), Finish], |seen| seen.gave_up()),
+    choice("chunk/incomplete-last", "RFC 9112 7.1, 8", "without its empty line the last chunk may end nothing, or all")
         .decided("400 H1-CONTENT-002, or the answer that has begun breaks off")
         .probe(&[Send(echo!("Transfer-Encoding: chunked"; "5\r\nhello\r\n0\r\n")), Finish], |seen| seen.gave_up()),
 ];

@@ -15,18 +15,21 @@ pub(super) const ROWS: &[Requirement] = &[
     should("connection/persists", "RFC 9112 9.3", "HTTP/1.1 persists: another request may follow an answer")
         .decided("200")
         .probe(&[Send(get!()), Await, Send(get!("Connection: close"))], |seen| seen.all(2).map(drop)),
+    must("connection/says-that-it-does-not", "RFC 9112 9.3", "a server that does not persist says close in its answer")
+        .decided("200, and it persists")
+        .probe(&[Send(get!()), Await, Send(get!("Connection: close"))], |seen| seen.up_to(2).map(drop)),
     must("connection/close", "RFC 9112 9.6", "a request with close is the last: its answer is followed by a close")
         .decided("200")
         .probe(&[Send(get!("Connection: close")), Send(get!("Connection: close"))], |seen| seen.only().map(drop)),
-    must("connection/close-case", "RFC 9110 7.6.1", "connection options are case-insensitive")
+    must("connection/close-case", "RFC 9110 2.4, 7.6.1", "connection options are case-insensitive")
         .decided("200")
         .probe(&[Send(get!("CONNECTION: Close")), Send(get!("Connection: close"))], |seen| seen.only().map(drop)),
-    must("connection/close-in-list", "RFC 9110 7.6.1", "close is found in a list, empty members and all")
+    must("connection/close-in-list", "RFC 9110 5.6.1.2, 7.6.1", "close is found in a list, empty members and all")
         .decided("200")
         .probe(&[Send(get!("Connection: x-option, ,close , x-other")), Send(get!("Connection: close"))], |seen| {
             seen.only().map(drop)
         }),
-    must("connection/close-in-second-line", "RFC 9110 5.3", "close counts on a second Connection line too")
+    must("connection/close-in-second-line", "RFC 9110 2.4, 5.3", "close counts on a second Connection line too")
         .decided("200")
         .probe(&[Send(get!("Connection: keep-alive", "Connection: close")), Send(get!())], |seen| {
             seen.only().map(drop)
@@ -81,7 +84,7 @@ pub(super) const ROWS: &[Requirement] = &[
                 "POST {echo} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nConnection: close\r\n\r\nthird",
             ))],
             |seen| {
-                let answers = seen.all(3)?;
+                let answers = seen.up_to(3)?;
                 answers
                     .into_iter()
                     .zip([&b"first"[..], b"second", b"third"])
@@ -100,8 +103,8 @@ pub(super) const ROWS: &[Requirement] = &[
                 "GET {get} HTTP/1.1\r\nHost: {host}\r\n\r\n",
             ))],
             |seen| {
-                let statuses: Vec<u16> = seen.all(2)?.iter().map(|answer| answer.status).collect();
-                ensure(statuses == [200, 400], || format!("{statuses:?}, not [200, 400]"))?;
+                let statuses: Vec<u16> = seen.up_to(2)?.iter().map(|answer| answer.status).collect();
+                ensure([200, 400].starts_with(&statuses), || format!("{statuses:?}, not [200, 400]"))?;
                 seen.closed()
             },
         ),

@@ -1,6 +1,6 @@
 //! Owns the rows on Expect: the question whether content is wanted, asked before it is sent.
 //!
-//! Spec: RFC 9110 10.1.1, 15.2, 15.2.1.
+//! Spec: RFC 9110 8.6, 10.1.1, 15.2, 15.2.1; RFC 9112 6.1.
 //! Never: code beside the rows.
 
 use crate::conformance::Requirement;
@@ -28,7 +28,21 @@ pub(super) const ROWS: &[Requirement] = &[
             ],
             |seen| seen.asked_or_refused(b"hello"),
         ),
-    must("expect/case", "RFC 9110 10.1.1", "100-continue is case-insensitive, and so is the name of its field")
+    must(
+        "expect/continue-fields",
+        "RFC 9110 8.6, RFC 9112 6.1",
+        "a 100 declares no content: neither a length nor a coding",
+    )
+    .decided("200")
+    .probe(
+        &[Send(echo!("Expect: 100-continue", "Content-Length: 5", "Connection: close"; "")), Await, Send("hello")],
+        |seen| {
+            seen.all(1)?;
+            let mut interim = seen.answers.iter().filter(|answer| answer.is_interim());
+            interim.try_for_each(|answer| answer.lacks("Content-Length").and(answer.lacks("Transfer-Encoding")))
+        },
+    ),
+    must("expect/case", "RFC 9110 2.4, 10.1.1", "100-continue is case-insensitive, and so is the name of its field")
         .decided("200")
         .probe(
             &[Send(echo!("EXPECT: 100-Continue", "Content-Length: 5", "Connection: close"; "")), Await, Send("hello")],

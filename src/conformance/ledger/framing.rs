@@ -14,15 +14,19 @@ use super::shape::{echo, get, hiding, post};
 
 pub(super) const ROWS: &[Requirement] = &[
     // Content-Length.
-    must("framing/length", "RFC 9112 6.3", "content ends as Content-Length says; the next request begins there")
-        .decided("200")
-        .probe(&[Send(echo!("Content-Length: 5"; "hello")), Send(get!("Connection: close"))], |seen| {
-            seen.all(2)?[0].says(b"hello")
-        }),
-    must("framing/no-length", "RFC 9112 6.3", "a request that declares no content has none")
+    must(
+        "framing/length",
+        "RFC 9110 2.4, RFC 9112 6.3",
+        "content ends as Content-Length says; the next request begins there",
+    )
+    .decided("200")
+    .probe(&[Send(echo!("Content-Length: 5"; "hello")), Send(get!("Connection: close"))], |seen| {
+        seen.up_to(2)?[0].says(b"hello")
+    }),
+    must("framing/no-length", "RFC 9110 2.4, RFC 9112 6.3", "a request that declares no content has none")
         .decided("200")
         .probe(&[Send(post!(; "")), Send(get!("Connection: close"))], |seen| {
-            seen.all(2).map(drop).or_else(|_| seen.refused(&[400, 411]))
+            seen.up_to(2).map(drop).or_else(|_| seen.refused(&[400, 411]))
         }),
     must("framing/length-leading-zeros", "RFC 9110 8.6", "Content-Length is decimal digits, as many as one likes")
         .decided("200")
@@ -87,28 +91,35 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(&[Send(echo!("Transfer-Encoding: chunked", "Connection: close"; "5\r\nhello\r\n0\r\n\r\n"))], |seen| {
             seen.unchunked(b"hello")
         }),
-    must("framing/chunked-case", "RFC 9112 7", "the names of codings are case-insensitive")
+    must("framing/chunked-case", "RFC 9110 2.4, RFC 9112 7", "the names of codings are case-insensitive")
         .decided("200")
         .probe(&[Send(echo!("TRANSFER-ENCODING: Chunked", "Connection: close"; "5\r\nhello\r\n0\r\n\r\n"))], |seen| {
             seen.unchunked(b"hello")
         }),
-    must("framing/chunked-space", "RFC 9112 5.1", "white space around a coding, tabs too, is no part of it")
-        .decided("200")
-        .probe(
-            &[Send(echo!("Transfer-Encoding:\t chunked \t", "Connection: close"; "5\r\nhello\r\n0\r\n\r\n"))],
-            |seen| seen.unchunked(b"hello"),
-        ),
+    must(
+        "framing/chunked-space",
+        "RFC 9110 5.5, RFC 9112 5.1",
+        "white space around a coding, tabs too, is no part of it",
+    )
+    .decided("200")
+    .probe(&[Send(echo!("Transfer-Encoding:\t chunked \t", "Connection: close"; "5\r\nhello\r\n0\r\n\r\n"))], |seen| {
+        seen.unchunked(b"hello")
+    }),
     must("framing/both", "RFC 9112 6.1", "both length and coding, the coding first: one last answer")
         .decided("400 H1-FRAME-001")
         .probe(hiding!("Transfer-Encoding: chunked", "Content-Length: 5"; "0\r\n\r\n"), |seen| seen.only().map(drop)),
     must("framing/both-length-first", "RFC 9112 6.1", "both length and coding, the length first: one last answer")
         .decided("400 H1-FRAME-001")
         .probe(hiding!("Content-Length: 0", "Transfer-Encoding: chunked"; "0\r\n\r\n"), |seen| seen.only().map(drop)),
-    choice("framing/both-refused", "RFC 9112 6.3", "Transfer-Encoding beside Content-Length ought to be an error")
-        .decided("400 H1-FRAME-001")
-        .probe(hiding!("Content-Length: 10", "Transfer-Encoding: chunked"; "5\r\nhello\r\n0\r\n\r\n"), |seen| {
-            seen.refused(&[400])
-        }),
+    choice(
+        "framing/both-refused",
+        "RFC 9112 6.1, 6.3",
+        "length and coding together may be refused, or the coding counts",
+    )
+    .decided("400 H1-FRAME-001")
+    .probe(hiding!("Content-Length: 10", "Transfer-Encoding: chunked"; "5\r\nhello\r\n0\r\n\r\n"), |seen| {
+        seen.refused(&[400])
+    }),
     must("framing/http10-chunked", "RFC 9112 6.1", "Transfer-Encoding in HTTP/1.0 is faulty framing: a close")
         .decided("400 H1-FRAME-002")
         .probe(
@@ -146,11 +157,11 @@ pub(super) const ROWS: &[Requirement] = &[
         .probe(hiding!("Transfer-Encoding: xchunked", "Content-Length: 5"; "hello"), |seen| seen.refused(&[400, 501])),
     should("framing/unknown-coding", "RFC 9112 6.1", "a coding that is not understood is answered with 501")
         .decided("501 H1-FRAME-005")
-        .probe(hiding!("Transfer-Encoding: x-unknown, chunked"; "0\r\n\r\n"), |seen| seen.refused(&[501])),
+        .probe(hiding!("Transfer-Encoding: x-unknown, chunked"; "0\r\n\r\n"), |seen| seen.first()?.is(501)),
     should("framing/unknown-coding-line", "RFC 9112 6.1", "a coding on another line that is not understood: 501")
         .decided("501 H1-FRAME-005")
         .probe(hiding!("Transfer-Encoding: x-unknown", "Transfer-Encoding: chunked"; "0\r\n\r\n"), |seen| {
-            seen.refused(&[501])
+            seen.first()?.is(501)
         }),
     should("framing/chunked-parameter", "RFC 9112 7.1", "chunked has no parameters: one is an error")
         .decided("400 H1-FRAME-006")
@@ -181,39 +192,57 @@ pub(super) const ROWS: &[Requirement] = &[
     must("framing/coding-control-behind", "RFC 9112 6.3", "a control byte is no white space behind a coding")
         .decided("400 H1-HEAD-009")
         .probe(hiding!("Transfer-Encoding: chunked\x0b"; "0\r\n\r\n"), |seen| seen.refused(&[400, 501])),
-    must("framing/comma-before", "RFC 9110 5.6.1.2", "an empty member before chunked is ignored, and hides nothing")
-        .decided("400 H1-FRAME-006, against the text: readers differ on it, and it decides where a request ends")
+    must("framing/comma-before", "RFC 9112 9.3, 11.2", "behind an empty member before chunked no request hides")
+        .decided("400 H1-FRAME-006")
         .probe(hiding!("Transfer-Encoding: , chunked"; "0\r\n\r\n"), |seen| seen.hid_nothing()),
-    must("framing/comma-behind", "RFC 9110 5.6.1.2", "an empty member behind chunked is ignored, and hides nothing")
-        .decided("400 H1-FRAME-006, against the text: readers differ on it, and it decides where a request ends")
+    must("framing/comma-behind", "RFC 9112 9.3, 11.2", "behind an empty member after chunked no request hides")
+        .decided("400 H1-FRAME-006")
         .probe(hiding!("Transfer-Encoding: chunked,"; "0\r\n\r\n"), |seen| seen.hid_nothing()),
+    must("framing/comma-before-ignored", "RFC 9110 5.6.1.2", "an empty member before chunked is ignored")
+        .decided("400 H1-FRAME-006: readers differ on it, and it decides where a request ends")
+        .departs("smuggling_is_refused"),
+    must("framing/comma-behind-ignored", "RFC 9110 5.6.1.2", "an empty member behind chunked is ignored")
+        .decided("400 H1-FRAME-006: readers differ on it, and it decides where a request ends")
+        .departs("smuggling_is_refused"),
     // Content where none is expected.
-    must("framing/get-content", "RFC 9112 6", "content of a GET is no request: framing does not depend on the method")
-        .decided("200")
-        .probe(
-            &[Send(get!("Content-Length: 18")), Send("GET / HTTP/1.1\r\n\r\n"), Send(get!("Connection: close"))],
-            |seen| seen.hid_nothing(),
-        ),
-    must("framing/get-chunks", "RFC 9112 6", "chunks of a GET are no request: framing does not depend on the method")
-        .decided("200")
-        .probe(
-            &[
-                Send(get!("Transfer-Encoding: chunked")),
-                Send("12\r\nGET / HTTP/1.1\r\n\r\n\r\n0\r\n\r\n"),
-                Send(get!("Connection: close")),
-            ],
-            |seen| seen.hid_nothing(),
-        ),
-    must("framing/head-content", "RFC 9112 6", "content of a HEAD is no request: framing has nothing to do with it")
-        .decided("200")
-        .probe(
-            &[
-                SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
-                Send(get!("Connection: close")),
-            ],
-            |seen| seen.hid_nothing(),
-        ),
-    must("framing/delete-content", "RFC 9112 6", "content of a DELETE is no request")
+    must(
+        "framing/get-content",
+        "RFC 9112 6, 9.3",
+        "content of a GET is no request: framing does not depend on the method",
+    )
+    .decided("200")
+    .probe(
+        &[Send(get!("Content-Length: 18")), Send("GET / HTTP/1.1\r\n\r\n"), Send(get!("Connection: close"))],
+        |seen| seen.hid_nothing(),
+    ),
+    must(
+        "framing/get-chunks",
+        "RFC 9112 6, 9.3",
+        "chunks of a GET are no request: framing does not depend on the method",
+    )
+    .decided("200")
+    .probe(
+        &[
+            Send(get!("Transfer-Encoding: chunked")),
+            Send("12\r\nGET / HTTP/1.1\r\n\r\n\r\n0\r\n\r\n"),
+            Send(get!("Connection: close")),
+        ],
+        |seen| seen.hid_nothing(),
+    ),
+    must(
+        "framing/head-content",
+        "RFC 9112 6, 9.3",
+        "content of a HEAD is no request: framing has nothing to do with it",
+    )
+    .decided("200")
+    .probe(
+        &[
+            SendHead("HEAD {get} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+            Send(get!("Connection: close")),
+        ],
+        |seen| seen.hid_nothing(),
+    ),
+    must("framing/delete-content", "RFC 9112 6, 9.3", "content of a DELETE is no request")
         .decided("404 HTTP-ROUTE-001")
         .probe(
             &[

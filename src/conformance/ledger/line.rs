@@ -26,9 +26,13 @@ pub(super) const ROWS: &[Requirement] = &[
     should("line/binary", "RFC 9112 2.2", "bytes that are no text are no request-line: 400, and the connection closes")
         .decided("400 H1-LINE-006")
         .probe(&[Raw(b"\x80\x01\xff\xfe\0\r\n\r\n"), HIDDEN], |seen| seen.refused(&[400])),
-    should("line/response", "RFC 9112 2.1", "a response, sent to a server, is a request of an unknown or invalid kind")
-        .decided("400 H1-LINE-006")
-        .probe(&[Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), HIDDEN], |seen| seen.refused(&[400, 501, 505])),
+    should(
+        "line/response",
+        "RFC 9112 2.1, 2.2",
+        "a response, sent to a server, is a request of an unknown or invalid kind",
+    )
+    .decided("400 H1-LINE-006")
+    .probe(&[Send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), HIDDEN], |seen| seen.refused(&[400, 501, 505])),
     choice("line/tls", "RFC 9112 2.2, 9.7", "a TLS handshake at a port without TLS is told so, which shows in logs")
         .decided("400 H1-LINE-004")
         .probe(&[Raw(b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03firstbyte\r\n\r\n")], |seen| seen.refused(&[400])),

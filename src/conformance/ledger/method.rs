@@ -31,8 +31,9 @@ pub(super) const ROWS: &[Requirement] = &[
     should("method/not-allowed", "RFC 9110 9.1", "a method that is known, but not allowed here, is answered with 405")
         .decided("405 HTTP-ROUTE-002")
         .probe(&[Send(POST)], |seen| {
+            // GET finds something there: 404 blames the method. What other refusals blame is not known.
             let status = seen.only()?.status;
-            ensure(status < 300 || [405, 501].contains(&status), || format!("{status}, not 405"))
+            ensure(status >= 200 && status != 404, || format!("{status}, not 405"))
         }),
     must("method/allow", "RFC 9110 15.5.6", "a 405 lists in Allow what is allowed")
         .decided("405 HTTP-ROUTE-002")
@@ -114,7 +115,7 @@ pub(super) const ROWS: &[Requirement] = &[
             ))],
             |seen| {
                 let status = seen.only()?.status;
-                ensure(status >= 400, || format!("{status}, and a part was put"))
+                ensure(status >= 300, || format!("{status}, as if the part were the whole"))
             },
         ),
 ];

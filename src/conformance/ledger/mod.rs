@@ -1,7 +1,8 @@
 //! Owns the rows, one file a part of the message, in the order in which a request meets them.
 //!
 //! Where a section gives a meaning without a keyword ("field names are case-insensitive"), RFC 9110 2.4 binds:
-//! a recipient interprets what it receives by the meaning defined for it. Such rows name both sections.
+//! a recipient interprets what it receives by the meaning defined for it. Such rows name both sections. Likewise 2.2 binds
+//! a sender to the grammar.
 //!
 //! Spec: each row names its section.
 //! Never: code beside the rows.

@@ -1,11 +1,12 @@
 //! Owns the rows on Range: an option that may be ignored, and in many places must be.
 //!
-//! Spec: RFC 9110 13.1.5, 14.2, 15.3.7.
+//! Spec: RFC 9110 13.1.5, 14.2, 14.4, 15.3.7.
 //! Never: code beside the rows.
 
 use crate::conformance::Requirement;
 use crate::conformance::requirement::Step::{Send, SendHead};
 use crate::conformance::requirement::{choice, must};
+use crate::conformance::seen::ensure;
 
 use super::shape::{echo, get};
 
@@ -16,6 +17,18 @@ pub(super) const ROWS: &[Requirement] = &[
             let answer = seen.last(&[200, 206])?;
             if answer.status == 206 { answer.has("Content-Range") } else { Ok(()) }
         }),
+    must(
+        "range/partial-content",
+        "RFC 9110 14.4, 15.3.7",
+        "the content of a 206 is the range that Content-Range names",
+    )
+    .decided("200")
+    .probe(&[Send(get!("Range: bytes=0-0", "Connection: close"))], |seen| {
+        let answer = seen.last(&[200, 206])?;
+        let is_one = answer.field("Content-Range").is_some_and(|range| range.starts_with("bytes 0-0/"));
+        let is_fine = answer.status != 206 || !is_one || answer.length == 1;
+        ensure(is_fine, || format!("{} bytes of content for one", answer.length))
+    }),
     choice("range/ignored", "RFC 9110 14.2", "Range may be ignored")
         .decided("200")
         .probe(&[Send(get!("Range: bytes=0-0", "Connection: close"))], |seen| seen.refused(&[200, 206])),

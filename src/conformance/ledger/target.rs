@@ -33,8 +33,9 @@ pub(super) const ROWS: &[Requirement] = &[
                 LAST,
             ],
             |seen| {
-                let both = seen.all(2)?;
-                let (slash, empty) = (both[0].status, both[1].status);
+                let both = seen.up_to(2)?;
+                let Some(second) = both.get(1) else { return Ok(()) };
+                let (slash, empty) = (both[0].status, second.status);
                 ensure(empty == slash || empty == 301, || format!("{slash}, then {empty}"))
             },
         ),
@@ -72,17 +73,17 @@ pub(super) const ROWS: &[Requirement] = &[
     choice("target/connect-without-port", "RFC 9112 3.2.3", "CONNECT names its port: there is no default one")
         .decided("400 H1-TARGET-006")
         .probe(&[Send("CONNECT elsewhere.invalid HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[400, 405, 501])),
-    should("target/connect-with-path", "RFC 9112 3.2, 3.2.3", "CONNECT names nothing but a host and a port")
+    choice("target/connect-with-path", "RFC 9112 3.2, 3.2.3", "CONNECT names nothing but a host and a port")
         .decided("400 H1-TARGET-006")
         .probe(&[Send("CONNECT {get} HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[400, 405, 501])),
-    should("target/authority-with-get", "RFC 9112 3.2, RFC 9110 7.1", "the authority-form is for CONNECT, not GET")
+    choice("target/authority-with-get", "RFC 9112 3.2, RFC 9110 7.1", "the authority-form is for CONNECT, not GET")
         .decided("400 H1-TARGET-004")
         .probe(&[Send("GET {host} HTTP/1.1\r\n"), LAST], |seen| seen.invalid_line()),
     // Asterisk-form.
     choice("target/asterisk-as-absolute", "RFC 9112 3.2.4", "OPTIONS with a URI without a path asks for the server")
         .decided("204")
         .probe(&[Send("OPTIONS http://{host} HTTP/1.1\r\n"), LAST], |seen| seen.answered(&[200, 204]).map(drop)),
-    should("target/asterisk-with-get", "RFC 9112 3.2, RFC 9110 7.1", "the asterisk-form is for OPTIONS, not GET")
+    choice("target/asterisk-with-get", "RFC 9112 3.2, RFC 9110 7.1", "the asterisk-form is for OPTIONS, not GET")
         .decided("400 H1-TARGET-005")
         .probe(&[Send("GET * HTTP/1.1\r\n"), LAST], |seen| seen.invalid_line()),
     should("target/asterisk-and-more", "RFC 9112 3.2, 3.2.4", "the asterisk-form is one byte: more is invalid")
@@ -95,17 +96,17 @@ pub(super) const ROWS: &[Requirement] = &[
     should("target/backslash-first", "RFC 9112 3.2, 3.2.1", "a path begins with /: a backslash is none")
         .decided("400 H1-TARGET-004")
         .probe(&[Send("GET \\index.html HTTP/1.1\r\n"), LAST], |seen| seen.invalid_line()),
-    should("target/dot-segments", "RFC 9110 4.2.3", "dot segments lead to what they name, or to a redirect there")
+    choice("target/dot-segments", "RFC 9110 4.2.3", "dot segments may be removed, or lead to a redirect")
         .decided("200")
         .probe(&[Send("GET /a/..{get} HTTP/1.1\r\n"), LAST], |seen| {
             seen.answered(&[200, 301, 302, 307, 308]).map(drop)
         }),
-    should("target/encoded-dot-segments", "RFC 9110 4.2.3", "encoded dot segments lead to what they name, or redirect")
+    choice("target/encoded-dot-segments", "RFC 9110 4.2.3", "encoded dot segments may be decoded and removed")
         .decided("200")
         .probe(&[Send("GET /a/%2e%2E{get} HTTP/1.1\r\n"), LAST], |seen| {
             seen.answered(&[200, 301, 302, 307, 308]).map(drop)
         }),
-    should("target/one-spelling", "RFC 9110 4.2.3", "%61 is a, and %7e is ~, before anything looks at the path")
+    choice("target/one-spelling", "RFC 9110 4.2.3", "%61 may be read as a, and %7e as ~, before routing")
         .decided("unreserved triplets are decoded, others put into capitals; %2F stays what it is")
         .test("a_path_gets_one_spelling"),
     choice("target/above-root", "RFC 9110 17.3", "a path that climbs above its root is refused, not clipped")
@@ -118,9 +119,13 @@ pub(super) const ROWS: &[Requirement] = &[
         .decided("400 H1-TARGET-010")
         .probe(&[Send("GET /a%00.html HTTP/1.1\r\n"), LAST], |seen| seen.refused(&[400])),
     // Lengths.
-    should("target/8000-octets", "RFC 9110 4.1, RFC 9112 3", "a request-line of nearly 8000 octets is served")
+    should("target/8000-octets", "RFC 9110 4.1, RFC 9112 3", "a request-line of nearly 8000 octets is supported")
         .decided("200")
-        .probe(&[Send("GET {get}?"), Fill("a", 7960), Send(" HTTP/1.1\r\n"), LAST], |seen| seen.served()),
+        .probe(&[Send("GET /?"), Fill("a", 7980), Send(" HTTP/1.1\r\n"), LAST], |seen| {
+            let status = seen.only()?.status;
+            let is_read = (200..500).contains(&status) && ![400, 413, 414, 431].contains(&status);
+            ensure(is_read, || format!("{status}, as if it were too long"))
+        }),
     must("target/too-long", "RFC 9112 3", "a target that is too long for the server is answered 414, or it is read")
         .decided("414 H1-TARGET-003")
         .probe(&[Send("GET {get}?"), Fill("a", 100_000), Send(" HTTP/1.1\r\n"), LAST], |seen| {
@@ -160,9 +165,9 @@ pub(super) const ROWS: &[Requirement] = &[
     should("target/path-marks", "RFC 9112 3.2", "brackets, braces and bars in a path are invalid: 400 or 301")
         .decided("400 H1-TARGET-001")
         .probe(&[Send("GET /[a]{b}|c^ HTTP/1.1\r\n"), LAST], |seen| seen.invalid_line()),
-    choice("target/query-marks", "RFC 9110 2.4", "brackets, braces, bars in a query: read, as browsers send them")
-        .decided("200: the one place where we are lenient, and only for []{}|\\^`")
-        .probe(&[Send("GET {get}?f[]={1|2}^`\\ HTTP/1.1\r\n"), LAST], |seen| seen.answered(&[200, 400, 301]).map(drop)),
+    should("target/query-marks", "RFC 9112 3.2", "brackets, braces, bars in a query are invalid: 400 or 301")
+        .decided("200: browsers send []{}|\\^` as they are, and a query of them names no other resource")
+        .departs("heads_are_judged_the_same_however_they_arrive"),
     should("target/bad-percent", "RFC 9112 3.2", "a % without two hex digits is invalid: 400 or 301")
         .decided("400 H1-TARGET-009")
         .probe(&[Send("GET /100%zz HTTP/1.1\r\n"), LAST], |seen| seen.invalid_line()),

@@ -72,7 +72,11 @@ fn framing_that_is_faulty_ends_with_the_connection_and_is_never_whole() {
 #[test]
 fn what_a_client_may_bear_is_borne_and_noted() {
     check("HTTP/1.1 200|Content-Length: 0||", &[], "200");
-    check("HTTP/1.1  200\tOK|Content-Length: 0||", &[], "200");
+    check("HTTP/1.1  200\tOK|Content-Length: 0||", &[], "200 !");
+    check("HTTP/1.1 200\tOK|Content-Length: 0||", &[], "200 !");
+    check("HTTP/2 200 OK|Content-Length: 0||", &[], "200 !");
+    check("HTTP/1.1 999 What|Content-Length: 0||", &[], "999 !");
+    check("HTTP/1.1 042 What||", &[], "42 !");
     check("HTTP/1.1 200 OK\nContent-Length: 2\n\nok", &[], "200 ok!!!");
     check("HTTP/1.1 200 OK|Content-Length : 2||ok", &[], "200 ok!");
     check("HTTP/1.1 200 OK|X: a|  b|Content-Length: 2||ok", &[], "200 ok!");
@@ -136,9 +140,14 @@ fn what_is_kept_is_bounded() {
     let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n";
     let lines = b"X: y\r\n".repeat(2 * FIELD_LINES_MAX);
     let ones = [b'1'; 64 << 10];
-    for (begin, repeated) in
-        [(&head[..], &ones[..]), (b"", &ones), (b"HTTP/1.1 200 OK\r\n", &lines), (b"", b"HTTP/1.1 204 N\r\n\r\n")]
-    {
+    let many = [b"HTTP/1.1 204 N\n", &b"a:\n".repeat(FIELD_LINES_MAX - 10)[..], b"\n"].concat();
+    for (begin, repeated) in [
+        (&head[..], &ones[..]),
+        (b"", &ones),
+        (b"HTTP/1.1 200 OK\r\n", &lines),
+        (b"", b"HTTP/1.1 204 N\r\n\r\n"),
+        (b"", &many),
+    ] {
         let mut receiver = Receiver::new(Vec::new());
         receiver.take(begin);
         let times = (3 << 20) / repeated.len();
@@ -148,7 +157,8 @@ fn what_is_kept_is_bounded() {
         assert!(
             content <= KEPT_BYTES_MAX && seen.rest.len() <= KEPT_BYTES_MAX && seen.received.len() == KEPT_BYTES_MAX
         );
-        assert!(seen.answers.len() <= ANSWERS_MAX);
+        let lines: usize = seen.answers.iter().map(|answer| answer.fields.iter().count()).sum();
+        assert!(seen.answers.len() <= ANSWERS_MAX && lines <= LINES_MAX, "{lines} lines");
         assert_eq!(seen.received_count, (begin.len() + times * repeated.len()) as u64);
     }
 }
