@@ -41,7 +41,7 @@ one, those rows are skipped.
 A row is a MUST or a SHOULD of RFC 9110 or 9112, or a choice that they leave to the server. Where it chooses \
 otherwise than firstbyte that is reported, and is no failure. What fails is asked again, alone and with twice the time, before it counts.
 
-Rows send requests that are malformed, large or cut off. Ask only servers that are yours.
+Rows send requests that are malformed, large or cut off, and a PUT and a DELETE of /nothing/is/here. Ask only servers that are yours.
 
 Exit codes:
   0  no MUST is broken
@@ -166,7 +166,8 @@ fn show_progress(is_terminal: bool) -> impl FnMut(Progress) {
 
 fn explained(target: &Target, error: &Unreachable) -> String {
     let remedy = match error {
-        Unreachable::Name(_) | Unreachable::Connect(_) => "Is it running, and is that its port?",
+        Unreachable::Name(_) => "Is it spelt right? An address will do, too",
+        Unreachable::Connect(_) => "Is it running, and is that its port?",
         Unreachable::NoHttp(came) if came.starts_with("\"\\x15\\x03") => {
             "That is TLS: name a port that speaks plain HTTP"
         }

@@ -95,15 +95,20 @@ impl Wanted {
 }
 
 impl Url {
-    /// Reads `[http://] authority [path]`.
+    /// Reads `[http://] authority [path]`, or a port alone, which is one of 127.0.0.1 as for `serve --listen`.
     ///
     /// # Errors
     /// What was expected instead.
     pub fn parse(word: &str) -> Result<Url, String> {
+        if word.parse::<u16>().is_ok() {
+            return Url::parse(&format!("127.0.0.1:{word}"));
+        }
         let rest = match word.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err("it speaks plain HTTP only, no TLS: name a port behind it, as http://HOST:PORT".to_owned());
+                return Err(
+                    "check speaks plain HTTP only, no TLS: name a port that does, as http://HOST:PORT".to_owned()
+                );
             }
             Some(_) => return Err("write http://HOST:PORT".to_owned()),
             None => word,
@@ -180,6 +185,7 @@ mod tests {
             ("http://127.0.0.1:8080", "127.0.0.1:8080", "/"),
             ("HTTP://example.com/a?b=c", "example.com", "/a?b=c"),
             ("localhost:80", "localhost:80", "/"),
+            ("8080", "127.0.0.1:8080", "/"),
             ("http://[::1]:81/", "[::1]:81", "/"),
             ("::1", "", ""),
             ("https://example.com", "", ""),
