@@ -12,7 +12,7 @@
 //! A server that no longer answers, or drips its answers, is not asked on: what failed before stands.
 //!
 //! Never: prints. Rows that a test of ours shows are not asked: nothing of them is seen from outside.
-//! Limits: [`SILENT_MAX`], [`TRIES_MAX`], [`AGAIN_WHOLES_MAX`]; of what was seen [`SHOWN_BYTES_MAX`] outlive its judgement.
+//! Limits: `SILENT_MAX`, `TRIES_MAX`, `AGAIN_WHOLES_MAX`; of what was seen `SHOWN_BYTES_MAX` outlive its judgement.
 
 use std::sync::Arc;
 
