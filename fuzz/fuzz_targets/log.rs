@@ -9,7 +9,6 @@
 
 #![no_main]
 
-use std::io;
 use std::sync::{Arc, Mutex};
 
 use firstbyte::http::explain::Problem;
@@ -17,11 +16,11 @@ use firstbyte::http::handler::Around;
 use firstbyte::http::middleware::{Logger, RequestId};
 use firstbyte::http::test::TestServer;
 use firstbyte::http::{Handler, IntoResponse, Middleware, Request, Response, Server, Status};
+use firstbyte_fuzz::judge::log::Log;
 use firstbyte_fuzz::tape::{Paused, lock};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
 /// The keys of a line, in their order. There is neither a route here nor a stream that ends badly.
@@ -32,35 +31,6 @@ thread_local! {
 }
 
 fuzz_target!(|input: &[u8]| STAGE.with(|stage| stage.play(input)));
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut lock(&self.0))).expect("UTF-8")
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        lock(&self.0).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
-    }
-}
 
 /// What was handled.
 #[derive(Clone, Default)]

@@ -6,4 +6,5 @@ pub mod begun;
 pub mod draw;
 pub mod exchange;
 pub mod heads;
+pub mod log;
 pub mod mutate;

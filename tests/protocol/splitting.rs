@@ -1,9 +1,7 @@
 //! A value from outside in every place of an answer that an application can fill: the answer keeps its shape, so does the
 //! one behind it, and so does the log.
 
-use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,8 +10,8 @@ use firstbyte::http::field::FieldError;
 use firstbyte::http::sse::Event;
 use firstbyte::http::test::TestServer;
 use firstbyte::http::{Body, Fault, Fields, IntoResponse, Problem, Request, Response, Server, Status};
-use tracing_subscriber::fmt::MakeWriter;
 
+use crate::judge::log::Log;
 use crate::stage::wire;
 
 /// What the same place holds in an honest answer.
@@ -138,7 +136,9 @@ fn server(place: fn(&str) -> Response, value: &'static str) -> TestServer<impl f
 
 /// Asks for an answer with `value` in `place`, in JSON or not, and for the next one.
 async fn shape((name, place): Place, value: &'static str, accept: &str) -> Shape {
-    let (log, _watching) = Log::watch();
+    let log = Log::default();
+    let lines = tracing_subscriber::fmt().with_writer(log.clone()).without_time().with_ansi(false);
+    let _watching = tracing::subscriber::set_default(lines.finish());
     let server = server(place, value);
     let request = wire(&format!("GET / HTTP/1.1|Host: x|Accept: {accept}||"));
     let mut connection = server.connect();
@@ -155,7 +155,7 @@ async fn shape((name, place): Place, value: &'static str, accept: &str) -> Shape
         assert_eq!(connection.read_response().await.text(), "the next", "{name} {value:?}");
     }
     let names = |fields: &Fields| fields.iter().map(|(name, _)| name.to_owned()).collect();
-    let log = log.text();
+    let log = log.take();
     assert!(!log.replace('\n', "").contains(char::is_control), "{name} {value:?}: {log:?}");
     Shape {
         status: answer.status,
@@ -175,40 +175,5 @@ async fn no_value_changes_the_shape_of_an_answer_or_of_the_log() {
                 assert_eq!(shape, honest, "{}: {value:?}", place.0);
             }
         }
-    }
-}
-
-/// What was logged on this thread, as lines of text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn watch() -> (Log, tracing::subscriber::DefaultGuard) {
-        let log = Log::default();
-        let lines = tracing_subscriber::fmt().with_writer(log.clone()).without_time().with_ansi(false);
-        (log, tracing::subscriber::set_default(lines.finish()))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).expect("UTF-8")
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
     }
 }

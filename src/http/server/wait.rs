@@ -375,6 +375,7 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Counts that the peer has not taken what waits for it, and says so.
     fn does_not_read<H>(&self, shared: &Shared<H>) -> &'static str {
         shared.watch.tally.reached(Reached::WriteRate);
         "the peer does not read"
