@@ -41,6 +41,14 @@ impl<T: Transport> Driver<T> {
         std::future::poll_fn(|cx| self.poll_bytes(shared, cx)).await
     }
 
+    /// Waits until there is room for another answer.
+    pub(super) async fn await_output_room<H>(&mut self, shared: &Shared<H>) -> Result<(), End> {
+        if !self.unread().is_empty() {
+            shared.watch.tally.reached(Reached::OutputBytes);
+        }
+        self.await_room(shared, shared.config.limits.output_bytes_max).await
+    }
+
     /// Waits until fewer than `bytes_max` bytes are queued: a client that does not read is not worked for, and no
     /// deadline but that of reading runs against it.
     pub(super) async fn await_room<H>(&mut self, shared: &Shared<H>, bytes_max: usize) -> Result<(), End> {
