@@ -73,7 +73,7 @@ bench-instructions: TOOLS := valgrind:valgrind
 bench-instructions: tools ## Instructions a request, and where they go: for changes too small for a clock
 	CARGO_PROFILE_RELEASE_DEBUG=1 cargo run --release --package firstbyte-benches --bin instructions
 
-peers: TOOLS := python3:python3 setpriv:util-linux go:golang-go node:nodejs nginx:nginx-light
+peers: TOOLS := python3:python3 setpriv:util-linux go:golang-go node:nodejs nginx:nginx-light wrk:wrk valgrind:valgrind strace:strace
 peers: export PATH := $(PATH):/usr/sbin
 peers: tools ## Build the servers that firstbyte is compared with, and firstbyte; installs what is missing
 	cargo build --release

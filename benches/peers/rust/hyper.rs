@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -59,6 +59,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Content>, Infalli
 
 fn with(name: HeaderName, value: &'static str, content: Content) -> Response<Content> {
     let mut response = Response::new(content);
+    response.headers_mut().insert(SERVER, HeaderValue::from_static("hyper"));
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }
