@@ -290,11 +290,11 @@ impl<T: Transport> Driver<T> {
         content: AnswerContent,
         connection: Connection,
     ) {
-        let already_sent = std::mem::take(&mut self.answer_begun);
+        let has_begun = std::mem::take(&mut self.answer_begun);
         let head = AnswerHead { status, fields, content, connection, date: date::current(self.now) };
         let out = self.outbound.output.tail();
         let start = out.len();
-        encode_answer_head(&head, already_sent, out);
+        encode_answer_head(&head, has_begun, out);
         if self.tap.is_watched() {
             let sent = trace::masked(&self.outbound.output.tail()[start..]);
             self.tap.sent(trace::ANSWER_HEAD, &sent);

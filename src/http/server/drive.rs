@@ -29,7 +29,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::http::caught::{caught, poll_caught};
+use crate::http::caught::poll_caught;
 use crate::http::explain::{Problem, Style};
 use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
@@ -64,8 +64,8 @@ pub(super) struct Driver<T: Transport> {
     pub(super) deadline: Option<Instant>,
     /// The last time the clock was read: at most one wake-up old.
     pub(super) now: Instant,
-    /// Bytes of the next answer that are already queued: see [`Driver::probe`].
-    pub(super) answer_begun: usize,
+    /// The first bytes of the next answer are already queued: see [`Driver::probe`].
+    pub(super) answer_begun: bool,
     /// The end of the connection is the end of an answer that is being sent, and is not yet sent.
     pub(super) ends_by_close: bool,
     /// A request was answered, and its phase is not yet left.
@@ -146,7 +146,7 @@ impl<T: Transport> Driver<T> {
             tap,
             timer: Timer::default(),
             now: Instant::now(),
-            answer_begun: 0,
+            answer_begun: false,
             ends_by_close: false,
             awaits_next: false,
             peer,
@@ -213,22 +213,20 @@ impl<T: Transport> Driver<T> {
             if watched {
                 self.enter(Phase::Handler, asked.deadline);
             }
-            let mut response = match caught(|| shared.handler.handle(request)) {
-                Ok(handling) => {
-                    let mut handling = pin!(handling);
-                    // A handler that answers at once is not worth a phase, unless somebody looks.
-                    match std::future::poll_fn(|cx| Poll::Ready(poll_caught(handling.as_mut(), cx))).await {
-                        Poll::Ready(response) => response,
-                        Poll::Pending => {
-                            if !watched {
-                                self.enter(Phase::Handler, asked.deadline);
-                            }
-                            self.decide_wording(shared, &mut asked);
-                            self.await_handler(shared, handling, &mut loan, context).await?
+            let mut response = {
+                // A block, so that what a handler does before its first await is caught too.
+                let mut handling = pin!(async { shared.handler.handle(request).await });
+                // A handler that answers at once is not worth a phase, unless somebody looks.
+                match std::future::poll_fn(|cx| Poll::Ready(poll_caught(handling.as_mut(), cx))).await {
+                    Poll::Ready(response) => response,
+                    Poll::Pending => {
+                        if !watched {
+                            self.enter(Phase::Handler, asked.deadline);
                         }
+                        self.decide_wording(shared, &mut asked);
+                        Box::pin(self.await_handler(shared, handling, &mut loan, context)).await?
                     }
                 }
-                Err(answer) => answer,
             };
             if watched {
                 self.now = Instant::now();
@@ -450,9 +448,9 @@ impl<T: Transport> Driver<T> {
     /// The first bytes of every answer are the same. Sending them to a peer that has said its last word tells a client
     /// that only closed its sending half, which reads on, from one that is gone, whose kernel answers with a reset.
     pub(super) fn probe(&mut self) {
-        if self.answer_begun == 0 {
+        if !self.answer_begun {
             self.outbound.output.tail().extend_from_slice(encode::PREFIX);
-            self.answer_begun = encode::PREFIX.len();
+            self.answer_begun = true;
             if self.tap.is_watched() {
                 self.tap.decided("the peer has finished: is it gone, or does it still read?", "RFC 9112 9.6");
                 self.tap.sent(trace::ANSWER_BEGIN, encode::PREFIX);

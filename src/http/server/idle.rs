@@ -75,7 +75,11 @@ impl<T: Transport, H: Handler> Future for Life<T, H> {
                     life.step(|idle, shared| Life::AtWork(Box::pin(Driver::serve(idle, shared))));
                 }
                 Life::AtWork(work) => match ready!(work.as_mut().poll(cx)) {
-                    Some((idle, shared)) => *life = Life::Idle(idle, shared),
+                    Some((idle, shared)) => {
+                        // It has asked for bytes and found none: they will wake it, as whoever changes something does.
+                        *life = Life::Idle(idle, shared);
+                        return Poll::Pending;
+                    }
                     None => *life = Life::Over,
                 },
                 Life::Over => return Poll::Ready(()),
@@ -153,6 +157,6 @@ mod tests {
     #[test]
     fn a_connection_that_waits_has_no_room_for_a_request() {
         assert!(size_of::<Life<TcpStream, Arc<Routes>>>() <= 144);
-        assert!(size_of::<Driver<TcpStream>>() <= 384);
+        assert!(size_of::<Driver<TcpStream>>() <= 320);
     }
 }
