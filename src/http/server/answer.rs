@@ -69,6 +69,7 @@ type Piece = Option<Result<Bytes, BodyError>>;
 
 impl<T: Transport> Driver<T> {
     /// Queues an answer that is all there, to a request of which nothing is left. Waits for nothing.
+    #[inline]
     pub(super) fn answer_ready<H>(
         &mut self,
         shared: &Shared<H>,
@@ -132,6 +133,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Decides framing and persistence and queues the head. `taken` bytes of the content were taken from its body.
+    #[inline]
     fn begin_answer<H>(
         &mut self,
         shared: &Shared<H>,
@@ -163,6 +165,7 @@ impl<T: Transport> Driver<T> {
         framing
     }
 
+    #[inline]
     fn finish_answer(&mut self, framing: AnswerFraming, upgrade: Option<OnUpgrade>) -> Result<(), End> {
         self.card.served();
         self.until(None);
@@ -283,6 +286,7 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    #[inline]
     fn encode_head(
         &mut self,
         status: Status,
@@ -302,6 +306,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Queues content that is all there; false when it is not.
+    #[inline]
     fn queue_ready(&mut self, body: &mut Body) -> bool {
         let Some(content) = body.take_ready() else { return false };
         if self.tap.is_watched() && !content.is_empty() {
