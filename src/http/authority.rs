@@ -12,14 +12,30 @@
 
 use std::net::Ipv6Addr;
 
-use crate::http::h1::grammar;
+use crate::http::h1::head::Span;
+use crate::http::h1::{grammar, plain};
 
 /// Checks `host [ ":" port ]`.
 ///
 /// # Errors
 /// The offset of the first byte that does not fit; the length when something is missing at the end.
 pub fn validate_authority(authority: &[u8]) -> Result<(), usize> {
-    let host_end = host_end(authority)?;
+    validate_authority_in(authority, Span::new(0, authority.len()))
+}
+
+/// Checks the authority at `span` in `head`. What stands behind it is only there to be passed over in blocks.
+///
+/// # Errors
+/// As [`validate_authority`], the offset counted from the start of the authority.
+#[inline]
+pub(crate) fn validate_authority_in(head: &[u8], span: Span) -> Result<(), usize> {
+    let authority = span.of(head);
+    let start = span.start as usize;
+    let plain = (plain::host_end(head, start) - start).min(authority.len());
+    let host_end = match authority.get(plain) {
+        None | Some(b':') if plain > 0 => plain,
+        _ => host_end(authority)?,
+    };
     match authority.get(host_end) {
         None => Ok(()),
         Some(b':') => validate_port(&authority[host_end + 1..]).map_err(|at| host_end + 1 + at),
@@ -37,13 +53,18 @@ pub(crate) fn port(authority: &[u8]) -> Option<u16> {
 
 /// `authority` without its port.
 pub(crate) fn host(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
+    &authority[..host_len(authority.as_bytes())]
+}
+
+/// The length of a valid authority without its port.
+pub(crate) fn host_len(authority: &[u8]) -> usize {
+    match authority.iter().rposition(|byte| !byte.is_ascii_digit()) {
+        Some(colon) if authority[colon] == b':' => colon,
+        _ => authority.len(),
     }
 }
 
-/// Where the host ends.
+/// Where the host ends, by all its rules.
 fn host_end(authority: &[u8]) -> Result<usize, usize> {
     if authority.first() == Some(&b'[') {
         let close = authority.iter().position(|&byte| byte == b']').ok_or(authority.len())?;

@@ -1,7 +1,8 @@
 //! Owns the cutting of a path into segments, and the table in which a node looks its literals up.
 //!
-//! The one idea: a path is read eight octets at a time, as one number. Finding the slash, looking for `%` and comparing
-//! with a literal are then a few instructions on that number, and what most literals need.
+//! The one idea: a path is read eight octets at a time, as one number. Finding the slash, comparing with a literal are
+//! then a few instructions on that number, and what most literals need. Only a segment that is no literal as it is
+//! spelled is looked through for `%`.
 //!
 //! ```text
 //!   path   /users/me          word at 1   u s e r s / m e       key at 1   u s e r s 0 0 0
@@ -37,14 +38,16 @@ pub(super) struct PathSegment {
     pub(super) end: usize,
     /// Its first eight octets, the first one highest, zeros after its end.
     key: u64,
-    has_escape: bool,
 }
 
 /// Literal octets, each with a value.
 #[derive(Debug)]
 pub(super) struct Literals<V> {
+    /// Those that a path may spell octet by octet: all without `%`.
     slots: Vec<Option<Literal<V>>>,
     count: usize,
+    /// Those with a `%`, which a path can only spell `%25`.
+    with_percent: Vec<Literal<V>>,
 }
 
 #[derive(Debug)]
@@ -73,26 +76,19 @@ impl<'p> PathWords<'p> {
         let word = self.word_at(start);
         let slashes = marks(word, b'/');
         if slashes == 0 {
-            let (end, has_escape) = self.end_of_long(start + 8);
-            return PathSegment { start, end, key: word, has_escape: has_escape || marks(word, b'%') != 0 };
+            return PathSegment { start, end: self.end_of_long(start + 8), key: word };
         }
-        let key = before_first(slashes, word);
-        let end = start + octets_before_first(slashes);
-        PathSegment { start, end, key, has_escape: marks(key, b'%') != 0 }
+        PathSegment { start, end: start + octets_before_first(slashes), key: before_first(slashes, word) }
     }
 
-    /// The end of the segment that `at` is in, and whether it has an escape from there on.
+    /// The end of the segment that `at` is in.
     #[inline(always)]
-    fn end_of_long(&self, mut at: usize) -> (usize, bool) {
-        let mut escapes = 0;
+    fn end_of_long(&self, mut at: usize) -> usize {
         loop {
-            let word = self.word_at(at);
-            let slashes = marks(word, b'/');
+            let slashes = marks(self.word_at(at), b'/');
             if slashes != 0 {
-                escapes |= marks(before_first(slashes, word), b'%');
-                return (at + octets_before_first(slashes), escapes != 0);
+                return at + octets_before_first(slashes);
             }
-            escapes |= marks(word, b'%');
             at += 8;
         }
     }
@@ -145,50 +141,50 @@ fn octets_before_first(marks: u64) -> usize {
 
 impl<V: Copy> Literals<V> {
     pub(super) const fn new() -> Literals<V> {
-        Literals { slots: Vec::new(), count: 0 }
+        Literals { slots: Vec::new(), count: 0, with_percent: Vec::new() }
     }
 
     /// The value of the literal that `segment` is, once decoded.
     #[inline(always)]
     pub(super) fn find(&self, path: PathWords<'_>, segment: &PathSegment) -> Option<V> {
-        if segment.has_escape {
-            return self.find_decoded(path.octets(segment));
-        }
         let octets = path.octets(segment);
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = spread(segment.key) & mask;
         while let Some(Some(literal)) = self.slots.get(at) {
-            let alike = literal.key == segment.key && literal.octets.len() == octets.len();
-            if alike && (octets.len() <= 8 || *literal.octets == *octets) {
+            if literal.key == segment.key && literal.is(octets) {
                 return Some(literal.value);
             }
             at = (at + 1) & mask;
         }
-        None
+        if self.is_empty() || !octets.contains(&b'%') { None } else { self.find_decoded(octets) }
     }
 
     #[cold]
     fn find_decoded(&self, segment: &[u8]) -> Option<V> {
         let is_it = |literal: &&Literal<V>| literal.octets.iter().copied().eq(grammar::percent_decoded(segment));
-        self.slots.iter().flatten().find(is_it).map(|literal| literal.value)
+        self.iter().find(is_it).map(|literal| literal.value)
     }
 
     /// The value of the literal with these octets.
     pub(super) fn get(&self, octets: &[u8]) -> Option<V> {
-        self.slots.iter().flatten().find(|literal| *literal.octets == *octets).map(|literal| literal.value)
+        self.iter().find(|literal| *literal.octets == *octets).map(|literal| literal.value)
     }
 
     /// Adds a literal that is not there yet.
     pub(super) fn insert(&mut self, octets: &[u8], value: V) {
+        let mut first = [0; 8];
+        octets.iter().zip(&mut first).for_each(|(octet, place)| *place = *octet);
+        let literal = Literal { key: u64::from_be_bytes(first), octets: octets.into(), value };
+        if octets.contains(&b'%') {
+            return self.with_percent.push(literal);
+        }
         self.count += 1;
         if self.slots.len() < 2 * self.count {
             let slots = (2 * self.count).next_power_of_two();
             let fewer = mem::replace(&mut self.slots, (0..slots).map(|_| None).collect());
             fewer.into_iter().flatten().for_each(|literal| self.place(literal));
         }
-        let mut first = [0; 8];
-        octets.iter().zip(&mut first).for_each(|(octet, place)| *place = *octet);
-        self.place(Literal { key: u64::from_be_bytes(first), octets: octets.into(), value });
+        self.place(literal);
     }
 
     fn place(&mut self, literal: Literal<V>) {
@@ -198,6 +194,28 @@ impl<V: Copy> Literals<V> {
             at = (at + 1) & mask;
         }
         self.slots[at] = Some(literal);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.with_percent.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Literal<V>> {
+        self.slots.iter().flatten().chain(&self.with_percent)
+    }
+}
+
+impl<V> Literal<V> {
+    /// Whether it has these octets, of which the first eight have been compared. Two words are most of what is left to
+    /// compare, and a call costs more than they do.
+    #[inline(always)]
+    fn is(&self, octets: &[u8]) -> bool {
+        self.octets.len() == octets.len()
+            && match octets.len() {
+                ..=8 => true,
+                9..=16 => self.octets.last_chunk::<8>() == octets.last_chunk::<8>(),
+                _ => *self.octets == *octets,
+            }
     }
 }
 
@@ -219,7 +237,6 @@ mod tests {
         for expected in path[1..].split(|&octet| octet == b'/') {
             let segment = words.segment_at(start);
             assert_eq!(words.octets(&segment), expected, "{path:?} at {start}");
-            assert_eq!(segment.has_escape, expected.contains(&b'%'), "{path:?} at {start}");
             assert_eq!(segment.is_empty(), expected.is_empty());
             start = segment.end + 1;
         }
@@ -228,8 +245,8 @@ mod tests {
 
     #[test]
     fn a_path_is_cut_as_split_cuts_it() {
-        // Octets next to `/` and `%`, and both with the high bit, are what a wrong carry would take for them.
-        let octets = [b'a', b'/', b'.', b'0', b'%', b'$', b'&', b'/' | 0x80, b'%' | 0x80, 0, 0xff];
+        // Octets next to `/`, and it with the high bit, are what a wrong carry would take for it.
+        let octets = [b'a', b'/', b'.', b'0', b'%', b'/' | 0x80, b'.' | 0x80, 0, 0xff];
         let mut random = 1_u32;
         for len in 0..40 {
             for _ in 0..200 {
