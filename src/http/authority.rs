@@ -20,27 +20,41 @@ use crate::http::h1::{grammar, plain};
 /// # Errors
 /// The offset of the first byte that does not fit; the length when something is missing at the end.
 pub fn validate_authority(authority: &[u8]) -> Result<(), usize> {
-    validate_authority_in(authority, Span::new(0, authority.len()))
-}
-
-/// Checks the authority at `span` in `head`. What stands behind it is only there to be passed over in blocks.
-///
-/// # Errors
-/// As [`validate_authority`], the offset counted from the start of the authority.
-#[inline]
-pub(crate) fn validate_authority_in(head: &[u8], span: Span) -> Result<(), usize> {
-    let authority = span.of(head);
-    let start = span.start as usize;
-    let plain = (plain::host_end(head, start) - start).min(authority.len());
-    let host_end = match authority.get(plain) {
-        None | Some(b':') if plain > 0 => plain,
-        _ => host_end(authority)?,
-    };
+    let host_end = host_end(authority)?;
     match authority.get(host_end) {
         None => Ok(()),
         Some(b':') => validate_port(&authority[host_end + 1..]).map_err(|at| host_end + 1 + at),
         Some(_) => Err(host_end),
     }
+}
+
+/// Checks the authority at `span` in `head`.
+///
+/// # Errors
+/// As [`validate_authority`], the offset counted from the start of the authority.
+#[inline]
+pub(crate) fn validate_authority_in(head: &[u8], span: Span) -> Result<(), usize> {
+    if is_plain(head, span) { Ok(()) } else { validate_authority(span.of(head)) }
+}
+
+/// Whether the authority at `span` is a plain host and perhaps a port: valid, and seen to be so at a glance. What stands
+/// behind it in `head` is only there to be passed over in blocks.
+#[inline]
+fn is_plain(head: &[u8], span: Span) -> bool {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let host_end = plain::host_end(head, start).min(end);
+    host_end > start
+        && match head[host_end..end] {
+            [] => true,
+            [b':', ref port @ ..] => is_port(port),
+            _ => false,
+        }
+}
+
+/// Whether `port` is at most 65535, written without more zeros than that has digits.
+#[inline]
+fn is_port(port: &[u8]) -> bool {
+    port.len() <= 5 && port.iter().all(u8::is_ascii_digit) && (port.len() < 5 || validate_port(port).is_ok())
 }
 
 /// The port of a valid authority, when it names one.

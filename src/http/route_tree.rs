@@ -12,7 +12,8 @@
 //!
 //! A lookup tries the literal, then `{one}`, then `{rest}`, and comes back from a branch that ends without the method.
 //! Two patterns that share requests are nested, or [`RouteTree::insert`] refuses the second; and where two nested ones
-//! first differ, the narrower is the one tried first. So the first route found is the most specific.
+//! first differ, the narrower is the one tried first. So the first route found is the most specific. A path that is the
+//! text of a pattern need not be walked: the node where that walk would end first is looked up as a whole.
 //!
 //! How long it takes: at each level, the nodes that one path reaches differ in which of the edges to them are wildcards.
 //! So a lookup visits at most (segments of the longest pattern) x (arrangements of wildcards in the table) nodes. The
@@ -32,11 +33,14 @@ mod captures;
 #[cfg(test)]
 mod properties;
 mod segments;
+mod slots;
 #[cfg(test)]
 mod tests;
+mod whole_paths;
 
 pub use captures::{CAPTURES_INLINE, Captures};
 use segments::{Literals, PathWords};
+use whole_paths::WholePaths;
 
 /// A set of routes that do not conflict. Built at start-up, then read by every request.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub struct RouteTree<T> {
     nodes: Vec<Node>,
     /// The registered methods, then the others that a route names. A [`MethodId`] is an index into it.
     methods: Vec<Method>,
+    /// Nodes of the patterns with neither a wildcard nor a host.
+    whole_paths: WholePaths,
     /// Roots of the patterns with one host, in the order of the names.
     hosts: Vec<(Box<str>, NodeId)>,
     /// Roots of the patterns with a wildcard host, in the order of the names under it.
@@ -121,6 +127,7 @@ impl<T> RouteTree<T> {
             routes: Vec::new(),
             nodes: vec![Node::new()],
             methods: Method::REGISTERED.to_vec(),
+            whole_paths: WholePaths::new(),
             hosts: Vec::new(),
             wildcard_hosts: Vec::new(),
         }
@@ -185,7 +192,8 @@ impl<T> RouteTree<T> {
         self.routes.iter()
     }
 
-    /// Shows `visit` the leaves that a request reaches, the most specific first, until it takes one.
+    /// Shows `visit` the leaves that a request reaches, the most specific first, until it takes one. May show one twice.
+    #[inline]
     fn walk<R>(
         &self,
         host: Option<&[u8]>,
@@ -200,6 +208,12 @@ impl<T> RouteTree<T> {
                     return Some(taken);
                 }
             }
+        }
+        walk.captures.truncate(0);
+        if let Some(node) = self.whole_paths.find(path)
+            && let Some(taken) = (walk.visit)(&self.nodes[node as usize].end)
+        {
+            return Some(taken);
         }
         walk.start(ROOT)
     }
@@ -249,6 +263,9 @@ impl<T> RouteTree<T> {
                 Segment::One => self.one_for(at),
                 Segment::Rest => return &mut self.nodes[at as usize].rest,
             };
+        }
+        if pattern.host().is_none() {
+            self.whole_paths.insert(pattern.segments(), at);
         }
         &mut self.nodes[at as usize].end
     }

@@ -26,7 +26,7 @@
 //! Invariant: the first fault in the order of the lines is reported; missing lines last.
 
 use crate::http::authority::validate_authority_in;
-use crate::http::field::{FieldLine, Fields, Known};
+use crate::http::field::{FieldLine, Fields, Known, spells};
 use crate::http::h1::grammar;
 use crate::http::h1::head::Span;
 use crate::http::{Fault, Method, ProtocolError, Status, Version};
@@ -175,9 +175,9 @@ impl<'a> Seen<'a> {
     #[inline]
     fn option(&mut self, option: &[u8]) -> bool {
         let seen = match option.len() {
-            5 if option.eq_ignore_ascii_case(b"close") => &mut self.close,
-            7 if option.eq_ignore_ascii_case(b"upgrade") => &mut self.upgrade_option,
-            10 if option.eq_ignore_ascii_case(b"keep-alive") => &mut self.keep_alive,
+            5 if spells(option, b"close") => &mut self.close,
+            7 if spells(option, b"upgrade") => &mut self.upgrade_option,
+            10 if spells(option, b"keep-alive") => &mut self.keep_alive,
             _ => return false,
         };
         *seen = true;

@@ -1,8 +1,8 @@
 //! Owns the cutting of a path into segments, and the table in which a node looks its literals up.
 //!
-//! The one idea: a path is read eight octets at a time, as one number. Finding the slash, comparing with a literal are
-//! then a few instructions on that number, and what most literals need. Only a segment that is no literal as it is
-//! spelled is looked through for `%`.
+//! The one idea: a path is read eight octets at a time, as one number. Finding the slash and comparing with a
+//! literal are then a few instructions on that number, and what most literals need. Only a segment that is no literal as
+//! it is spelled is looked through for `%`.
 //!
 //! ```text
 //!   path   /users/me          word at 1   u s e r s / m e       key at 1   u s e r s 0 0 0
@@ -10,15 +10,14 @@
 //!                                             ^ beyond the path every octet reads as a slash
 //! ```
 //!
-//! The table is a hash of that key with open addressing. Over the routes of GitHub's API a whole lookup took 23 ns with
+//! The literals are hashed by that key. Over the routes of GitHub's API a whole lookup took 23 ns with
 //! it, 31 ns with binary search and 25 ns with linear search; and 32 ns where inlining was left to the compiler.
 //!
 //! Spec: RFC 3986 2.1 (escapes), RFC 9110 4.2.3 (a plain octet and its escape are equivalent).
 //! Never: decodes a segment without `%`, which is nearly all of them; allocates during a lookup.
-//! Invariants: a table is at most half full, so each search comes to a vacant slot; no two literals are the same.
+//! Invariant: no two literals are the same.
 
-use std::mem;
-
+use super::slots::{Slots, spread};
 use crate::http::h1::grammar;
 
 const SLASHES: u64 = repeated(b'/');
@@ -27,7 +26,7 @@ const SLASHES: u64 = repeated(b'/');
 #[derive(Clone, Copy)]
 pub(super) struct PathWords<'p> {
     path: &'p [u8],
-    /// The last eight octets of the path, or all of a shorter one. The last octet is the lowest.
+    /// The last eight octets of the path, or all of a shorter one. The last octet is the highest.
     last: u64,
 }
 
@@ -36,7 +35,7 @@ pub(super) struct PathWords<'p> {
 pub(super) struct PathSegment {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// Its first eight octets, the first one highest, zeros after its end.
+    /// Its first eight octets, the first one lowest, zeros after its end.
     key: u64,
 }
 
@@ -44,8 +43,7 @@ pub(super) struct PathSegment {
 #[derive(Debug)]
 pub(super) struct Literals<V> {
     /// Those that a path may spell octet by octet: all without `%`.
-    slots: Vec<Option<Literal<V>>>,
-    count: usize,
+    plain: Slots<Literal<V>>,
     /// Those with a `%`, which a path can only spell `%25`.
     with_percent: Vec<Literal<V>>,
 }
@@ -60,8 +58,8 @@ struct Literal<V> {
 impl<'p> PathWords<'p> {
     pub(super) fn new(path: &'p [u8]) -> PathWords<'p> {
         let last = match path.last_chunk() {
-            Some(octets) => u64::from_be_bytes(*octets),
-            None => path.iter().fold(0, |word, &octet| word << 8 | u64::from(octet)),
+            Some(octets) => u64::from_le_bytes(*octets),
+            None => path.iter().fold(0, |word, &octet| word >> 8 | u64::from(octet) << 56),
         };
         PathWords { path, last }
     }
@@ -93,14 +91,14 @@ impl<'p> PathWords<'p> {
         }
     }
 
-    /// The eight octets from offset `at`, at most the length of the path, the first one highest.
+    /// The eight octets from offset `at`, at most the length of the path, the first one lowest.
     #[inline(always)]
     fn word_at(&self, at: usize) -> u64 {
         let left = &self.path[at..];
         match (left.first_chunk(), left.len() as u32) {
-            (Some(octets), _) => u64::from_be_bytes(*octets),
+            (Some(octets), _) => u64::from_le_bytes(*octets),
             (None, 0) => SLASHES,
-            (None, len) => self.last << (64 - 8 * len) | SLASHES >> (8 * len),
+            (None, len) => self.last >> (64 - 8 * len) | SLASHES << (8 * len),
         }
     }
 
@@ -113,50 +111,53 @@ impl PathSegment {
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
+
+    /// Whether `octets`, its own, have a `%`.
+    #[inline(always)]
+    fn has_escape(&self, octets: &[u8]) -> bool {
+        marks(self.key, b'%') != 0 || octets.get(8..).is_some_and(|rest| rest.contains(&b'%'))
+    }
 }
 
 const fn repeated(octet: u8) -> u64 {
     u64::from_ne_bytes([octet; 8])
 }
 
-/// A word with the high bit set in each octet of `word` that is `octet`, and all other bits clear.
+/// A word whose lowest set bit is the high bit of the first octet of `word` that is `octet`; 0 when there is none.
 #[inline(always)]
 fn marks(word: u64, octet: u8) -> u64 {
-    const LOW_BITS: u64 = repeated(0x7f);
-    let differs = word ^ repeated(octet);
-    // The sum carries into the high bit when any low bit differs, and never beyond it: so each octet stands for itself.
-    !(((differs & LOW_BITS) + LOW_BITS) | differs | LOW_BITS)
+    let zeros = word ^ repeated(octet);
+    // Mycroft's search for a zero octet: the subtraction borrows, and so errs, only behind the first one.
+    zeros.wrapping_sub(repeated(1)) & !zeros & repeated(0x80)
 }
 
 /// `word` with zeros from the first octet marked in `marks` on. One is.
 #[inline(always)]
 fn before_first(marks: u64, word: u64) -> u64 {
-    word & !(u64::MAX >> marks.leading_zeros())
+    let first = marks & marks.wrapping_neg();
+    word & ((first >> 7) - 1)
 }
 
 #[inline(always)]
 fn octets_before_first(marks: u64) -> usize {
-    (marks.leading_zeros() / 8) as usize
+    (marks.trailing_zeros() / 8) as usize
 }
 
 impl<V: Copy> Literals<V> {
     pub(super) const fn new() -> Literals<V> {
-        Literals { slots: Vec::new(), count: 0, with_percent: Vec::new() }
+        Literals { plain: Slots::new(), with_percent: Vec::new() }
     }
 
     /// The value of the literal that `segment` is, once decoded.
     #[inline(always)]
     pub(super) fn find(&self, path: PathWords<'_>, segment: &PathSegment) -> Option<V> {
         let octets = path.octets(segment);
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = spread(segment.key) & mask;
-        while let Some(Some(literal)) = self.slots.get(at) {
-            if literal.key == segment.key && literal.is(octets) {
-                return Some(literal.value);
-            }
-            at = (at + 1) & mask;
+        let is_it = |literal: &Literal<V>| literal.key == segment.key && literal.is(octets);
+        match self.plain.find(spread(segment.key), is_it) {
+            Some(literal) => Some(literal.value),
+            None if !self.is_empty() && segment.has_escape(octets) => self.find_decoded(octets),
+            None => None,
         }
-        if self.is_empty() || !octets.contains(&b'%') { None } else { self.find_decoded(octets) }
     }
 
     #[cold]
@@ -174,34 +175,20 @@ impl<V: Copy> Literals<V> {
     pub(super) fn insert(&mut self, octets: &[u8], value: V) {
         let mut first = [0; 8];
         octets.iter().zip(&mut first).for_each(|(octet, place)| *place = *octet);
-        let literal = Literal { key: u64::from_be_bytes(first), octets: octets.into(), value };
+        let literal = Literal { key: u64::from_le_bytes(first), octets: octets.into(), value };
         if octets.contains(&b'%') {
-            return self.with_percent.push(literal);
+            self.with_percent.push(literal);
+        } else {
+            self.plain.insert(literal, |literal| spread(literal.key));
         }
-        self.count += 1;
-        if self.slots.len() < 2 * self.count {
-            let slots = (2 * self.count).next_power_of_two();
-            let fewer = mem::replace(&mut self.slots, (0..slots).map(|_| None).collect());
-            fewer.into_iter().flatten().for_each(|literal| self.place(literal));
-        }
-        self.place(literal);
-    }
-
-    fn place(&mut self, literal: Literal<V>) {
-        let mask = self.slots.len() - 1;
-        let mut at = spread(literal.key) & mask;
-        while self.slots[at].is_some() {
-            at = (at + 1) & mask;
-        }
-        self.slots[at] = Some(literal);
     }
 
     fn is_empty(&self) -> bool {
-        self.slots.is_empty() && self.with_percent.is_empty()
+        self.plain.is_empty() && self.with_percent.is_empty()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Literal<V>> {
-        self.slots.iter().flatten().chain(&self.with_percent)
+        self.plain.iter().chain(&self.with_percent)
     }
 }
 
@@ -217,13 +204,6 @@ impl<V> Literal<V> {
                 _ => *self.octets == *octets,
             }
     }
-}
-
-/// A hash of `key`: Fibonacci hashing, of which the middle bits depend on all octets. It needs no secret, because the
-/// program chooses what is in the table, and not the peer.
-#[inline(always)]
-fn spread(key: u64) -> usize {
-    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
 
 #[cfg(test)]
