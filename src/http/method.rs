@@ -62,6 +62,7 @@ impl Method {
 
     /// The method spelled by `token`, or `None` when that is no token (RFC 9110 5.6.2) or longer than
     /// [`METHOD_BYTES_MAX`].
+    #[inline]
     pub fn parse(token: &[u8]) -> Option<Method> {
         let known = match token {
             b"GET" => Repr::Get,

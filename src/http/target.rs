@@ -104,6 +104,7 @@ impl Target {
 ///
 /// # Errors
 /// The first fault in byte order, at its offset in `head`.
+#[inline]
 pub fn parse_target(method: Method, head: &[u8], span: Span) -> Result<Target, ProtocolError> {
     match span.of(head) {
         _ if method == Method::CONNECT => authority_form(head, span),

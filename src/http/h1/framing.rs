@@ -62,6 +62,7 @@ pub struct RequestFraming {
 /// # Errors
 /// The first fault in the order of the lines, at the offending byte of the line's value; [`Fault::MissingHost`] at the
 /// end of the head.
+#[inline]
 pub fn decide_request(version: Version, method: Method, fields: &Fields) -> Result<RequestFraming, ProtocolError> {
     let mut seen = Seen::new(version, &fields.bytes);
     for line in &fields.lines {

@@ -63,9 +63,8 @@ impl<E> Slots<E> {
     }
 }
 
-/// A hash of `key`: Fibonacci hashing. The highest octet of the product depends on all octets of the key, and is what a
-/// table looks at first.
+/// A hash of `key`: Fibonacci hashing, of which the middle bits depend on the six lowest octets.
 #[inline(always)]
 pub(super) fn spread(key: u64) -> usize {
-    key.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes() as usize
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
