@@ -12,7 +12,8 @@
 
 use std::net::Ipv6Addr;
 
-use crate::http::h1::grammar;
+use crate::http::h1::head::Span;
+use crate::http::h1::{grammar, plain};
 
 /// Checks `host [ ":" port ]`.
 ///
@@ -27,6 +28,35 @@ pub fn validate_authority(authority: &[u8]) -> Result<(), usize> {
     }
 }
 
+/// Checks the authority at `span` in `head`.
+///
+/// # Errors
+/// As [`validate_authority`], the offset counted from the start of the authority.
+#[inline]
+pub(crate) fn validate_authority_in(head: &[u8], span: Span) -> Result<(), usize> {
+    if is_plain(head, span) { Ok(()) } else { validate_authority(span.of(head)) }
+}
+
+/// Whether the authority at `span` is a plain host and perhaps a port: valid, and seen to be so at a glance. What stands
+/// behind it in `head` is only there to be passed over in blocks.
+#[inline]
+fn is_plain(head: &[u8], span: Span) -> bool {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let host_end = plain::host_end(head, start).min(end);
+    host_end > start
+        && match head[host_end..end] {
+            [] => true,
+            [b':', ref port @ ..] => is_port(port),
+            _ => false,
+        }
+}
+
+/// Whether `port` is at most 65535, written without more zeros than that has digits.
+#[inline]
+fn is_port(port: &[u8]) -> bool {
+    port.len() <= 5 && port.iter().all(u8::is_ascii_digit) && (port.len() < 5 || validate_port(port).is_ok())
+}
+
 /// The port of a valid authority, when it names one.
 pub(crate) fn port(authority: &[u8]) -> Option<u16> {
     let colon = authority.iter().rposition(|byte| !byte.is_ascii_digit())?;
@@ -37,13 +67,18 @@ pub(crate) fn port(authority: &[u8]) -> Option<u16> {
 
 /// `authority` without its port.
 pub(crate) fn host(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
+    &authority[..host_len(authority.as_bytes())]
+}
+
+/// The length of a valid authority without its port.
+pub(crate) fn host_len(authority: &[u8]) -> usize {
+    match authority.iter().rposition(|byte| !byte.is_ascii_digit()) {
+        Some(colon) if authority[colon] == b':' => colon,
+        _ => authority.len(),
     }
 }
 
-/// Where the host ends.
+/// Where the host ends, by all its rules.
 fn host_end(authority: &[u8]) -> Result<usize, usize> {
     if authority.first() == Some(&b'[') {
         let close = authority.iter().position(|&byte| byte == b']').ok_or(authority.len())?;

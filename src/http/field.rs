@@ -125,7 +125,7 @@ impl Known {
 /// Whether `name`, a token, is `lower` in any case. All bytes are folded and looked at once: for a length known to the
 /// compiler that is two or three words, where a loop with an early exit would be a branch a byte.
 #[inline]
-fn spells<const LEN: usize>(name: &[u8], lower: &[u8; LEN]) -> bool {
+pub(crate) fn spells<const LEN: usize>(name: &[u8], lower: &[u8; LEN]) -> bool {
     let Some(name) = name.first_chunk::<LEN>() else { return false };
     name.iter().zip(lower).fold(0, |difference, (byte, letter)| difference | ((byte | 0x20) ^ letter)) == 0
 }

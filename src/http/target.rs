@@ -16,9 +16,10 @@
 //! Never: decodes `%2F` (it would become a separator) or any other triplet that is not `unreserved`.
 //! Invariants: a path begins with `/` (or is `*`, or, for CONNECT, empty), has no dot segment, and is ASCII.
 
-use crate::http::authority::{port, validate_authority};
+use crate::http::authority::{port, validate_authority_in};
 use crate::http::h1::grammar::{self, TripletFault};
 use crate::http::h1::head::Span;
+use crate::http::h1::plain;
 use crate::http::{Fault, Method, ProtocolError};
 
 /// The form of a request-target (RFC 9112 3.2).
@@ -80,6 +81,14 @@ impl Target {
         }
     }
 
+    /// The path as [`Target::path`] has it, for whoever needs no text: that asks for a check of its bytes.
+    pub(crate) fn path_bytes<'a>(&'a self, head: &'a [u8]) -> &'a [u8] {
+        match &self.path {
+            Path::Received(span) => span.of(head),
+            Path::Normal(path) => path.as_bytes(),
+        }
+    }
+
     /// What stands behind the `?`, as received.
     pub fn query<'a>(&self, head: &'a [u8]) -> Option<&'a [u8]> {
         self.query.map(|span| span.of(head))
@@ -95,6 +104,7 @@ impl Target {
 ///
 /// # Errors
 /// The first fault in byte order, at its offset in `head`.
+#[inline]
 pub fn parse_target(method: Method, head: &[u8], span: Span) -> Result<Target, ProtocolError> {
     match span.of(head) {
         _ if method == Method::CONNECT => authority_form(head, span),
@@ -111,7 +121,7 @@ pub fn parse_target(method: Method, head: &[u8], span: Span) -> Result<Target, P
 fn authority_form(head: &[u8], raw: Span) -> Result<Target, ProtocolError> {
     let authority = raw.of(head);
     let fault = |at: usize| Fault::ConnectWithoutAuthority.at(raw.start as usize + at);
-    validate_authority(authority).map_err(fault)?;
+    validate_authority_in(head, raw).map_err(fault)?;
     match port(authority) {
         None | Some(0) => Err(fault(authority.len())),
         Some(_) => {
@@ -138,7 +148,7 @@ fn absolute_form(method: Method, head: &[u8], raw: Span) -> Result<Target, Proto
     let rest = &uri[start..];
     let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     let authority = Span { start: raw.start + start as u32, end: raw.start + (start + len) as u32 };
-    validate_authority(authority.of(head))
+    validate_authority_in(head, authority)
         .map_err(|at| Fault::InvalidTargetAuthority.at(authority.start as usize + at))?;
     let mut target = with_path(Form::Absolute, head, raw, Some(authority), authority.end)?;
     if matches!(target.path, Path::Received(span) if span.start == span.end) {
@@ -150,12 +160,18 @@ fn absolute_form(method: Method, head: &[u8], raw: Span) -> Result<Target, Proto
 }
 
 /// The target whose path begins at `start` and runs to the query or the end.
+#[inline]
 fn with_path(form: Form, head: &[u8], raw: Span, authority: Option<Span>, start: u32) -> Result<Target, ProtocolError> {
-    let all = Span { start, end: raw.end };
-    let path_len = all.of(head).iter().position(|&byte| byte == b'?');
-    let path = Span { start, end: path_len.map_or(raw.end, |len| start + len as u32) };
-    let query = (path.end < raw.end).then_some(Span { start: path.end + 1, end: raw.end });
-    let path = parse_path(head, path)?;
+    // Nearly every path is plain to its end: no triplet, no dot, and nothing that is forbidden.
+    let plain_end = (plain::path_end(head, start as usize) as u32).min(raw.end);
+    let left = Span { start: plain_end, end: raw.end }.of(head);
+    if left.is_empty() {
+        return Ok(Target { form, raw, authority, path: Path::Received(Span { start, end: raw.end }), query: None });
+    }
+    let path_end = left.iter().position(|&byte| byte == b'?').map_or(raw.end, |len| plain_end + len as u32);
+    let path = Span { start, end: path_end };
+    let query = (path_end < raw.end).then_some(Span { start: path_end + 1, end: raw.end });
+    let path = if path_end == plain_end { Path::Received(path) } else { parse_path(head, path)? };
     if let Some(query) = query {
         check_component(head, query, grammar::is_query)?;
     }

@@ -10,3 +10,4 @@ pub mod framing;
 pub mod grammar;
 pub mod head;
 pub mod machine;
+pub(crate) mod plain;
