@@ -1,12 +1,13 @@
 //! Owns a connection from accept to close, and what is held for it while it waits for a request: as little as can be.
 //!
 //! The one idea: most connections wait most of the time, so waiting has a state of its own. What a request needs, its
-//! parser, its queue, the room for its handler, is made when its first byte is here and given back with its answer.
+//! queue, its timer, the room for its handler, is made when its first byte is here and given back when no other has
+//! followed its answer for a moment.
 //!
 //! ```text
 //!   Accepted ──> Idle ──a byte, a FIN, a deadline, a shutdown──> AtWork: a Driver
 //!                 ^                                                │
-//!                 └────────── all is answered and sent ────────────┴──> Over
+//!                 └──── all is answered, and nothing came since ────┴──> Over
 //! ```
 //!
 //! Spec: RFC 9112 9.3 (persistence), 9.5 (idle connections).

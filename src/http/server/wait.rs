@@ -110,7 +110,16 @@ impl<T: Transport> Driver<T> {
         }
         self.tell_buffers();
         let draining = self.hurry(shared)?;
+        let is_due = self.card.take_due();
+        if is_due {
+            self.now = Instant::now();
+        }
         if !draining && self.is_idle() {
+            if !is_due && self.card.keep_warm() {
+                // As long as it does nothing else the table watches its deadline.
+                return Poll::Pending;
+            }
+            self.card.cool();
             return Poll::Ready(Err(End::Idle));
         }
         ready!(self.poll_expired(cx))?;
