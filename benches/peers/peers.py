@@ -59,9 +59,8 @@ def nginx(folder):
     config = (HERE / "nginx" / "nginx.conf").read_text().replace("PORT", str(port)).replace("FOLDER", str(folder))
     (folder / "nginx.conf").write_text(config)
     (folder / "bytes").mkdir()
-    for length in (1 << 20, 1 << 30):
-        with (folder / "bytes" / str(length)).open("wb") as file:
-            file.truncate(length)
+    with (folder / "bytes" / str(1 << 30)).open("wb") as file:
+        file.truncate(1 << 30)
     return ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"], port
 
 
@@ -91,7 +90,7 @@ PEERS = {
     "hyper": Kind(lambda: locked("hyper"), rust("hyper")),
     "hyper-flush": Kind(lambda: locked("hyper"), rust("hyper", "--pipeline-flush")),
     "axum": Kind(lambda: f"{locked('axum')} (hyper {locked('hyper')})", rust("axum")),
-    "actix": Kind(lambda: locked("actix-web"), rust("actix")),
+    "actix": Kind(lambda: locked("actix-web"), rust("actix"), frozenset({"keep"})),
     "nginx": Kind(lambda: output("nginx", "-v").rsplit("/", 1)[-1], nginx),
     "go": Kind(lambda: output("go", "version", BUILT / "go").rsplit("go", 1)[-1], printing(BUILT / "go", "0")),
     "node": Kind(
@@ -210,7 +209,7 @@ class Peer:
     def sum_of(self, file, field):
         """The sum over all processes, in bytes."""
         texts = (Path(f"/proc/{pid}/{file}").read_text() for pid, _ in self.processes())
-        found = (re.search(rf"^{field}: *(\d+) kB", text, re.MULTILINE) for text in texts)
+        found = (re.search(rf"^{field}:\s*(\d+) kB", text, re.MULTILINE) for text in texts)
         return sum(int(kibibytes[1]) for kibibytes in found if kibibytes) << 10
 
     def stop(self):

@@ -123,7 +123,7 @@ def markdown(facts, rows):
 def caption(facts):
     versions = ", ".join(f"{title(name)} {version}" for name, version in facts.versions.items())
     return (
-        f"`{facts.command}`, {facts.date}, {facts.seconds / 60:.0f} minutes, {facts.machine}, load {facts.load} at the"
+        f"`{facts.command}`, {facts.date}, {facts.seconds / 60:.0f} min on {facts.machine}, load {facts.load} at the"
         f" start. {versions}; {facts.tools}.\n"
         "\n"
         "Less is better everywhere but in requests a second. A figure is the median of its rounds, ± half of what lies"
