@@ -10,26 +10,29 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from peers import Failure, running
+from peers import PEERS, Failure, running
+from report import Row
 from wire import CLIENT, DEPTH, SHORT, Client, get, post
 
 WARM_UP = 512
 KIBIBYTE = bytes(range(256)) * 4
 
-# case: (the request, whether it is pipelined)
+# case: (the request, whether it is pipelined). /plaintext where no path is named.
 CASES = {
-    "169 B": (CLIENT, False),
+    "169 B, one at a time": (CLIENT, False),
     "169 B, by 16": (CLIENT, True),
-    "shortest": (SHORT, False),
+    "shortest, one at a time": (SHORT, False),
     "shortest, by 16": (SHORT, True),
 }
-ROUTES = {
-    "/json": (get("/json"), False),
-    "/json, by 16": (get("/json"), True),
-    "/users/{id}": (get("/users/42"), False),
-    "/users/{id}, by 16": (get("/users/42"), True),
-    "/echo 1 KiB": (post("/echo", KIBIBYTE), False),
+ECHO = {
+    "/echo 1 KiB, one at a time": (post("/echo", KIBIBYTE), False),
     "/echo 1 KiB, by 16": (post("/echo", KIBIBYTE), True),
+}
+ROUTES = {
+    "/json, one at a time": (get("/json"), False),
+    "/json, by 16": (get("/json"), True),
+    "/users/{id}, one at a time": (get("/users/42"), False),
+    "/users/{id}, by 16": (get("/users/42"), True),
 }
 
 # valgrind can not run these: one makes its code as it goes, the other moves its stacks.
@@ -40,33 +43,50 @@ FLAGS = {"nginx": ["-g", "master_process off;"]}
 
 
 def cases(name):
-    return {**CASES, **ROUTES} if name == "firstbyte" else CASES
+    """Those of every peer; the echo of those that have one; the other routes of firstbyte."""
+    if name == "firstbyte":
+        return {**CASES, **ECHO, **ROUTES}
+    return CASES if "echo" in PEERS[name].cannot else {**CASES, **ECHO}
 
 
-def count(name, folder, times, only=None, keep=None, top=0):
-    """Instructions a request, by case. With `keep` the counts stay in that folder; `top` functions are printed."""
+def seconds(plan, names):
+    return 5 * sum(name not in UNCOUNTABLE for name in names)
+
+
+def measure(plan, names, folder, progress, times=None, only=None, keep=None, top=0):
+    """With `keep` callgrind's files stay in that folder; `top` functions of each case are printed."""
+    rows = {
+        case: Row("instructions a request", case, digits=0)
+        for case in {**CASES, **ECHO, **ROUTES} if not only or re.search(only, case)
+    }
     counts = Path(keep or folder).resolve()
     counts.mkdir(parents=True, exist_ok=True)
-    for old in counts.glob(f"{name}.callgrind.*"):
-        old.unlink()
-    under = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={counts}/{name}.callgrind.%p"]
-    found = {}
-    with running(name, folder, under=under, flags=FLAGS.get(name, ()), slow=8) as peer:
-        for case, (request, pipelined) in cases(name).items():
-            if only and not re.search(only, case):
-                continue
-            with Client(peer.port) as client:
-                ask = client.ask_pipelined if pipelined else client.ask
-                ask(request, WARM_UP)
-                dump(peer, counts)
-                # One more stands at the beginning of a pipeline: its answer tells how long they are.
-                asked = times // DEPTH * DEPTH + 1 if pipelined else times
-                ask(request, asked)
-                files = dump(peer, counts)
-            found[case] = round(sum(map(total, files)) / asked)
-            if top:
-                print_top(f"{name}, {case}: {found[case]:,} instructions a request", files, asked, top)
-    return found
+    for name in names:
+        if name in UNCOUNTABLE:
+            continue
+        progress.say(name)
+        for old in counts.glob(f"{name}.callgrind.*"):
+            old.unlink()
+        under = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={counts}/{name}.callgrind.%p"]
+        with running(name, folder, under=under, flags=FLAGS.get(name, ()), slow=8) as peer:
+            for case, asking in cases(name).items():
+                if case in rows:
+                    files, asked = count(peer, counts, *asking, times or plan.times)
+                    rows[case].add(name, sum(map(total, files)) / asked)
+                    if top:
+                        print_top(f"{name}, {case}: {rows[case].cell(name)} instructions a request", files, asked, top)
+    return [row for row in rows.values() if row.samples]
+
+
+def count(peer, counts, request, pipelined, times):
+    """Has the peer answer that often. Returns the files with the counts, and how often it was."""
+    with Client(peer.port) as client:
+        ask = client.ask_pipelined if pipelined else client.ask
+        ask(request, WARM_UP)
+        dump(peer, counts)
+        ask(request, times)
+        # One more stands at the beginning of a pipeline: its answer tells how long they are.
+        return dump(peer, counts), times // DEPTH * DEPTH + 1 if pipelined else times
 
 
 def dump(peer, counts):

@@ -25,6 +25,9 @@ ROOT = HERE.parent.parent
 BUILT = ROOT / "target" / "peers"
 OURS = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 
+# Debian keeps nginx where only root looks.
+os.environ["PATH"] = os.pathsep.join([str(OURS), os.environ["PATH"], "/usr/sbin"])
+
 # Seconds that a peer has to listen, and then to stop.
 START_SECONDS = 15
 STOP_SECONDS = 5
@@ -48,13 +51,16 @@ def locked(crate):
 
 
 def nginx(folder):
-    """nginx prints no address and takes no port 0, so the port is chosen here."""
+    """nginx prints no address and takes no port 0, so the port is chosen here. What it sends as a file takes no room."""
     with socket.create_server(("127.0.0.1", 0)) as chosen:
         port = chosen.getsockname()[1]
     # As root, its workers are nobody, and their folders are in this one.
     folder.chmod(0o755)
     config = (HERE / "nginx" / "nginx.conf").read_text().replace("PORT", str(port)).replace("FOLDER", str(folder))
     (folder / "nginx.conf").write_text(config)
+    (folder / "bytes").mkdir()
+    with (folder / "bytes" / str(1 << 30)).open("wb") as file:
+        file.truncate(1 << 30)
     return ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"], port
 
 
@@ -84,7 +90,7 @@ PEERS = {
     "hyper": Kind(lambda: locked("hyper"), rust("hyper")),
     "hyper-flush": Kind(lambda: locked("hyper"), rust("hyper", "--pipeline-flush")),
     "axum": Kind(lambda: f"{locked('axum')} (hyper {locked('hyper')})", rust("axum")),
-    "actix": Kind(lambda: locked("actix-web"), rust("actix")),
+    "actix": Kind(lambda: locked("actix-web"), rust("actix"), frozenset({"keep"})),
     "nginx": Kind(lambda: output("nginx", "-v").rsplit("/", 1)[-1], nginx),
     "go": Kind(lambda: output("go", "version", BUILT / "go").rsplit("go", 1)[-1], printing(BUILT / "go", "0")),
     "node": Kind(
@@ -190,7 +196,21 @@ class Peer:
 
     def resident_bytes(self):
         """The memory of all processes of the group, what they share counted once for each."""
-        return sum(int(fields[21]) for _, fields in self.processes()) * os.sysconf("SC_PAGE_SIZE")
+        return self.sum_of("smaps_rollup", "Rss")
+
+    def peak_bytes(self):
+        """The most that each of them has had since `forget_peak`."""
+        return self.sum_of("status", "VmHWM")
+
+    def forget_peak(self):
+        for pid, _ in self.processes():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def sum_of(self, file, field):
+        """The sum over all processes, in bytes."""
+        texts = (Path(f"/proc/{pid}/{file}").read_text() for pid, _ in self.processes())
+        found = (re.search(rf"^{field}:\s*(\d+) kB", text, re.MULTILINE) for text in texts)
+        return sum(int(kibibytes[1]) for kibibytes in found if kibibytes) << 10
 
     def stop(self):
         """Asks the first process, which tells its workers; then ends what is left of the group."""
@@ -220,6 +240,12 @@ def clean_environment():
     return {name: value for name, value in os.environ.items() if not changes.fullmatch(name)}
 
 
+def installed(name):
+    """firstbyte always is: if it is not built, that is a failure."""
+    with tempfile.TemporaryDirectory() as folder:
+        return name == "firstbyte" or shutil.which(PEERS[name].start(Path(folder))[0][0]) is not None
+
+
 def chosen(names, parser):
     """The peers of a list with commas."""
     names = names.split(",")
@@ -237,8 +263,6 @@ def table(rows):
 
 def guarded(program, work):
     """Runs `work(folder)` in a folder that goes away. Returns its exit code: 2 for a failure, 130 for Ctrl-C."""
-    # Debian keeps nginx where only root looks.
-    os.environ["PATH"] = os.pathsep.join([str(OURS), os.environ["PATH"], "/usr/sbin"])
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
