@@ -78,7 +78,7 @@ class Kind:
     version: Callable[[], str]
     # Folder -> command, and the port if it is known beforehand.
     start: Callable
-    # What it does not do.
+    # What it does not do: `echo` content, `close` a connection when asked to, `keep` one after an echo.
     cannot: frozenset = frozenset()
 
 
