@@ -4,6 +4,7 @@ import json
 import os
 import re
 import statistics
+import textwrap
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -122,13 +123,15 @@ def markdown(facts, rows):
 
 def caption(facts):
     versions = ", ".join(f"{title(name)} {version}" for name, version in facts.versions.items())
-    return (
+    circumstances = (
         f"`{facts.command}`, {facts.date}, {facts.seconds / 60:.0f} min on {facts.machine}, load {facts.load} at the"
-        f" start. {versions}; {facts.tools}.\n"
-        "\n"
-        "Less is better everywhere but in requests a second. A figure is the median of its rounds, ± half of what lies"
-        " between the\nleast and the greatest of them; – is what a peer cannot do, or what was not asked of it.\n"
+        f" start. {versions}; {facts.tools}."
     )
+    how = (
+        "Less is better everywhere but in requests a second. A figure is the median of its rounds, ± half of what lies"
+        " between the least and the greatest of them; – is what a peer cannot do, or what was not asked of it."
+    )
+    return "\n".join(textwrap.fill(text, 120, break_on_hyphens=False) + "\n" for text in (circumstances, how))
 
 
 def write(facts, rows, chart):
