@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   instructions              for each case: valgrind instructions CASE N, then 2N; (second - first) / N
+//!   instructions FILTER       for each case whose name holds FILTER
 //!   instructions CASE TIMES   runs one case so often; this is what valgrind is given
 //! ```
 //!
@@ -24,9 +25,10 @@ const TOP: usize = 15;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
-        [] => print_all(),
+        [] => print_all(""),
+        [filter] => print_all(filter),
         [case, times] => run(case, times.parse().expect("a number of times")),
-        _ => panic!("usage: instructions [CASE TIMES]"),
+        _ => panic!("usage: instructions [FILTER | CASE TIMES]"),
     }
 }
 
@@ -52,10 +54,10 @@ fn run(case: &str, times: usize) {
     Tape::new(traffic).serve(times);
 }
 
-fn print_all() {
+fn print_all(filter: &str) {
     println!("| case | instructions a request |\n|---|---|");
     let mut tops = String::new();
-    for case in cases() {
+    for case in cases().into_iter().filter(|case| case.contains(filter)) {
         let file = format!("target/callgrind/{}.out", case.replace(['/', ' ', '{', '}'], "_"));
         let (once, twice) = (count(&case, TIMES, &file), count(&case, 2 * TIMES, &file));
         let requests = requests_of(&case) * TIMES;

@@ -18,8 +18,9 @@
 //! `lenient_lines`.
 
 use crate::http::field::{FieldLine, Fields};
+use crate::http::h1::common::{Reached, WholeHead};
 use crate::http::h1::field_section::{FieldSectionParser, LineRules, Stop, classify};
-use crate::http::h1::grammar;
+use crate::http::h1::{grammar, scan};
 use crate::http::method::METHOD_BYTES_MAX;
 use crate::http::{Fault, Limits, ProtocolError, Version};
 
@@ -55,6 +56,8 @@ impl Span {
 pub struct RequestHead {
     pub(crate) method: Span,
     pub(crate) target: Span,
+    /// Whether the target holds only what [`grammar::PLAIN_PATH`] does: no query, no triplet, no dot segment.
+    pub(crate) target_is_plain: bool,
     pub(crate) version: Version,
     pub(crate) lines: Vec<FieldLine>,
 }
@@ -62,7 +65,13 @@ pub struct RequestHead {
 impl Default for RequestHead {
     fn default() -> RequestHead {
         let nowhere = Span::default();
-        RequestHead { method: nowhere, target: nowhere, version: Version::Http11, lines: Vec::new() }
+        RequestHead {
+            method: nowhere,
+            target: nowhere,
+            target_is_plain: false,
+            version: Version::Http11,
+            lines: Vec::new(),
+        }
     }
 }
 
@@ -125,6 +134,16 @@ impl HeadParser {
     pub fn parse(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<Progress, ProtocolError> {
         let bytes_max = limits.head_bytes_max.min(u32::MAX as usize);
         let window = input.get(..bytes_max).unwrap_or(input);
+        if self.stage == Stage::default() && self.scanned == 0 {
+            head.lines.clear();
+            match scan::run(WholeHead { input: window, limits, head }) {
+                Some(Reached::End(len)) => return Ok(Progress::Done { len }),
+                Some(Reached::Line(line)) => {
+                    (self.stage, self.fields) = (Stage::Fields, FieldSectionParser::starting_at(line));
+                }
+                Some(Reached::Start) | None => {}
+            }
+        }
         let verdict = match self.step(window, limits, head) {
             Ok(Progress::NeedMore) if window.len() < bytes_max => return Ok(Progress::NeedMore),
             Ok(Progress::NeedMore) => Err(Fault::HeadTooLarge.at(bytes_max)),
@@ -158,6 +177,7 @@ impl HeadParser {
                 return self.pause(stage, start, scanned.max(input.len() - 1));
             };
             head.target = Span::new(start, end);
+            head.target_is_plain = grammar::plain_path_end(input, start) == end;
             (stage, start) = (Stage::Version, end + 1);
         }
         if stage == Stage::Version {

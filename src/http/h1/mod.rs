@@ -4,10 +4,11 @@
 //! trailers share), [`framing`] decides how long the content is, [`chunked`] takes it apart and puts it together.
 
 pub mod chunked;
+mod common;
 pub mod encode;
 pub(crate) mod field_section;
 pub mod framing;
 pub mod grammar;
 pub mod head;
 pub mod machine;
-pub(crate) mod plain;
+pub(crate) mod scan;

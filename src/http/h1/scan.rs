@@ -1,0 +1,206 @@
+//! Owns the search for the bytes at which a head's pieces end, by vector instructions where the machine has them.
+//!
+//! The one idea: a block of 64 bytes is looked at once and becomes two words of 64 bits, in which a 1 is a byte that no
+//! field name, or no field value, can hold. Where a piece ends is then the number of zeros at the low end of a word.
+//!
+//! ```text
+//!   bytes      A c c e p t :   * / * . . H o s t :        (. for CR and LF)
+//!   name       0 0 0 0 0 0 1 1 0 1 0 1 1 0 0 0 0 1
+//!   value      0 0 0 0 0 0 0 0 0 0 0 1 1 0 0 0 0 0        written from the low bit on
+//!              ^ the name: 6 zeros       ^ the next line: both words shifted by 13
+//! ```
+//!
+//! A line costs two shifts and two counts of zeros, whatever its length; a block costs some thirty instructions. Which
+//! instructions there are is asked once. What needs them runs as a whole inside of a function compiled for them
+//! ([`Work`]), so that the searches are part of it and not calls. Machines without any go without ([`run`] says `None`).
+//!
+//! Spec: none of its own; the classes are those of [`grammar`](crate::http::h1::grammar).
+//! Never: reads a byte behind the end of what it is given; decides what a stop means.
+//! Invariants: all lanes find what asking `grammar` about one byte after the other finds (a test compares them); the
+//! token of lanes is only made on a machine that has them.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+/// Bytes of a block: a bit of a word each.
+pub(crate) const BLOCK: usize = u64::BITS as usize;
+
+/// Instructions that look at many bytes at once.
+pub(crate) trait Lanes: Copy {
+    /// The stops among the 64 bytes from `at` on, which is at most the number of bytes. Behind the last byte there are
+    /// stops of either kind.
+    fn stops(self, bytes: &[u8], at: usize) -> Stops;
+
+    /// The first block that has a value's stop, of those that begin at `at` and follow each other: where it begins, and
+    /// its stops.
+    fn next_value_stop(self, bytes: &[u8], at: usize) -> (usize, Stops);
+
+    /// The first byte from `from` on that is outside of `class`, or the number of bytes.
+    fn class_end(self, bytes: &[u8], from: usize, class: &Class) -> usize;
+}
+
+/// What ends a name and what ends a value in a block. The lowest bit is its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stops {
+    /// Bytes that are no `tchar`.
+    pub(crate) name: u64,
+    /// Bytes that may not stand in a field value.
+    pub(crate) value: u64,
+}
+
+impl Stops {
+    /// Those from the byte `by` of the block on.
+    #[inline(always)]
+    pub(crate) fn from(self, by: usize) -> Stops {
+        Stops { name: self.name.unbounded_shr(by as u32), value: self.value.unbounded_shr(by as u32) }
+    }
+}
+
+/// What is done with lanes.
+pub(crate) trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it. To be `#[inline(always)]`: what is not inside of the function compiled for the lanes calls them.
+    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
+}
+
+/// Does `work` with each of the lanes of this machine.
+#[cfg(test)]
+fn with_each<W: Work + Copy>(work: W) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        x86::Avx2::ask().map(|lanes| lanes.run(work));
+        x86::Ssse3::ask().map(|lanes| lanes.run(work));
+    }
+}
+
+/// Does `work` with the widest lanes of this machine; `None` when it has none.
+#[inline(always)]
+pub(crate) fn run<W: Work>(work: W) -> Option<W::Output> {
+    #[cfg(target_arch = "x86_64")]
+    match x86::widest() {
+        x86::Widest::Avx2(lanes) => return Some(lanes.run(work)),
+        x86::Widest::Ssse3(lanes) => return Some(lanes.run(work)),
+        x86::Widest::Neither => {}
+    }
+    None
+}
+
+/// The first byte of `bytes` from `from` on that is outside of `class`, or their number, which `from` does not exceed.
+pub(crate) fn class_end(bytes: &[u8], from: usize, class: &Class) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    match x86::widest() {
+        x86::Widest::Avx2(lanes) => return lanes.class_end(bytes, from, class),
+        x86::Widest::Ssse3(lanes) => return lanes.class_end(bytes, from, class),
+        x86::Widest::Neither => {}
+    }
+    class.end(bytes, from)
+}
+
+/// A class of ASCII bytes as a matrix of bits, low halves of bytes by high halves: small enough for a vector register.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Class {
+    /// By the low half of a byte; bit `n` is for the high half `n`.
+    rows: [u8; 16],
+}
+
+impl Class {
+    /// The bytes for which `members` is true.
+    pub(crate) const fn of(members: &[bool; 128]) -> Class {
+        let mut rows = [0; 16];
+        let mut byte = 0;
+        while byte < 128 {
+            rows[byte & 0xf] |= (members[byte] as u8) << (byte >> 4);
+            byte += 1;
+        }
+        Class { rows }
+    }
+
+    /// The first byte from `from` on that is not of this class, or the number of bytes.
+    fn end(&self, bytes: &[u8], from: usize) -> usize {
+        let rest = &bytes[from..];
+        from + rest.iter().position(|&byte| !self.holds(byte)).unwrap_or(rest.len())
+    }
+
+    #[inline(always)]
+    fn holds(&self, byte: u8) -> bool {
+        let column = 1u8.checked_shl(u32::from(byte >> 4)).unwrap_or(0);
+        self.rows[usize::from(byte & 0xf)] & column != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::h1::grammar::{self, is_field_value, is_token};
+
+    /// Compares every search in `bytes`, from every byte on, with asking about one byte after the other.
+    #[derive(Clone, Copy)]
+    struct Compare<'a>(&'a [u8]);
+
+    impl Work for Compare<'_> {
+        type Output = ();
+
+        fn run<L: Lanes>(self, lanes: L) {
+            let Compare(bytes) = self;
+            for at in 0..=bytes.len() {
+                let block = &bytes[at..bytes.len().min(at + BLOCK)];
+                let stops = Stops { name: mask(block, is_token), value: mask(block, is_field_value) };
+                assert_eq!(lanes.stops(bytes, at), stops, "{at} in {bytes:?}");
+                let end =
+                    bytes[at..].iter().position(|&byte| !is_field_value(byte)).map_or(bytes.len(), |len| at + len);
+                let block = at + (end - at) / BLOCK * BLOCK;
+                assert_eq!(lanes.next_value_stop(bytes, at), (block, lanes.stops(bytes, block)), "{at} in {bytes:?}");
+                for (class, member) in CLASSES {
+                    let end = bytes[at..].iter().position(|&byte| !member(byte)).map_or(bytes.len(), |len| at + len);
+                    assert_eq!(lanes.class_end(bytes, at, class), end, "{at} in {bytes:?}");
+                }
+            }
+        }
+    }
+
+    const CLASSES: [(&Class, fn(u8) -> bool); 3] = [
+        (grammar::PLAIN_PATH, |byte| grammar::is_path(byte) && !matches!(byte, b'%' | b'.')),
+        (grammar::QUERY_CLASS, grammar::is_query),
+        (grammar::TARGET_CLASS, grammar::is_target),
+    ];
+
+    /// A 1 for each byte of `block` that is no `member`, and for all behind it.
+    fn mask(block: &[u8], member: fn(u8) -> bool) -> u64 {
+        let members = block.iter().enumerate().filter(|&(_, &byte)| member(byte));
+        !members.fold(0, |mask, (place, _)| mask | 1 << place)
+    }
+
+    #[test]
+    fn every_byte_is_found_at_every_place() {
+        for byte in 0..=u8::MAX {
+            for len in [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 130] {
+                let mut bytes = vec![b'a'; len];
+                bytes[usize::from(byte) * 7 % len] = byte;
+                with_each(Compare(&bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn all_lengths_are_searched_to_their_end_and_no_further() {
+        for len in 0..200 {
+            with_each(Compare(&vec![b'a'; len]));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_searched_alike() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..500 {
+            let likely = b"aZ09-: \t\r\n/%.?";
+            let byte = |random: &mut fastrand::Rng| match random.u8(..8) {
+                0 => random.u8(..),
+                _ => likely[random.usize(..likely.len())],
+            };
+            let bytes: Vec<u8> = (0..random.usize(..200)).map(|_| byte(&mut random)).collect();
+            with_each(Compare(&bytes));
+        }
+    }
+}
