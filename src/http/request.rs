@@ -170,8 +170,7 @@ impl Head {
         received: &[u8],
         peer: Arc<Peer>,
     ) -> Result<framing::RequestFraming, ProtocolError> {
-        self.fields.bytes.extend_from_slice(received);
-        std::mem::swap(&mut self.fields.lines, &mut self.parsed.lines);
+        self.fields.receive(received, &mut self.parsed.lines);
         self.peer = Some(peer);
         self.version = self.parsed.version;
         let method = self.parsed.method.of(&self.fields.bytes);

@@ -63,9 +63,16 @@ impl Buffer {
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "{count} bytes consumed of {}", self.len());
         self.start += count;
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
+    }
+
+    /// The last `count` bytes that were consumed. They are there until there is [`room`](Buffer::room) for new ones, or the
+    /// memory is given back.
+    ///
+    /// # Panics
+    /// When they are there no more.
+    #[inline]
+    pub fn consumed(&self, count: usize) -> &[u8] {
+        &self.bytes[self.start - count..self.start]
     }
 
     /// The most memory that a buffer has whose users never ask for more than `bytes_max` unread bytes: it doubles when
@@ -83,6 +90,9 @@ impl Buffer {
     pub fn room(&mut self, bytes_max: usize) -> &mut [u8] {
         if self.len() >= bytes_max {
             return &mut [];
+        }
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
         }
         if self.bytes.is_empty() {
             self.bytes = take_free();
@@ -108,6 +118,7 @@ impl Buffer {
     pub fn release(&mut self) {
         if self.is_empty() && !self.bytes.is_empty() {
             give_back(std::mem::take(&mut self.bytes));
+            (self.start, self.end) = (0, 0);
         }
     }
 
@@ -201,6 +212,7 @@ mod tests {
         buffer.release();
         assert_eq!(buffer.unread(), b"abc", "unread bytes stay");
         buffer.consume(3);
+        assert_eq!(buffer.consumed(2), b"bc");
         buffer.release();
         assert!(buffer.bytes.is_empty());
         assert!(FreeList::take(&FREE).is_some());

@@ -99,7 +99,15 @@ pub struct Outbound<W> {
     /// Bytes that are to be sent.
     pub output: Output,
     writer: W,
-    rate: RateWatch,
+    rate: Rate,
+    /// Made when the peer first keeps us waiting, which most never do.
+    slow: Option<Box<Slow>>,
+}
+
+/// How a peer takes what it has once not taken at once.
+#[derive(Debug)]
+struct Slow {
+    watch: RateWatch,
     stalled: Option<Instant>,
 }
 
@@ -115,7 +123,7 @@ pub enum Lost {
 impl<W: WriteHalf> Outbound<W> {
     /// A half that has sent nothing.
     pub fn new(writer: W, rate: Rate) -> Outbound<W> {
-        Outbound { output: Output::new(), writer, rate: RateWatch::new(rate), stalled: None }
+        Outbound { output: Output::new(), writer, rate, slow: None }
     }
 
     /// Sends what is queued. While it is pending, [`Outbound::stalled_until`] says how long the peer's patience lasts.
@@ -132,18 +140,21 @@ impl<W: WriteHalf> Outbound<W> {
         let before = self.output.len();
         let flushed = self.output.poll_flush(&mut self.writer, cx);
         if let Poll::Ready(result) = flushed {
-            if self.stalled.take().is_some() {
-                self.rate.moved(Instant::now(), before);
+            if let Some(slow) = &mut self.slow
+                && slow.stalled.take().is_some()
+            {
+                slow.watch.moved(Instant::now(), before);
             }
             return Poll::Ready(result.map_err(|_| Lost::Gone));
         }
+        let slow = self.slow.get_or_insert_with(|| Box::new(Slow { watch: RateWatch::new(self.rate), stalled: None }));
         let now = Instant::now();
         let moved = before - self.output.len();
         if moved > 0 {
-            self.rate.moved(now, moved);
+            slow.watch.moved(now, moved);
         }
-        self.stalled = self.rate.wait(now);
-        if self.stalled.is_some_and(|until| until <= now) {
+        slow.stalled = slow.watch.wait(now);
+        if slow.stalled.is_some_and(|until| until <= now) {
             return Poll::Ready(Err(Lost::TooSlow));
         }
         Poll::Pending
@@ -151,7 +162,7 @@ impl<W: WriteHalf> Outbound<W> {
 
     /// Until when the peer must take more of what is queued; `None` while nothing waits for it.
     pub fn stalled_until(&self) -> Option<Instant> {
-        self.stalled
+        self.slow.as_ref().and_then(|slow| slow.stalled)
     }
 
     /// Sends all that is queued, then a FIN.

@@ -137,7 +137,8 @@ impl Decoder {
 
     /// The trailer fields, to be taken after [`Event::End`].
     pub fn take_trailers(&mut self) -> Fields {
-        std::mem::take(&mut self.trailers)
+        let Fields { bytes, lines, .. } = std::mem::take(&mut self.trailers);
+        Fields::received(bytes, lines)
     }
 
     /// Takes a line from its beginning, at once when it is plain and whole.
