@@ -12,13 +12,14 @@
 
 use std::net::Ipv6Addr;
 
+use crate::http::h1::grammar;
 use crate::http::h1::head::Span;
-use crate::http::h1::{grammar, plain};
 
 /// Checks `host [ ":" port ]`.
 ///
 /// # Errors
 /// The offset of the first byte that does not fit; the length when something is missing at the end.
+#[inline(never)]
 pub fn validate_authority(authority: &[u8]) -> Result<(), usize> {
     let host_end = host_end(authority)?;
     match authority.get(host_end) {
@@ -32,7 +33,7 @@ pub fn validate_authority(authority: &[u8]) -> Result<(), usize> {
 ///
 /// # Errors
 /// As [`validate_authority`], the offset counted from the start of the authority.
-#[inline]
+#[inline(always)]
 pub(crate) fn validate_authority_in(head: &[u8], span: Span) -> Result<(), usize> {
     if is_plain(head, span) { Ok(()) } else { validate_authority(span.of(head)) }
 }
@@ -42,19 +43,20 @@ pub(crate) fn validate_authority_in(head: &[u8], span: Span) -> Result<(), usize
 #[inline]
 fn is_plain(head: &[u8], span: Span) -> bool {
     let (start, end) = (span.start as usize, span.end as usize);
-    let host_end = plain::host_end(head, start).min(end);
+    let host_end = grammar::plain_host_end(head, start).min(end);
     host_end > start
         && match head[host_end..end] {
             [] => true,
-            [b':', ref port @ ..] => is_port(port),
+            [b':', ref port @ ..] => is_plain_port(port),
             _ => false,
         }
 }
 
-/// Whether `port` is at most 65535, written without more zeros than that has digits.
+/// Whether `port` is at most 65535 at a glance: by its length and its first digit.
 #[inline]
-fn is_port(port: &[u8]) -> bool {
-    port.len() <= 5 && port.iter().all(u8::is_ascii_digit) && (port.len() < 5 || validate_port(port).is_ok())
+fn is_plain_port(port: &[u8]) -> bool {
+    let fits = port.len() < 5 || port.len() == 5 && port[0] < b'6';
+    fits && port.iter().all(u8::is_ascii_digit)
 }
 
 /// The port of a valid authority, when it names one.

@@ -18,8 +18,7 @@
 
 use crate::http::authority::{port, validate_authority_in};
 use crate::http::h1::grammar::{self, TripletFault};
-use crate::http::h1::head::Span;
-use crate::http::h1::plain;
+use crate::http::h1::head::{RequestHead, Span};
 use crate::http::{Fault, Method, ProtocolError};
 
 /// The form of a request-target (RFC 9112 3.2).
@@ -62,6 +61,24 @@ impl Default for Target {
 }
 
 impl Target {
+    /// Becomes the target of `parsed`, whose bytes are `head`: as by [`parse_target`], without looking again at what the
+    /// parser has seen to be plain.
+    ///
+    /// # Errors
+    /// As [`parse_target`]: nothing is changed then.
+    #[inline]
+    pub(crate) fn take(&mut self, method: Method, head: &[u8], parsed: &RequestHead) -> Result<(), ProtocolError> {
+        let raw = parsed.target;
+        // No `?` ends the path, no `%` or dot is in it, and no other byte is anything but `pchar` or `/` (RFC 3986 3.3).
+        let is_plain_path = parsed.target_is_plain && raw.of(head).first() == Some(&b'/');
+        *self = if is_plain_path && method != Method::CONNECT {
+            Target { form: Form::Origin, raw, authority: None, path: Path::Received(raw), query: None }
+        } else {
+            parse_target(method, head, raw)?
+        };
+        Ok(())
+    }
+
     /// Which form it has.
     pub fn form(&self) -> Form {
         self.form
@@ -104,7 +121,6 @@ impl Target {
 ///
 /// # Errors
 /// The first fault in byte order, at its offset in `head`.
-#[inline]
 pub fn parse_target(method: Method, head: &[u8], span: Span) -> Result<Target, ProtocolError> {
     match span.of(head) {
         _ if method == Method::CONNECT => authority_form(head, span),
@@ -160,27 +176,24 @@ fn absolute_form(method: Method, head: &[u8], raw: Span) -> Result<Target, Proto
 }
 
 /// The target whose path begins at `start` and runs to the query or the end.
-#[inline]
 fn with_path(form: Form, head: &[u8], raw: Span, authority: Option<Span>, start: u32) -> Result<Target, ProtocolError> {
-    // Nearly every path is plain to its end: no triplet, no dot, and nothing that is forbidden.
-    let plain_end = (plain::path_end(head, start as usize) as u32).min(raw.end);
-    let left = Span { start: plain_end, end: raw.end }.of(head);
-    if left.is_empty() {
-        return Ok(Target { form, raw, authority, path: Path::Received(Span { start, end: raw.end }), query: None });
-    }
-    let path_end = left.iter().position(|&byte| byte == b'?').map_or(raw.end, |len| plain_end + len as u32);
-    let path = Span { start, end: path_end };
-    let query = (path_end < raw.end).then_some(Span { start: path_end + 1, end: raw.end });
-    let path = if path_end == plain_end { Path::Received(path) } else { parse_path(head, path)? };
+    let all = Span { start, end: raw.end };
+    let path_len = all.of(head).iter().position(|&byte| byte == b'?');
+    let path = Span { start, end: path_len.map_or(raw.end, |len| start + len as u32) };
+    let query = (path.end < raw.end).then_some(Span { start: path.end + 1, end: raw.end });
+    let path = parse_path(head, path)?;
     if let Some(query) = query {
-        check_component(head, query, grammar::is_query)?;
+        check_component(head, query, grammar::query_end)?;
     }
     Ok(Target { form, raw, authority, path, query })
 }
 
 /// RFC 3986 3.3. One look decides whether the path can stay as it lies.
 fn parse_path(head: &[u8], span: Span) -> Result<Path, ProtocolError> {
-    check_component(head, span, grammar::is_path)?;
+    if grammar::plain_path_end(head, span.start as usize) >= span.end as usize {
+        return Ok(Path::Received(span));
+    }
+    check_component(head, span, grammar::path_end)?;
     let path = span.of(head);
     let has_dot_segment = path.contains(&b'.') && path.windows(2).any(|pair| pair == b"/.");
     if has_dot_segment || path.contains(&b'%') {
@@ -189,15 +202,15 @@ fn parse_path(head: &[u8], span: Span) -> Result<Path, ProtocolError> {
     Ok(Path::Received(span))
 }
 
-/// Checks every byte of a component, then its triplets.
-fn check_component(head: &[u8], span: Span, allowed: fn(u8) -> bool) -> Result<(), ProtocolError> {
-    let bytes = span.of(head);
-    let wrong = bytes.iter().position(|&byte| !allowed(byte));
-    let triplets = grammar::check_triplets(&bytes[..wrong.unwrap_or(bytes.len())]);
+/// Checks every byte of a component, then its triplets. `class_end` says where the bytes end that it may have.
+fn check_component(head: &[u8], span: Span, class_end: fn(&[u8], usize) -> usize) -> Result<(), ProtocolError> {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let wrong = Some(class_end(head, start)).filter(|&at| at < end);
+    let triplets = grammar::check_triplets(&head[start..wrong.unwrap_or(end)]);
     match (triplets, wrong) {
-        (Err((at, TripletFault::NoHex)), _) => Err(Fault::BadPercentEncoding.at(span.start as usize + at)),
-        (Err((at, TripletFault::Nul)), _) => Err(Fault::EncodedNul.at(span.start as usize + at)),
-        (Ok(()), Some(at)) => Err(Fault::TargetByte.at(span.start as usize + at)),
+        (Err((at, TripletFault::NoHex)), _) => Err(Fault::BadPercentEncoding.at(start + at)),
+        (Err((at, TripletFault::Nul)), _) => Err(Fault::EncodedNul.at(start + at)),
+        (Ok(()), Some(at)) => Err(Fault::TargetByte.at(at)),
         (Ok(()), None) => Ok(()),
     }
 }
@@ -248,11 +261,19 @@ fn push_normal_triplets(segment: &[u8], normal: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Limits;
+    use crate::http::h1::head::{HeadParser, Progress};
 
-    /// Parses `raw` as it would lie behind `PUT ` in a head.
+    /// Parses `raw` as it would lie behind `PUT ` in a head; also as the parser of heads hands it on, which must be the
+    /// same.
     fn parse(method: Method, raw: &str) -> (String, Result<Target, ProtocolError>) {
-        let head = format!("PUT {raw} HTTP/1.1\r\n");
+        let head = format!("PUT {raw} HTTP/1.1\r\n\r\n");
         let target = parse_target(method, head.as_bytes(), Span::new(4, 4 + raw.len()));
+        let mut parsed = RequestHead::default();
+        let progress = HeadParser::default().parse(head.as_bytes(), &Limits::default(), &mut parsed);
+        assert_eq!(progress, Ok(Progress::Done { len: head.len() }), "{raw}");
+        let mut taken = Target::default();
+        assert_eq!(taken.take(method, head.as_bytes(), &parsed).map(|()| taken), target, "{raw}");
         (head, target)
     }
 

@@ -164,12 +164,18 @@ impl<'a> Seen<'a> {
     }
 
     /// RFC 9110 7.6.1: options are case-insensitive; unknown ones concern nobody here.
+    #[inline]
     fn connection(&mut self, line: &FieldLine) {
         let value = line.value(self.bytes);
         // What nearly every client sends, when it sends this field: one option, and no list to be taken apart.
         if !self.option(value) {
-            members(value).for_each(|(_, option)| _ = self.option(option));
+            self.options(value);
         }
+    }
+
+    #[cold]
+    fn options(&mut self, value: &[u8]) {
+        members(value).for_each(|(_, option)| _ = self.option(option));
     }
 
     /// Notes one connection option; whether it is one that is known here.

@@ -11,5 +11,4 @@ pub mod framing;
 pub mod grammar;
 pub mod head;
 pub mod machine;
-pub(crate) mod plain;
 pub(crate) mod scan;
