@@ -31,10 +31,6 @@ pub(crate) trait Lanes: Copy {
     /// stops of either kind.
     fn stops(self, bytes: &[u8], at: usize) -> Stops;
 
-    /// The first block that has a value's stop, of those that begin at `at` and follow each other: where it begins, and
-    /// its stops.
-    fn next_value_stop(self, bytes: &[u8], at: usize) -> (usize, Stops);
-
     /// The first byte from `from` on that is outside of `class`, or the number of bytes.
     fn class_end(self, bytes: &[u8], from: usize, class: &Class) -> usize;
 }
@@ -48,40 +44,32 @@ pub(crate) struct Stops {
     pub(crate) value: u64,
 }
 
-impl Stops {
-    /// Those from the byte `by` of the block on.
-    #[inline(always)]
-    pub(crate) fn from(self, by: usize) -> Stops {
-        Stops { name: self.name.unbounded_shr(by as u32), value: self.value.unbounded_shr(by as u32) }
-    }
-}
-
-/// What is done with lanes.
+/// What is done with some bytes by lanes.
 pub(crate) trait Work {
     /// What comes of it.
     type Output;
 
     /// Does it. To be `#[inline(always)]`: what is not inside of the function compiled for the lanes calls them.
-    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
+    fn run<L: Lanes>(self, lanes: L, bytes: &[u8]) -> Self::Output;
 }
 
 /// Does `work` with each of the lanes of this machine.
 #[cfg(test)]
-fn with_each<W: Work + Copy>(work: W) {
+fn with_each<W: Work + Copy>(bytes: &[u8], work: W) {
     #[cfg(target_arch = "x86_64")]
     {
-        x86::Avx2::ask().map(|lanes| lanes.run(work));
-        x86::Ssse3::ask().map(|lanes| lanes.run(work));
+        x86::Avx2::ask().map(|lanes| lanes.run(bytes, work));
+        x86::Ssse3::ask().map(|lanes| lanes.run(bytes, work));
     }
 }
 
 /// Does `work` with the widest lanes of this machine; `None` when it has none.
-#[inline(always)]
-pub(crate) fn run<W: Work>(work: W) -> Option<W::Output> {
+#[inline]
+pub(crate) fn run<W: Work>(bytes: &[u8], work: W) -> Option<W::Output> {
     #[cfg(target_arch = "x86_64")]
     match x86::widest() {
-        x86::Widest::Avx2(lanes) => return Some(lanes.run(work)),
-        x86::Widest::Ssse3(lanes) => return Some(lanes.run(work)),
+        x86::Widest::Avx2(lanes) => return Some(lanes.run(bytes, work)),
+        x86::Widest::Ssse3(lanes) => return Some(lanes.run(bytes, work)),
         x86::Widest::Neither => {}
     }
     None
@@ -137,21 +125,16 @@ mod tests {
 
     /// Compares every search in `bytes`, from every byte on, with asking about one byte after the other.
     #[derive(Clone, Copy)]
-    struct Compare<'a>(&'a [u8]);
+    struct Compare;
 
-    impl Work for Compare<'_> {
+    impl Work for Compare {
         type Output = ();
 
-        fn run<L: Lanes>(self, lanes: L) {
-            let Compare(bytes) = self;
+        fn run<L: Lanes>(self, lanes: L, bytes: &[u8]) {
             for at in 0..=bytes.len() {
                 let block = &bytes[at..bytes.len().min(at + BLOCK)];
                 let stops = Stops { name: mask(block, is_token), value: mask(block, is_field_value) };
                 assert_eq!(lanes.stops(bytes, at), stops, "{at} in {bytes:?}");
-                let end =
-                    bytes[at..].iter().position(|&byte| !is_field_value(byte)).map_or(bytes.len(), |len| at + len);
-                let block = at + (end - at) / BLOCK * BLOCK;
-                assert_eq!(lanes.next_value_stop(bytes, at), (block, lanes.stops(bytes, block)), "{at} in {bytes:?}");
                 for (class, member) in CLASSES {
                     let end = bytes[at..].iter().position(|&byte| !member(byte)).map_or(bytes.len(), |len| at + len);
                     assert_eq!(lanes.class_end(bytes, at, class), end, "{at} in {bytes:?}");
@@ -178,7 +161,7 @@ mod tests {
             for len in [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 130] {
                 let mut bytes = vec![b'a'; len];
                 bytes[usize::from(byte) * 7 % len] = byte;
-                with_each(Compare(&bytes));
+                with_each(&bytes, Compare);
             }
         }
     }
@@ -186,7 +169,7 @@ mod tests {
     #[test]
     fn all_lengths_are_searched_to_their_end_and_no_further() {
         for len in 0..200 {
-            with_each(Compare(&vec![b'a'; len]));
+            with_each(&vec![b'a'; len], Compare);
         }
     }
 
@@ -200,7 +183,7 @@ mod tests {
                 _ => likely[random.usize(..likely.len())],
             };
             let bytes: Vec<u8> = (0..random.usize(..200)).map(|_| byte(&mut random)).collect();
-            with_each(Compare(&bytes));
+            with_each(&bytes, Compare);
         }
     }
 }

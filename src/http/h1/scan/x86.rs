@@ -74,13 +74,13 @@ impl Avx2 {
     }
 
     #[inline(always)]
-    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
+    pub(super) fn run<W: Work>(self, bytes: &[u8], work: W) -> W::Output {
         #[target_feature(enable = "avx2,bmi1,bmi2")]
-        fn inside<W: Work>(lanes: Avx2, work: W) -> W::Output {
-            work.run(lanes)
+        fn inside<W: Work>(lanes: Avx2, bytes: &[u8], work: W) -> W::Output {
+            work.run(lanes, bytes)
         }
         // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { inside(self, work) }
+        unsafe { inside(self, bytes, work) }
     }
 }
 
@@ -90,13 +90,13 @@ impl Ssse3 {
     }
 
     #[inline(always)]
-    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
+    pub(super) fn run<W: Work>(self, bytes: &[u8], work: W) -> W::Output {
         #[target_feature(enable = "ssse3")]
-        fn inside<W: Work>(lanes: Ssse3, work: W) -> W::Output {
-            work.run(lanes)
+        fn inside<W: Work>(lanes: Ssse3, bytes: &[u8], work: W) -> W::Output {
+            work.run(lanes, bytes)
         }
         // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { inside(self, work) }
+        unsafe { inside(self, bytes, work) }
     }
 }
 
@@ -105,12 +105,6 @@ impl Lanes for Avx2 {
     fn stops(self, bytes: &[u8], at: usize) -> Stops {
         // SAFETY: there is a token, so the machine has these instructions.
         unsafe { avx2::stops(bytes, at) }
-    }
-
-    #[inline(always)]
-    fn next_value_stop(self, bytes: &[u8], at: usize) -> (usize, Stops) {
-        // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { avx2::next_value_stop(bytes, at) }
     }
 
     #[inline(always)]
@@ -125,12 +119,6 @@ impl Lanes for Ssse3 {
     fn stops(self, bytes: &[u8], at: usize) -> Stops {
         // SAFETY: there is a token, so the machine has these instructions.
         unsafe { ssse3::stops(bytes, at) }
-    }
-
-    #[inline(always)]
-    fn next_value_stop(self, bytes: &[u8], at: usize) -> (usize, Stops) {
-        // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { ssse3::next_value_stop(bytes, at) }
     }
 
     #[inline(always)]
@@ -157,14 +145,14 @@ mod kind {
 
 /// By the high half of a byte. All of 0x60 to 0x6f is `tchar`, and so is what 0x3_ and 0x4_ have between them.
 const ROWS: [u8; 16] = {
-    use kind::*;
+    use self::kind::*;
     let (six, one) = (TCHAR_3 | TCHAR_4, CONTROL | LIKE_HTAB);
     [CONTROL, one, TCHAR_2, TCHAR_3, TCHAR_4, TCHAR_5, six, TCHAR_7 | DEL, 0, 0, 0, 0, 0, 0, 0, 0]
 };
 
 /// By the low half of a byte.
 const COLUMNS: [u8; 16] = {
-    use kind::*;
+    use self::kind::*;
     let mut columns = [0; 16];
     let mut low = 0;
     while low < 16 {
@@ -205,6 +193,13 @@ impl Passed {
     }
 }
 
+/// The last `LEN` bytes, when there are so many.
+#[inline(always)]
+fn last<const LEN: usize>(bytes: &[u8]) -> Option<&[u8; LEN]> {
+    let start = bytes.len().checked_sub(LEN)?;
+    bytes[start..].first_chunk()
+}
+
 mod avx2 {
     use super::*;
 
@@ -217,30 +212,18 @@ mod avx2 {
         last_stops(bytes, at)
     }
 
-    #[inline(never)]
-    #[target_feature(enable = "avx2,bmi1,bmi2")]
-    pub(super) fn next_value_stop(bytes: &[u8], mut at: usize) -> (usize, Stops) {
-        loop {
-            let stops = stops(bytes, at);
-            if stops.value != 0 {
-                return (at, stops);
-            }
-            at += BLOCK;
-        }
-    }
-
     /// The bytes up to the end are fewer than a block. Bytes before `at` are looked at again instead.
     #[inline(never)]
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     fn last_stops(bytes: &[u8], at: usize) -> Stops {
         let len = bytes.len();
-        if let Some(block) = bytes.last_chunk::<BLOCK>() {
+        if let Some(block) = last::<BLOCK>(bytes) {
             return passed_in_block(block).stops_from(at + BLOCK - len);
         }
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<32>(), bytes.last_chunk::<32>()) {
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<32>(), last::<32>(bytes)) {
             return passed(wide(first)).joined(passed(wide(last)), len - 32).stops_from(at);
         }
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), last::<16>(bytes)) {
             let both = passed(_mm256_set_m128i(ssse3::vector(last), ssse3::vector(first)));
             let (low, high) = (both, both);
             let low = Passed { token: low.token & 0xffff, value: low.value & 0xffff };
@@ -297,21 +280,9 @@ mod ssse3 {
         if let Some(block) = bytes[at..].first_chunk::<BLOCK>() {
             return passed_in_block(block).stops_from(0);
         }
-        match bytes.last_chunk::<BLOCK>() {
+        match last::<BLOCK>(bytes) {
             Some(block) => passed_in_block(block).stops_from(at + BLOCK - bytes.len()),
             None => few_stops(bytes, at),
-        }
-    }
-
-    #[inline(never)]
-    #[target_feature(enable = "ssse3")]
-    pub(super) fn next_value_stop(bytes: &[u8], mut at: usize) -> (usize, Stops) {
-        loop {
-            let stops = stops(bytes, at);
-            if stops.value != 0 {
-                return (at, stops);
-            }
-            at += BLOCK;
         }
     }
 
