@@ -38,8 +38,7 @@ impl Timeout {
 impl Middleware for Timeout {
     async fn handle<N: Handler>(&self, mut request: Request, next: &N) -> Response {
         let Some(deadline) = Instant::now().checked_add(self.limit) else { return next.handle(request).await };
-        let context = request.context().child_with_deadline(deadline);
-        request.set_context(context);
+        request.stop_at(deadline);
         let awaited = request.content().awaited();
         if let Ok(response) = timeout_at(deadline, next.handle(request)).await {
             return response;
