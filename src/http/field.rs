@@ -299,12 +299,14 @@ impl Fields {
 
     /// Removes all lines called `name` and says how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
+        if !self.contains(name) {
+            return 0;
+        }
         let before = self.lines.len();
         let bytes = &self.bytes;
         self.lines.retain(|line| !line.is_named(name.as_bytes(), bytes));
-        let removed = before - self.lines.len();
-        self.has_other_bytes |= removed > 0;
-        removed
+        self.has_other_bytes = true;
+        before - self.lines.len()
     }
 
     /// Forgets all lines and keeps the memory.
@@ -344,10 +346,11 @@ impl Fields {
 
     /// Whether one of these lines has the name of one of `others`.
     pub(crate) fn shares_a_name_with(&self, others: &Fields) -> bool {
-        let same = |line: &FieldLine, other: &FieldLine| {
-            line.name_len == other.name_len && line.is_named(other.name(&others.bytes), &self.bytes)
-        };
-        self.lines.iter().any(|line| others.lines.iter().any(|other| same(line, other)))
+        // A bit for each length: names whose lengths differ, differ.
+        let lengths = |fields: &Fields| fields.lines.iter().fold(0u64, |set, line| set | 1 << (line.name_len % 64));
+        let named =
+            |line: &FieldLine| others.lines.iter().any(|other| line.is_named(other.name(&others.bytes), &self.bytes));
+        lengths(self) & lengths(others) != 0 && self.lines.iter().any(named)
     }
 
     /// Adds a line whose value is `parts`, one behind the other. They are ours: nothing in them can split a message.

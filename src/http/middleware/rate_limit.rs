@@ -131,7 +131,8 @@ impl RateLimit {
         let hash = self.hasher.hash_one(key);
         let mut table = lock(&self.shards[(hash >> 32) as usize % SHARDS]);
         // Read under the lock, so that time does not go back from one question to the next.
-        let now = self.epoch.elapsed().as_micros() as u64 / TICK_US;
+        let elapsed = self.epoch.elapsed();
+        let now = elapsed.as_secs() * TICKS_A_SECOND + u64::from(elapsed.subsec_micros()) / TICK_US;
         table.ask(key, hash as u32, now)
     }
 
