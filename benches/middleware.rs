@@ -13,7 +13,7 @@ use firstbyte::http::middleware::{
     BodyLimit, Cors, Logger, RateLimit, Recover, RequestId, SecurityHeaders, Timeout, TrustedProxies,
 };
 use firstbyte::http::{Handler, Middleware, Request, Response, Status};
-use firstbyte_benches::wire::{chained, runtime};
+use firstbyte_benches::wire::{five, nine, runtime};
 
 /// A layer that looks at the request and the response, and changes neither.
 struct Pass;
@@ -50,7 +50,8 @@ fn middleware(criterion: &mut Criterion) {
     measure(criterion, "RateLimit", unreached().around(hello));
     measure(criterion, "BodyLimit", BodyLimit::new(1024).around(hello));
     measure(criterion, "Timeout", Timeout::new(Duration::from_secs(5)).around(hello));
-    measure(criterion, "all nine", chained(hello));
+    measure(criterion, "five for a public API", five(hello));
+    measure(criterion, "all nine", nine(hello));
 }
 
 fn nobody_trusted() -> TrustedProxies {

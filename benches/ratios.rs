@@ -19,7 +19,7 @@ use firstbyte_benches::heads::{self, HEADS};
 use firstbyte_benches::hyper_peer::HyperTape;
 use firstbyte_benches::pico::Pico;
 use firstbyte_benches::routes::{self, mixes};
-use firstbyte_benches::wire::{Tape, traffic};
+use firstbyte_benches::wire::{Layers, Tape, traffic};
 
 /// Ratios that a row is made of.
 const ROUNDS: usize = 31;
@@ -89,7 +89,7 @@ fn route_rows(filter: &str) {
 }
 
 fn wire_rows(filter: &str) {
-    for traffic in traffic().into_iter().filter(|traffic| !traffic.is_chained) {
+    for traffic in traffic().into_iter().filter(|traffic| traffic.layers == Layers::None) {
         let (name, requests) = (format!("server {}", traffic.name), traffic.requests);
         let (ours, peer) = (Tape::new(traffic.clone()), HyperTape::new(traffic));
         let mut run_ours = |times| _ = ours.serve(times);

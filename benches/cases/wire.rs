@@ -40,15 +40,25 @@ pub struct Traffic {
     pub requests: usize,
     /// The content of each answer.
     pub content: Vec<u8>,
-    /// Whether the stock middleware stand around the routes, all nine. What they cost is the difference to the same
-    /// traffic without them. No peer has their like.
-    pub is_chained: bool,
+    /// What stands around the routes. What it costs is the difference to the same traffic without. No peer has its like.
+    pub layers: Layers,
+}
+
+/// Stock middleware around the routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layers {
+    /// None.
+    None,
+    /// What a public API has at least: [`five`].
+    Five,
+    /// All of them: [`nine`].
+    Nine,
 }
 
 impl Traffic {
     fn new(name: &'static str, request: &[u8], requests: usize, content: &[u8]) -> Traffic {
         let (batch, content) = (request.repeat(requests), content.to_vec());
-        Traffic { name, batch, requests, content, is_chained: false }
+        Traffic { name, batch, requests, content, layers: Layers::None }
     }
 
     /// Checks the bytes that a server sent for one batch.
@@ -67,7 +77,7 @@ impl Traffic {
 }
 
 /// The kinds of traffic that are measured.
-pub fn traffic() -> [Traffic; 7] {
+pub fn traffic() -> [Traffic; 8] {
     let hello = b"Hello, World!";
     let plaintext: &[u8] = include_bytes!("../../tests/corpus/bench/benchmark-client-169.http");
     let json = replaced(plaintext, "/plaintext", "/json");
@@ -81,7 +91,8 @@ pub fn traffic() -> [Traffic; 7] {
     [
         Traffic::new("/plaintext", plaintext, 1, hello),
         Traffic::new("/plaintext pipelined by 16", plaintext, 16, hello),
-        Traffic { is_chained: true, ..Traffic::new("/plaintext behind nine middleware", plaintext, 1, hello) },
+        Traffic { layers: Layers::Five, ..Traffic::new("/plaintext behind five middleware", plaintext, 1, hello) },
+        Traffic { layers: Layers::Nine, ..Traffic::new("/plaintext behind nine middleware", plaintext, 1, hello) },
         Traffic::new("/json", &json, 1, br#"{"message":"Hello, World!"}"#),
         Traffic::new("/users/{id}", &user, 1, b"7"),
         Traffic::new("/echo 1 KiB", &echo, 1, &[b'x'; 1024]),
@@ -118,16 +129,26 @@ fn routes() -> Routes {
     routes.expect("a table without conflicts")
 }
 
-/// The stock middleware around `handler`. Nobody listens to the logger, and no limit is reached.
-pub fn chained(handler: impl Handler) -> impl Handler {
-    let chain = Timeout::new(Duration::from_secs(5)).around(handler);
-    let chain = BodyLimit::new(1024 * 1024).around(chain);
-    let chain = RateLimit::new(u16::MAX, Duration::from_millis(1)).around(chain);
-    let chain = SecurityHeaders::default().around(Cors::any().around(chain));
-    let chain = TrustedProxies::new([]).around(Logger.around(Recover.around(chain)));
-    let chain = RequestId.around(chain);
+/// Five stock middleware around `handler`. Nobody listens to the logger, and no limit is reached.
+pub fn five(handler: impl Handler) -> impl Handler {
+    let chain = Cors::any().around(unreached().around(handler));
+    let chain = RequestId.around(Logger.around(Recover.around(chain)));
+    assert_eq!(order(&chain).expect("the documented order").len(), 5);
+    chain
+}
+
+/// All stock middleware around `handler`, as [`five`].
+pub fn nine(handler: impl Handler) -> impl Handler {
+    let chain = BodyLimit::new(1024 * 1024).around(Timeout::new(Duration::from_secs(5)).around(handler));
+    let chain = SecurityHeaders::default().around(Cors::any().around(unreached().around(chain)));
+    let chain = RequestId.around(TrustedProxies::new([]).around(Logger.around(Recover.around(chain))));
     assert_eq!(order(&chain).expect("the documented order").len(), 9);
     chain
+}
+
+/// A limit that nobody reaches, and that remembers little.
+fn unreached() -> RateLimit {
+    RateLimit::new(u16::MAX, Duration::from_millis(1))
 }
 
 /// A runtime of one thread, with timers.
@@ -147,7 +168,11 @@ impl Tape {
     /// # Panics
     /// When they are wrong.
     pub fn new(traffic: Traffic) -> Tape {
-        let drive = if traffic.is_chained { driving(chained(routes())) } else { driving(routes()) };
+        let drive = match traffic.layers {
+            Layers::None => driving(routes()),
+            Layers::Five => driving(five(routes())),
+            Layers::Nine => driving(nine(routes())),
+        };
         let tape = Tape { drive, traffic };
         tape.serve(1);
         tape
@@ -167,8 +192,12 @@ impl Tape {
 
 /// Serves a connection with `handler`, to its end.
 fn driving(handler: impl Handler) -> Box<dyn Fn(Duplex<TapeReader, TapeWriter>)> {
-    let (runtime, server) = (runtime(), TestServer::new(Server::new(handler)));
+    let (runtime, server) = (runtime(), serving(handler));
     Box::new(move |stream| runtime.block_on(server.drive(PEER, stream)))
+}
+
+fn serving<H: Handler>(handler: H) -> TestServer<H> {
+    TestServer::new(Server::new(handler))
 }
 
 /// Both ends of a tape.
@@ -269,9 +298,10 @@ impl<'r> Client<'r> {
     pub fn connect(runtime: &'r Runtime, traffic: Traffic) -> Client<'r> {
         let answers = vec![0; Tape::new(traffic.clone()).serve(1)];
         let (stream, served) = duplex(DUPLEX_BYTES);
-        match traffic.is_chained {
-            true => runtime.spawn(TestServer::new(Server::new(chained(routes()))).drive(PEER, served)),
-            false => runtime.spawn(TestServer::new(Server::new(routes())).drive(PEER, served)),
+        match traffic.layers {
+            Layers::None => runtime.spawn(serving(routes()).drive(PEER, served)),
+            Layers::Five => runtime.spawn(serving(five(routes())).drive(PEER, served)),
+            Layers::Nine => runtime.spawn(serving(nine(routes())).drive(PEER, served)),
         };
         let mut client = Client { runtime, stream, traffic, answers };
         client.exchange();

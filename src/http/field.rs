@@ -168,6 +168,12 @@ impl FieldLine {
         let start = self.value_start as usize;
         &bytes[start..start + self.value_len as usize]
     }
+
+    /// Whether its name is `name`. Most names differ in length, which costs no look at the bytes.
+    #[inline]
+    fn is_named(&self, name: &[u8], bytes: &[u8]) -> bool {
+        usize::from(self.name_len) == name.len() && self.name(bytes).eq_ignore_ascii_case(name)
+    }
 }
 
 /// An ordered multimap of field lines.
@@ -206,7 +212,7 @@ impl Fields {
 
     /// The value of the first line called `name`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let named = |line: &&FieldLine| line.name(&self.bytes).eq_ignore_ascii_case(name.as_bytes());
+        let named = |line: &&FieldLine| line.is_named(name.as_bytes(), &self.bytes);
         self.lines.iter().find(named).map(|line| line.value(&self.bytes))
     }
 
@@ -219,7 +225,7 @@ impl Fields {
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.lines
             .iter()
-            .filter(move |line| line.name(&self.bytes).eq_ignore_ascii_case(name.as_bytes()))
+            .filter(move |line| line.is_named(name.as_bytes(), &self.bytes))
             .map(|line| line.value(&self.bytes))
     }
 
@@ -301,12 +307,14 @@ impl Fields {
 
     /// Removes all lines called `name` and says how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
+        if !self.contains(name) {
+            return 0;
+        }
         let before = self.lines.len();
         let bytes = &self.bytes;
-        self.lines.retain(|line| !line.name(bytes).eq_ignore_ascii_case(name.as_bytes()));
-        let removed = before - self.lines.len();
-        self.has_other_bytes |= removed > 0;
-        removed
+        self.lines.retain(|line| !line.is_named(name.as_bytes(), bytes));
+        self.has_other_bytes = true;
+        before - self.lines.len()
     }
 
     /// Forgets all lines and keeps the memory.
@@ -328,6 +336,55 @@ impl Fields {
         self.bytes.extend_from_slice(own.text.as_bytes());
         let FieldLine { name_start, value_start, .. } = own.line;
         self.lines.push(FieldLine { name_start: start + name_start, value_start: start + value_start, ..own.line });
+    }
+
+    /// Adds all lines of `others`: made and checked once, sent in many answers.
+    #[inline]
+    pub(crate) fn extend(&mut self, others: &Fields) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(&others.bytes);
+        self.has_other_bytes |= others.has_other_bytes;
+        let moved = |line: &FieldLine| FieldLine {
+            name_start: start + line.name_start,
+            value_start: start + line.value_start,
+            ..*line
+        };
+        self.lines.extend(others.lines.iter().map(moved));
+    }
+
+    /// Whether one of these lines has the name of one of `others`.
+    pub(crate) fn shares_a_name_with(&self, others: &Fields) -> bool {
+        // A bit for each length: names whose lengths differ, differ.
+        let lengths = |fields: &Fields| fields.lines.iter().fold(0u64, |set, line| set | 1 << (line.name_len % 64));
+        let named =
+            |line: &FieldLine| others.lines.iter().any(|other| line.is_named(other.name(&others.bytes), &self.bytes));
+        lengths(self) & lengths(others) != 0 && self.lines.iter().any(named)
+    }
+
+    /// Adds a line whose value is `parts`, one behind the other. They are ours: nothing in them can split a message.
+    pub(crate) fn append_own(&mut self, name: &'static str, parts: &[&[u8]]) {
+        debug_assert!(check_name(name).is_ok(), "field name {name:?} is no token");
+        debug_assert!(
+            parts.iter().all(|part| part.iter().all(|&byte| grammar::is_field_value(byte))),
+            "{name}: {parts:?}"
+        );
+        let name_start = self.bytes.len();
+        for piece in [name.as_bytes(), SEPARATOR] {
+            self.bytes.extend_from_slice(piece);
+        }
+        let value_start = self.bytes.len();
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        let value_len = self.bytes.len() - value_start;
+        self.bytes.extend_from_slice(LINE_END);
+        self.lines.push(FieldLine {
+            name_start: name_start as u32,
+            value_start: value_start as u32,
+            value_len: value_len as u32,
+            name_len: name.len() as u16,
+            known: Known::of(name.as_bytes()),
+        });
     }
 
     #[inline]
@@ -433,6 +490,27 @@ mod tests {
         assert_eq!(fields.all("accept").collect::<Vec<_>>(), [&b"only"[..]]);
         assert_eq!(fields.remove("host"), 1);
         assert_eq!(fields.len(), 1);
+    }
+
+    #[test]
+    fn lines_made_before_are_added_as_they_are() {
+        let mut fields = sample();
+        let mut others = Fields::new();
+        others.append_own("X-Own", &[b"a", b"", b"b"]);
+        others.append("Accept", "w").expect("valid");
+        assert!(fields.shares_a_name_with(&others));
+        fields.extend(&others);
+        assert_eq!((fields.get("x-own"), fields.len()), (Some(&b"ab"[..]), 5));
+        assert_eq!(fields.all("accept").last(), Some(&b"w"[..]));
+        let sent = fields.as_sent().expect("nothing but lines");
+        assert!(sent.ends_with(b"accept: z\r\nX-Own: ab\r\nAccept: w\r\n"), "{}", sent.escape_ascii());
+        fields.remove("ACCEPT");
+        others.remove("accept");
+        assert!(fields.shares_a_name_with(&others));
+        fields.remove("x-own");
+        assert!(!fields.shares_a_name_with(&others));
+        fields.extend(&others);
+        assert_eq!((fields.get("x-own"), fields.get("accept"), fields.as_sent()), (Some(&b"ab"[..]), None, None));
     }
 
     #[test]

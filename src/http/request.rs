@@ -23,7 +23,7 @@ use crate::http::recycle::{Recycle, Recycled, recycled_by_thread};
 use crate::http::route_tree::Captures;
 use crate::http::{Body, Fault, Fields, Limits, Method, ProtocolError, Target, Version};
 use crate::net::admission::Permit;
-use crate::net::context::{Context, Reason};
+use crate::net::context::{Context, Reason, Values};
 use crate::net::registry::Card;
 
 /// A request.
@@ -116,7 +116,10 @@ pub(crate) struct Head {
     pub(crate) time: Option<Duration>,
     peer: Option<Arc<Peer>>,
     client: Option<IpAddr>,
+    /// Made when it is first asked for: most requests are answered before anybody does.
     context: OnceLock<Context>,
+    /// What was attached before there was a context.
+    values: Values,
 }
 
 impl Default for Head {
@@ -136,6 +139,7 @@ impl Default for Head {
             peer: None,
             client: None,
             context: OnceLock::new(),
+            values: Values::default(),
         }
     }
 }
@@ -158,6 +162,7 @@ impl Recycle for Head {
         self.peer = None;
         self.client = None;
         self.context.take();
+        self.values = Values::default();
         self.fields.bytes.capacity() <= KEPT_BYTES_MAX
     }
 }
@@ -354,9 +359,13 @@ impl Request {
 
     /// Cancellation, deadline and values of this request. Cancelled when the client leaves.
     pub fn context(&self) -> &Context {
-        self.head.context.get_or_init(|| match self.head.deadline {
-            Some(deadline) => self.peer().context().child_with_deadline(deadline),
-            None => self.peer().context().child(),
+        self.head.context.get_or_init(|| {
+            let parent = self.peer().context();
+            let context = match self.head.deadline {
+                Some(deadline) => parent.child_with_deadline(deadline),
+                None => parent.child(),
+            };
+            if self.head.values.is_empty() { context } else { context.with_values(self.head.values.clone()) }
         })
     }
 
@@ -365,15 +374,28 @@ impl Request {
         self.head.context = OnceLock::from(context);
     }
 
+    /// Gives the layers inside time until `deadline` at the latest.
+    pub(crate) fn stop_at(&mut self, deadline: Instant) {
+        match self.head.context.get() {
+            Some(context) => self.set_context(context.child_with_deadline(deadline)),
+            None => self.head.deadline = Some(self.head.deadline.map_or(deadline, |nearer| nearer.min(deadline))),
+        }
+    }
+
     /// Attaches a value for the layers inside.
     pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
-        let context = self.context().with_value(value);
-        self.set_context(context);
+        match self.head.context.get() {
+            Some(context) => self.set_context(context.with_value(value)),
+            None if self.head.values.is_empty() => {
+                self.head.values = self.peer().reception.context.values().with(value);
+            }
+            None => self.head.values = self.head.values.with(value),
+        }
     }
 
     /// A value that a layer outside has attached.
     pub fn value<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.head.context.get().and_then(Context::value)
+        self.head.context.get().map_or(&self.head.values, Context::values).get()
     }
 }
 

@@ -66,13 +66,17 @@ impl std::error::Error for Reason {}
 #[derive(Clone)]
 pub struct Context {
     scope: Arc<Scope>,
-    values: Option<Arc<Value<dyn Any + Send + Sync>>>,
+    values: Values,
 }
+
+/// Values, the last one first. They may be there before there is a context for them.
+#[derive(Clone, Default)]
+pub(crate) struct Values(Option<Arc<Value<dyn Any + Send + Sync>>>);
 
 impl Context {
     /// A context with nothing above it.
     pub fn root() -> Context {
-        Context { scope: Arc::new(Scope::new(None, 0, None, OnceLock::new())), values: None }
+        Context { scope: Arc::new(Scope::new(None, 0, None, OnceLock::new())), values: Values::default() }
     }
 
     /// A context below this one: it stops with this one, and can be stopped alone. Costs one allocation.
@@ -88,8 +92,17 @@ impl Context {
     /// This context with `value` added, seen by [`Context::value`] here and below. It hides a value of the same type
     /// above. It shares this context's scope: cancelling the one cancels the other.
     pub fn with_value<T: Send + Sync + 'static>(&self, value: T) -> Context {
-        let above = self.values.clone();
-        Context { scope: Arc::clone(&self.scope), values: Some(Arc::new(Value { above, value })) }
+        Context { scope: Arc::clone(&self.scope), values: self.values.with(value) }
+    }
+
+    /// Its values.
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// This context with other values.
+    pub(crate) fn with_values(self, values: Values) -> Context {
+        Context { values, ..self }
     }
 
     /// A context with the values of this one that nothing above stops: for work that must outlive its request.
@@ -99,14 +112,7 @@ impl Context {
 
     /// The value of type `T` added last, here or above. Takes time in the number of values.
     pub fn value<T: 'static>(&self) -> Option<&T> {
-        let mut next = self.values.as_deref();
-        while let Some(link) = next {
-            if let Some(value) = link.value.downcast_ref() {
-                return Some(value);
-            }
-            next = link.above.as_deref();
-        }
-        None
+        self.values.get()
     }
 
     /// Stops this context and all below it. Where a reason is there already, it stays.
@@ -199,9 +205,33 @@ impl fmt::Debug for Context {
     }
 }
 
+impl Values {
+    /// These values and `value`, which hides one of the same type.
+    pub(crate) fn with<T: Send + Sync + 'static>(&self, value: T) -> Values {
+        Values(Some(Arc::new(Value { above: self.clone(), value })))
+    }
+
+    /// The value of type `T` added last.
+    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
+        let mut next = self.0.as_deref();
+        while let Some(link) = next {
+            if let Some(value) = link.value.downcast_ref() {
+                return Some(value);
+            }
+            next = link.above.0.as_deref();
+        }
+        None
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 /// A link of the list of values.
 struct Value<T: ?Sized> {
-    above: Option<Arc<Value<dyn Any + Send + Sync>>>,
+    above: Values,
     value: T,
 }
 

@@ -42,6 +42,8 @@ pub struct Cors {
     fields: String,
     exposed: String,
     max_age: Duration,
+    /// What every answer gets when any origin is granted.
+    granted_to_any: Fields,
 }
 
 #[derive(Clone, Debug)]
@@ -60,14 +62,16 @@ pub struct OriginError {
 impl Cors {
     /// Grants every origin, without credentials.
     pub fn any() -> Cors {
-        Cors {
+        let cors = Cors {
             origins: Origins::Any,
             credentials: false,
             methods: "GET, HEAD, POST, PUT, PATCH, DELETE".to_owned(),
             fields: "Content-Type, Authorization, X-Request-Id".to_owned(),
-            exposed: "Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id".to_owned(),
+            exposed: String::new(),
             max_age: Duration::from_secs(600),
-        }
+            granted_to_any: Fields::new(),
+        };
+        cors.expose(&["Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"])
     }
 
     /// Grants these origins, each written as a browser writes it: `https://app.example` or `http://localhost:3000`.
@@ -115,6 +119,9 @@ impl Cors {
     /// Replaces the response fields that pages may read, besides those that they always may.
     pub fn expose(mut self, names: &[&str]) -> Cors {
         self.exposed = names.join(", ");
+        self.granted_to_any = Fields::new();
+        self.granted_to_any.append_escaped(ALLOW_ORIGIN, "*");
+        expose(&mut self.granted_to_any, &self.exposed);
         self
     }
 
@@ -166,10 +173,14 @@ impl Middleware for Cors {
         }
         let mut response = next.handle(request).await;
         let fields = response.fields_mut();
-        if !fields.contains(ALLOW_ORIGIN) {
-            self.tell(fields, granted);
-            if granted.is_some() && !self.exposed.is_empty() {
-                fields.append_escaped(EXPOSE_FIELDS, &self.exposed);
+        match &self.origins {
+            _ if fields.contains(ALLOW_ORIGIN) => {}
+            Origins::Any => fields.extend(&self.granted_to_any),
+            Origins::Listed(_) => {
+                self.tell(fields, granted);
+                if granted.is_some() {
+                    expose(fields, &self.exposed);
+                }
             }
         }
         response
@@ -177,6 +188,12 @@ impl Middleware for Cors {
 
     fn link(&self) -> Link {
         Link { name: "cors", place: Some(Place::Cors) }
+    }
+}
+
+fn expose(fields: &mut Fields, names: &str) {
+    if !names.is_empty() {
+        fields.append_escaped(EXPOSE_FIELDS, names);
     }
 }
 

@@ -49,8 +49,11 @@ pub struct Logger;
 
 impl Middleware for Logger {
     async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
-        let mut line = Line::begin(&request);
+        // No level is let through where errors are not: then nothing is prepared for a line that nobody would see.
+        let listens = tracing::enabled!(target: "access", tracing::Level::ERROR);
+        let line = listens.then(|| Line::begin(&request));
         let mut response = next.handle(request).await;
+        let Some(mut line) = line else { return response };
         line.answered(&response);
         if line.method != Method::HEAD && !response.status().forbids_content() {
             let body = std::mem::take(response.body_mut());
@@ -91,7 +94,7 @@ impl Line {
     fn begin(request: &Request) -> Line {
         Line {
             method: request.method(),
-            target: Visible(request.target().as_bytes()).to_string(),
+            target: visible(request.target()),
             client: request.client(),
             id: request.value().copied(),
             context: request.context().clone(),
@@ -190,16 +193,26 @@ impl Source for Followed {
     }
 }
 
+/// `target` as it is written. Nearly every one is written as it came.
+fn visible(target: &str) -> String {
+    let is_plain = target.len() <= LOGGED_BYTES_MAX && target.bytes().all(is_plain);
+    if is_plain { target.to_owned() } else { Visible(target.as_bytes()).to_string() }
+}
+
+/// What is written as it is.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
+}
+
 /// Bytes from a peer as one word of visible ASCII: no space, quote or backslash, so that it ends where it ends.
 struct Visible<'a>(&'a [u8]);
 
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
         let (shown, rest) = self.0.split_at(self.0.len().min(LOGGED_BYTES_MAX));
-        for run in shown.chunk_by(|a, b| plain(a) == plain(b)) {
+        for run in shown.chunk_by(|&a, &b| is_plain(a) == is_plain(b)) {
             match std::str::from_utf8(run) {
-                Ok(text) if plain(&run[0]) => f.write_str(text)?,
+                Ok(text) if is_plain(run[0]) => f.write_str(text)?,
                 _ => run.iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?,
             }
         }

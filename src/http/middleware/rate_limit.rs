@@ -68,7 +68,8 @@ pub struct RateLimit {
     epoch: Instant,
     /// The window in whole seconds, rounded up: no time that is told is longer.
     window_seconds: u64,
-    policy: String,
+    /// The line that says the quota, the same in each answer.
+    policy: Fields,
 }
 
 impl Default for RateLimit {
@@ -87,7 +88,8 @@ impl RateLimit {
         assert!(requests > 0, "a quota of no requests serves nobody");
         assert!(!window.is_zero() && window <= WINDOW_MAX, "a window lasts up to {WINDOW_MAX:?}");
         let window_seconds = window.as_millis().div_ceil(1000) as u64;
-        let policy = format!("\"address\";q={requests};w={window_seconds}");
+        let mut policy = Fields::new();
+        policy.append_escaped(RATE_LIMIT_POLICY, format!("\"address\";q={requests};w={window_seconds}"));
         let (shards, hasher) = (Box::default(), RandomState::new());
         let epoch = Instant::now();
         RateLimit { requests, window, shards, hasher, epoch, window_seconds, policy }.addresses_max(ADDRESSES_MAX)
@@ -129,7 +131,8 @@ impl RateLimit {
         let hash = self.hasher.hash_one(key);
         let mut table = lock(&self.shards[(hash >> 32) as usize % SHARDS]);
         // Read under the lock, so that time does not go back from one question to the next.
-        let now = self.epoch.elapsed().as_micros() as u64 / TICK_US;
+        let elapsed = self.epoch.elapsed();
+        let now = elapsed.as_secs() * TICKS_A_SECOND + u64::from(elapsed.subsec_micros()) / TICK_US;
         table.ask(key, hash as u32, now)
     }
 
@@ -148,8 +151,10 @@ impl RateLimit {
 
     /// `left` more requests are served within `seconds`.
     fn tell(&self, fields: &mut Fields, left: u16, seconds: u64) {
-        fields.append_escaped(RATE_LIMIT_POLICY, &self.policy);
-        fields.append_escaped(RATE_LIMIT, format!("\"address\";r={left};t={seconds}"));
+        fields.extend(&self.policy);
+        let (mut left_text, mut seconds_text) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (left, seconds) = (left_text.format(left).as_bytes(), seconds_text.format(seconds).as_bytes());
+        fields.append_own(RATE_LIMIT, &[b"\"address\";r=", left, b";t=", seconds]);
     }
 }
 

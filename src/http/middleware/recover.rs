@@ -9,10 +9,9 @@
 //! Spec: RFC 9110 15.6.1 (500).
 //! Never: sends what the panic said.
 
-use std::future::Future;
 use std::pin::pin;
 
-use crate::http::caught::{self, caught, poll_caught};
+use crate::http::caught::{self, poll_caught};
 use crate::http::handler::Link;
 use crate::http::middleware::Place;
 use crate::http::{Handler, Middleware, Request, Response};
@@ -23,10 +22,9 @@ pub struct Recover;
 
 impl Middleware for Recover {
     async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
-        match caught(|| next.handle(request)) {
-            Ok(handling) => catch_panic(handling).await,
-            Err(answer) => answer,
-        }
+        // A block, so that what a handler does before its first await is caught too.
+        let mut handling = pin!(async { next.handle(request).await });
+        std::future::poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await
     }
 
     fn link(&self) -> Link {
@@ -37,12 +35,6 @@ impl Middleware for Recover {
 /// Panics of handlers since the process began, caught here or by the driver.
 pub fn panics() -> u64 {
     caught::panics()
-}
-
-/// The answer of `handling`, or that to its panic.
-async fn catch_panic(handling: impl Future<Output = Response>) -> Response {
-    let mut handling = pin!(handling);
-    std::future::poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ impl Middleware for RequestId {
         request.insert(id);
         let mut response = next.handle(request).await;
         response.fields_mut().remove(name::X_REQUEST_ID);
-        response.with(name::X_REQUEST_ID, id.as_str())
+        response.fields_mut().append_own(name::X_REQUEST_ID, &[id.as_bytes()]);
+        response
     }
 
     fn link(&self) -> Link {
@@ -56,9 +57,9 @@ impl RequestIdValue {
     /// A new id, later in order than those made before it in this process.
     #[allow(clippy::new_without_default)]
     pub fn new() -> RequestIdValue {
-        let mut text = Uuid::encode_buffer();
-        let text = Uuid::now_v7().as_hyphenated().encode_lower(&mut text);
-        RequestIdValue::parse(text.as_bytes()).expect("a UUID is hex digits and hyphens")
+        let mut bytes = [0; ID_BYTES_MAX];
+        let len = Uuid::now_v7().as_hyphenated().encode_lower(&mut bytes).len() as u8;
+        RequestIdValue { bytes, len }
     }
 
     /// `id`, when it is harmless.
@@ -74,7 +75,11 @@ impl RequestIdValue {
 
     /// The id.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
     }
 
     /// The id that came with the request. Two of them are none: each hop might quote another one.

@@ -19,7 +19,7 @@
 
 use crate::http::handler::Link;
 use crate::http::middleware::Place;
-use crate::http::{Handler, Middleware, Request, Response};
+use crate::http::{Fields, Handler, Middleware, Request, Response};
 
 /// The policy of an answer that states none.
 pub const STRICT_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -38,33 +38,53 @@ const OTHERS: [(&str, &str); 3] = [
 #[derive(Clone, Debug)]
 pub struct SecurityHeaders {
     policy: String,
+    /// What an answer gets that has none of the fields.
+    all: Fields,
 }
 
 impl Default for SecurityHeaders {
     fn default() -> Self {
-        SecurityHeaders { policy: STRICT_POLICY.to_owned() }
+        SecurityHeaders::with_policy(STRICT_POLICY.to_owned())
     }
 }
 
 impl SecurityHeaders {
     /// Replaces the Content-Security-Policy of answers that state none.
-    pub fn policy(mut self, policy: impl Into<String>) -> SecurityHeaders {
-        self.policy = policy.into();
-        self
+    pub fn policy(self, policy: impl Into<String>) -> SecurityHeaders {
+        SecurityHeaders::with_policy(policy.into())
+    }
+
+    fn with_policy(policy: String) -> SecurityHeaders {
+        let mut headers = SecurityHeaders { policy, all: Fields::new() };
+        let mut all = Fields::new();
+        headers.complete(&mut all);
+        headers.all = all;
+        headers
+    }
+
+    /// Adds what is missing in `fields`.
+    fn complete(&self, fields: &mut Fields) {
+        // A handler that states a policy has decided who may frame it: the older field must not contradict.
+        if !fields.contains(POLICY) {
+            if self.policy.contains("frame-ancestors 'none'") {
+                append_absent(fields, FRAME_OPTIONS, "DENY");
+            }
+            fields.append_escaped(POLICY, &self.policy);
+        }
+        OTHERS.iter().for_each(|(name, value)| append_absent(fields, name, value));
     }
 }
 
 impl Middleware for SecurityHeaders {
     async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
         let mut response = next.handle(request).await;
-        // A handler that states a policy has decided who may frame it: the older field must not contradict.
-        if !response.fields().contains(POLICY) {
-            if self.policy.contains("frame-ancestors 'none'") {
-                response = with_absent(response, FRAME_OPTIONS, "DENY");
-            }
-            response = response.with(POLICY, &self.policy);
+        let fields = response.fields_mut();
+        if fields.shares_a_name_with(&self.all) {
+            self.complete(fields)
+        } else {
+            fields.extend(&self.all)
         }
-        OTHERS.iter().fold(response, |response, (name, value)| with_absent(response, name, value))
+        response
     }
 
     fn link(&self) -> Link {
@@ -72,8 +92,10 @@ impl Middleware for SecurityHeaders {
     }
 }
 
-fn with_absent(response: Response, name: &str, value: &str) -> Response {
-    if response.fields().contains(name) { response } else { response.with(name, value) }
+fn append_absent(fields: &mut Fields, name: &str, value: &str) {
+    if !fields.contains(name) {
+        fields.append_escaped(name, value);
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@
 //! Never: extends a deadline that stands nearer: the context keeps the nearer one, and whoever set it enforces it.
 //! Place: innermost, so that it measures the handler and nothing else.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -38,10 +41,15 @@ impl Timeout {
 impl Middleware for Timeout {
     async fn handle<N: Handler>(&self, mut request: Request, next: &N) -> Response {
         let Some(deadline) = Instant::now().checked_add(self.limit) else { return next.handle(request).await };
-        let context = request.context().child_with_deadline(deadline);
-        request.set_context(context);
+        request.stop_at(deadline);
         let awaited = request.content().awaited();
-        if let Ok(response) = timeout_at(deadline, next.handle(request)).await {
+        let mut handling = pin!(next.handle(request));
+        // Most handlers answer at once: no timer is made for them.
+        let at_once = poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await;
+        if let Poll::Ready(response) = at_once {
+            return response;
+        }
+        if let Ok(response) = timeout_at(deadline, handling).await {
             return response;
         }
         let limit_ms = self.limit.as_millis();
