@@ -17,7 +17,7 @@ SOAK_SEEDS ?= 2000000
 # What the tests drive, as command:package-of-Debian.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
 
-.PHONY: help run test tools check-fmt lint unit doc fmt conformance bench bench-instructions peers check-peers soak fuzz clean
+.PHONY: help run test tools check-fmt lint unit doc fmt conformance bench bench-instructions peers check-peers bench-peers soak fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -73,7 +73,7 @@ bench-instructions: TOOLS := valgrind:valgrind
 bench-instructions: tools ## Instructions a request, and where they go: for changes too small for a clock
 	CARGO_PROFILE_RELEASE_DEBUG=1 cargo run --release --package firstbyte-benches --bin instructions
 
-peers: TOOLS := python3:python3 setpriv:util-linux go:golang-go node:nodejs nginx:nginx-light
+peers bench-peers: TOOLS := python3:python3 setpriv:util-linux go:golang-go node:nodejs nginx:nginx-light
 peers: export PATH := $(PATH):/usr/sbin
 peers: tools ## Build the servers that firstbyte is compared with, and firstbyte; installs what is missing
 	cargo build --release
@@ -82,6 +82,10 @@ peers: tools ## Build the servers that firstbyte is compared with, and firstbyte
 
 check-peers: peers ## Scores of `firstbyte check`, side by side
 	benches/peers/run --only firstbyte,hyper,axum,actix,nginx,go,node firstbyte check {url} --get /plaintext --echo /echo
+
+bench-peers: TOOLS += wrk:wrk valgrind:valgrind strace:strace
+bench-peers: peers ## firstbyte beside its peers, into benches/README.md (25 minutes; QUICK=1: five); leave the machine alone
+	benches/peers/measure --write $(if $(QUICK),--quick) $(ARGS)
 
 soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; then the fuzzers
 	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --test-threads=1 --nocapture

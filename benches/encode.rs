@@ -5,7 +5,7 @@ mod brief;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use firstbyte::http::date::imf_fixdate;
+use firstbyte::http::date::{DateLine, imf_fixdate};
 use firstbyte::http::h1::encode::{AnswerHead, Connection, encode_answer_head};
 use firstbyte::http::h1::framing::AnswerContent;
 use firstbyte::http::{Fields, Status};
@@ -32,17 +32,17 @@ fn encode(criterion: &mut Criterion) {
     ] {
         let mut fields = Fields::new();
         lines.iter().for_each(|(name, value)| fields.append(name, value).expect("a field"));
-        let date = imf_fixdate(784_111_777);
+        let date = DateLine::new(imf_fixdate(784_111_777));
         let content = AnswerContent::Length(1_234);
         let head = AnswerHead { status, fields: &fields, content, connection: Connection::Default, date };
         let mut out = Vec::with_capacity(1024);
-        encode_answer_head(&head, 0, &mut out);
+        encode_answer_head(&head, false, &mut out);
         assert_eq!(String::from_utf8_lossy(&out), expected(status, lines));
         group.throughput(Throughput::Bytes(out.len() as u64));
         group.bench_function(name, |b| {
             b.iter(|| {
                 out.clear();
-                encode_answer_head(black_box(&head), 0, &mut out);
+                encode_answer_head(black_box(&head), false, &mut out);
             });
         });
     }

@@ -89,7 +89,7 @@ fn route_rows(filter: &str) {
 }
 
 fn wire_rows(filter: &str) {
-    for traffic in traffic() {
+    for traffic in traffic().into_iter().filter(|traffic| !traffic.is_chained) {
         let (name, requests) = (format!("server {}", traffic.name), traffic.requests);
         let (ours, peer) = (Tape::new(traffic.clone()), HyperTape::new(traffic));
         let mut run_ours = |times| _ = ours.serve(times);

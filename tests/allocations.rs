@@ -96,15 +96,15 @@ fn count(handler: impl Handler) -> usize {
 
 /// One test, so that nothing else allocates meanwhile.
 #[test]
-fn waking_costs_one_allocation_each_router_one_and_middleware_none() {
+fn each_router_costs_one_allocation_and_all_else_none() {
     let five = |handler| Stamp.around(Stamp.around(Stamp.around(Stamp.around(Stamp.around(handler)))));
     let found = [
-        ("a function", count(plaintext), 1),
-        ("a function behind one middleware", count(Stamp.around(plaintext)), 1),
-        ("a router", count(routes()), 2),
-        ("a router behind one middleware", count(Stamp.around(routes())), 2),
-        ("a router behind five middleware", count(five(routes())), 2),
-        ("a router in a router", count(mounted()), 3),
+        ("a function", count(plaintext), 0),
+        ("a function behind one middleware", count(Stamp.around(plaintext)), 0),
+        ("a router", count(routes()), 1),
+        ("a router behind one middleware", count(Stamp.around(routes())), 1),
+        ("a router behind five middleware", count(five(routes())), 1),
+        ("a router in a router", count(mounted()), 2),
     ];
     for (what, allocations, expected) in found {
         println!("{what}: {allocations} allocations a request");

@@ -242,7 +242,7 @@ impl Ours {
     /// Where `asked` leads, with the captures kept.
     #[inline]
     pub fn lookup(&mut self, asked: &Asked) -> Option<usize> {
-        match self.tree.lookup(asked.method, None, &asked.path, &mut self.captures) {
+        match self.tree.lookup(asked.method, None, asked.path.as_bytes(), &mut self.captures) {
             Lookup::Found(route) => Some(route.value),
             Lookup::WrongMethod(_) | Lookup::NotFound => None,
         }

@@ -10,10 +10,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use firstbyte::http::middleware::{
+    BodyLimit, Cors, Logger, RateLimit, Recover, RequestId, SecurityHeaders, Timeout, TrustedProxies, order,
+};
 use firstbyte::http::router::Routes;
 use firstbyte::http::test::TestServer;
-use firstbyte::http::{Json, Request, Router, Server};
+use firstbyte::http::{Handler, Json, Middleware, Request, Router, Server};
 use firstbyte::net::{Duplex, MemoryStream, ReadHalf, WriteHalf, duplex};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,11 +40,15 @@ pub struct Traffic {
     pub requests: usize,
     /// The content of each answer.
     pub content: Vec<u8>,
+    /// Whether the stock middleware stand around the routes, all nine. What they cost is the difference to the same
+    /// traffic without them. No peer has their like.
+    pub is_chained: bool,
 }
 
 impl Traffic {
     fn new(name: &'static str, request: &[u8], requests: usize, content: &[u8]) -> Traffic {
-        Traffic { name, batch: request.repeat(requests), requests, content: content.to_vec() }
+        let (batch, content) = (request.repeat(requests), content.to_vec());
+        Traffic { name, batch, requests, content, is_chained: false }
     }
 
     /// Checks the bytes that a server sent for one batch.
@@ -59,7 +67,7 @@ impl Traffic {
 }
 
 /// The kinds of traffic that are measured.
-pub fn traffic() -> [Traffic; 6] {
+pub fn traffic() -> [Traffic; 7] {
     let hello = b"Hello, World!";
     let plaintext: &[u8] = include_bytes!("../../tests/corpus/bench/benchmark-client-169.http");
     let json = replaced(plaintext, "/plaintext", "/json");
@@ -73,6 +81,7 @@ pub fn traffic() -> [Traffic; 6] {
     [
         Traffic::new("/plaintext", plaintext, 1, hello),
         Traffic::new("/plaintext pipelined by 16", plaintext, 16, hello),
+        Traffic { is_chained: true, ..Traffic::new("/plaintext behind nine middleware", plaintext, 1, hello) },
         Traffic::new("/json", &json, 1, br#"{"message":"Hello, World!"}"#),
         Traffic::new("/users/{id}", &user, 1, b"7"),
         Traffic::new("/echo 1 KiB", &echo, 1, &[b'x'; 1024]),
@@ -98,15 +107,27 @@ impl Message {
     }
 }
 
-/// A server of the routes that the traffic asks for.
-fn server() -> TestServer<Routes> {
+/// The routes that the traffic asks for.
+fn routes() -> Routes {
     let routes = Router::new(())
         .route("GET /plaintext", |(), _| async { "Hello, World!" })
         .route("GET /json", |(), _| async { Json(JSON_MESSAGE) })
         .route("GET /users/{id}", |(), request: Request| async move { request.target_path()[7..].to_owned() })
         .route("POST /echo", |(), request: Request| async move { request.into_content() })
         .build();
-    TestServer::new(Server::new(routes.expect("a table without conflicts")))
+    routes.expect("a table without conflicts")
+}
+
+/// The stock middleware around `handler`. Nobody listens to the logger, and no limit is reached.
+pub fn chained(handler: impl Handler) -> impl Handler {
+    let chain = Timeout::new(Duration::from_secs(5)).around(handler);
+    let chain = BodyLimit::new(1024 * 1024).around(chain);
+    let chain = RateLimit::new(u16::MAX, Duration::from_millis(1)).around(chain);
+    let chain = SecurityHeaders::default().around(Cors::any().around(chain));
+    let chain = TrustedProxies::new([]).around(Logger.around(Recover.around(chain)));
+    let chain = RequestId.around(chain);
+    assert_eq!(order(&chain).expect("the documented order").len(), 9);
+    chain
 }
 
 /// A runtime of one thread, with timers.
@@ -116,8 +137,7 @@ pub fn runtime() -> Runtime {
 
 /// A server that is fed from a tape.
 pub struct Tape {
-    runtime: Runtime,
-    server: TestServer<Routes>,
+    drive: Box<dyn Fn(Duplex<TapeReader, TapeWriter>)>,
     traffic: Traffic,
 }
 
@@ -127,7 +147,8 @@ impl Tape {
     /// # Panics
     /// When they are wrong.
     pub fn new(traffic: Traffic) -> Tape {
-        let tape = Tape { runtime: runtime(), server: server(), traffic };
+        let drive = if traffic.is_chained { driving(chained(routes())) } else { driving(routes()) };
+        let tape = Tape { drive, traffic };
         tape.serve(1);
         tape
     }
@@ -139,9 +160,15 @@ impl Tape {
     pub fn serve(&self, batches: usize) -> usize {
         let (reader, writer) = tape(&self.traffic, batches);
         let sent = Arc::clone(&writer.sent);
-        self.runtime.block_on(self.server.drive(PEER, Duplex { reader, writer }));
+        (self.drive)(Duplex { reader, writer });
         sent.check(&self.traffic, batches)
     }
+}
+
+/// Serves a connection with `handler`, to its end.
+fn driving(handler: impl Handler) -> Box<dyn Fn(Duplex<TapeReader, TapeWriter>)> {
+    let (runtime, server) = (runtime(), TestServer::new(Server::new(handler)));
+    Box::new(move |stream| runtime.block_on(server.drive(PEER, stream)))
 }
 
 /// Both ends of a tape.
@@ -242,7 +269,10 @@ impl<'r> Client<'r> {
     pub fn connect(runtime: &'r Runtime, traffic: Traffic) -> Client<'r> {
         let answers = vec![0; Tape::new(traffic.clone()).serve(1)];
         let (stream, served) = duplex(DUPLEX_BYTES);
-        runtime.spawn(server().drive(PEER, served));
+        match traffic.is_chained {
+            true => runtime.spawn(TestServer::new(Server::new(chained(routes()))).drive(PEER, served)),
+            false => runtime.spawn(TestServer::new(Server::new(routes())).drive(PEER, served)),
+        };
         let mut client = Client { runtime, stream, traffic, answers };
         client.exchange();
         client.traffic.check(&client.answers);

@@ -13,11 +13,13 @@
 use std::net::Ipv6Addr;
 
 use crate::http::h1::grammar;
+use crate::http::h1::head::Span;
 
 /// Checks `host [ ":" port ]`.
 ///
 /// # Errors
 /// The offset of the first byte that does not fit; the length when something is missing at the end.
+#[inline(never)]
 pub fn validate_authority(authority: &[u8]) -> Result<(), usize> {
     let host_end = host_end(authority)?;
     match authority.get(host_end) {
@@ -25,6 +27,36 @@ pub fn validate_authority(authority: &[u8]) -> Result<(), usize> {
         Some(b':') => validate_port(&authority[host_end + 1..]).map_err(|at| host_end + 1 + at),
         Some(_) => Err(host_end),
     }
+}
+
+/// Checks the authority at `span` in `head`.
+///
+/// # Errors
+/// As [`validate_authority`], the offset counted from the start of the authority.
+#[inline(always)]
+pub(crate) fn validate_authority_in(head: &[u8], span: Span) -> Result<(), usize> {
+    if is_plain(head, span) { Ok(()) } else { validate_authority(span.of(head)) }
+}
+
+/// Whether the authority at `span` is a plain host and perhaps a port: valid, and seen to be so at a glance. What stands
+/// behind it in `head` is only there to be passed over in blocks.
+#[inline]
+fn is_plain(head: &[u8], span: Span) -> bool {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let host_end = grammar::plain_host_end(head, start).min(end);
+    host_end > start
+        && match head[host_end..end] {
+            [] => true,
+            [b':', ref port @ ..] => is_plain_port(port),
+            _ => false,
+        }
+}
+
+/// Whether `port` is at most 65535 at a glance: by its length and its first digit.
+#[inline]
+fn is_plain_port(port: &[u8]) -> bool {
+    let fits = port.len() < 5 || port.len() == 5 && port[0] < b'6';
+    fits && port.iter().all(u8::is_ascii_digit)
 }
 
 /// The port of a valid authority, when it names one.
@@ -37,13 +69,18 @@ pub(crate) fn port(authority: &[u8]) -> Option<u16> {
 
 /// `authority` without its port.
 pub(crate) fn host(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
+    &authority[..host_len(authority.as_bytes())]
+}
+
+/// The length of a valid authority without its port.
+pub(crate) fn host_len(authority: &[u8]) -> usize {
+    match authority.iter().rposition(|byte| !byte.is_ascii_digit()) {
+        Some(colon) if authority[colon] == b':' => colon,
+        _ => authority.len(),
     }
 }
 
-/// Where the host ends.
+/// Where the host ends, by all its rules.
 fn host_end(authority: &[u8]) -> Result<usize, usize> {
     if authority.first() == Some(&b'[') {
         let close = authority.iter().position(|&byte| byte == b']').ok_or(authority.len())?;

@@ -28,15 +28,20 @@ pub(crate) struct Conditions {
 
 impl Conditions {
     /// The conditions of a request, when it has any that are judged here. Most have none, which costs no allocation.
+    #[inline]
     pub(crate) fn of(method: Method, fields: &Fields) -> Option<Box<Conditions>> {
-        let conditions = Conditions {
-            matches: joined(fields.known(Known::IfMatch)),
-            none_matches: joined(fields.known(Known::IfNoneMatch)),
-        };
+        let any = fields.lines.iter().any(|line| matches!(line.known, Known::IfMatch | Known::IfNoneMatch));
         // RFC 9110 13.2.1: ignored where no representation is selected, such as with OPTIONS.
         let reads = method == Method::GET || method == Method::HEAD;
-        let any = conditions.matches.is_some() || conditions.none_matches.is_some();
-        (reads && any).then(|| Box::new(conditions))
+        (any && reads).then(|| Conditions::read(fields))
+    }
+
+    #[cold]
+    fn read(fields: &Fields) -> Box<Conditions> {
+        Box::new(Conditions {
+            matches: joined(fields.known(Known::IfMatch)),
+            none_matches: joined(fields.known(Known::IfNoneMatch)),
+        })
     }
 
     /// `response`, or what is said in its place.

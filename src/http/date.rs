@@ -1,4 +1,5 @@
-//! Owns the `Date` field's text: the current second as an IMF-fixdate, formatted once a second a thread.
+//! Owns the `Date` field's text: the current second as an IMF-fixdate, as the field line it stands in, formatted once a second
+//! a thread.
 //!
 //! Spec: RFC 9110 5.6.7 (`IMF-fixdate`), 6.6.1 (`Date`).
 //! Never: reads the clock for a request: the caller's `now`, which it has anyway, says whether the text still holds.
@@ -11,9 +12,31 @@ use tokio::time::Instant;
 /// Bytes of an IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub const DATE_BYTES: usize = 29;
 
+/// Bytes of a whole field line: `Date: Sun, 06 Nov 1994 08:49:37 GMT`, and its end.
+pub const DATE_LINE_BYTES: usize = 8 + DATE_BYTES;
+
+/// The field line that tells one second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateLine([u8; DATE_LINE_BYTES]);
+
+impl DateLine {
+    /// The line that tells `date`.
+    pub fn new(date: [u8; DATE_BYTES]) -> DateLine {
+        let mut line = *b"Date: Day, 00 Mon 0000 00:00:00 GMT\r\n";
+        line[6..6 + DATE_BYTES].copy_from_slice(&date);
+        DateLine(line)
+    }
+
+    /// The line as it stands in a head.
+    pub fn as_bytes(&self) -> &[u8; DATE_LINE_BYTES] {
+        &self.0
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Cached {
-    text: [u8; DATE_BYTES],
+    line: DateLine,
+    from: Instant,
     until: Instant,
 }
 
@@ -22,20 +45,22 @@ thread_local! {
 }
 
 /// The date at `now`, exact to the second.
-pub(crate) fn current(now: Instant) -> [u8; DATE_BYTES] {
+#[inline]
+pub(crate) fn current(now: Instant) -> DateLine {
     match CACHED.get() {
         // The lower bound guards against a clock that a test has put back.
-        Some(cached) if now < cached.until && cached.until <= now + Duration::from_secs(1) => cached.text,
+        Some(cached) if cached.from <= now && now < cached.until => cached.line,
         _ => refresh(now),
     }
 }
 
-fn refresh(now: Instant) -> [u8; DATE_BYTES] {
+#[cold]
+fn refresh(now: Instant) -> DateLine {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let to_next_second = Duration::from_secs(1) - Duration::from_nanos(u64::from(since_epoch.subsec_nanos()));
-    let text = imf_fixdate(since_epoch.as_secs());
-    CACHED.set(Some(Cached { text, until: now + to_next_second }));
-    text
+    let line = DateLine::new(imf_fixdate(since_epoch.as_secs()));
+    CACHED.set(Some(Cached { line, from: now, until: now + to_next_second }));
+    line
 }
 
 /// `seconds` since 1970 as an IMF-fixdate (RFC 9110 5.6.7). The year has four digits, so the text holds up to 9999.

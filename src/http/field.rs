@@ -11,9 +11,17 @@
 //! The parser writes the numbers straight into `lines`; nothing is copied or allocated for each field, and a head that
 //! has served its request gives both vectors back for the next one.
 //!
+//! A section that is built here, line after line, lies in its arena as it will stand in a message, so that the encoder
+//! sends it by one copy:
+//!
+//! ```text
+//!   bytes:  Content-Type: text/plain\r\nETag: "1"\r\n
+//! ```
+//!
 //! Spec: RFC 9110 5 (names 5.1, values 5.5, order 5.3, lists 5.6.1).
 //! Never: holds a value with CR, LF or NUL: such bytes would split the message (RFC 9110 5.5).
-//! Invariant: every line's ranges lie inside `bytes`, and its name is a non-empty token.
+//! Invariants: every line's ranges lie inside `bytes`, and its name is a non-empty token; while nothing was received or
+//! removed, `bytes` are the lines, each with its colon, space and line end.
 
 use std::fmt;
 
@@ -88,6 +96,12 @@ pub(crate) enum Known {
 }
 
 impl Known {
+    /// Its place in a set of names.
+    #[inline]
+    pub(crate) const fn bit(self) -> u16 {
+        1 << self as u8
+    }
+
     /// The known name spelled by `name`, a token, whatever its case.
     #[inline(always)]
     pub(crate) fn of(name: &[u8]) -> Known {
@@ -110,7 +124,7 @@ impl Known {
 
 /// Whether `name`, a token, is `lower` in any case. Words are compared, the last two of which may overlap.
 #[inline(always)]
-fn spells<const LEN: usize>(name: &[u8], lower: &[u8; LEN]) -> bool {
+pub(crate) fn spells<const LEN: usize>(name: &[u8], lower: &[u8; LEN]) -> bool {
     let Some(name) = name.first_chunk::<LEN>() else { return false };
     let mut at = 0;
     while at + 4 < LEN {
@@ -155,12 +169,33 @@ impl FieldLine {
 pub struct Fields {
     pub(crate) bytes: Vec<u8>,
     pub(crate) lines: Vec<FieldLine>,
+    /// The arena holds more than the lines, or holds them otherwise than they would be sent.
+    has_other_bytes: bool,
 }
 
 impl Fields {
     /// An empty section. Allocates nothing.
     pub const fn new() -> Fields {
-        Fields { bytes: Vec::new(), lines: Vec::new() }
+        Fields { bytes: Vec::new(), lines: Vec::new(), has_other_bytes: false }
+    }
+
+    /// The section of a received head or of received trailers: all of its bytes, and where the lines lie in them.
+    pub(crate) fn received(bytes: Vec<u8>, lines: Vec<FieldLine>) -> Fields {
+        Fields { bytes, lines, has_other_bytes: true }
+    }
+
+    /// Takes in a received head, whose lines the parser has put into `lines`, which gets the room for the next ones.
+    #[inline]
+    pub(crate) fn receive(&mut self, head: &[u8], lines: &mut Vec<FieldLine>) {
+        self.bytes.extend_from_slice(head);
+        std::mem::swap(&mut self.lines, lines);
+        self.has_other_bytes = true;
+    }
+
+    /// All lines as they stand in a message, when they lie so.
+    #[inline]
+    pub(crate) fn as_sent(&self) -> Option<&[u8]> {
+        (!self.has_other_bytes).then_some(&self.bytes)
     }
 
     /// The value of the first line called `name`.
@@ -245,9 +280,10 @@ impl Fields {
     /// When `name` is no token: names come from the program, not from a peer.
     pub fn append_escaped(&mut self, name: &str, value: impl AsRef<[u8]>) {
         assert!(check_name(name).is_ok(), "field name {name:?} is no token");
-        let start = self.bytes.len() + name.len();
+        let start = self.bytes.len() + name.len() + SEPARATOR.len();
         self.push(name, value.as_ref());
-        let value = &mut self.bytes[start..];
+        let end = self.bytes.len() - LINE_END.len();
+        let value = &mut self.bytes[start..end];
         // Nearly every value is clean; scanning for the first forbidden byte looks at sixteen at a time.
         let first = grammar::field_value_end(value, 0);
         for byte in &mut value[first..] {
@@ -262,13 +298,16 @@ impl Fields {
         let before = self.lines.len();
         let bytes = &self.bytes;
         self.lines.retain(|line| !line.name(bytes).eq_ignore_ascii_case(name.as_bytes()));
-        before - self.lines.len()
+        let removed = before - self.lines.len();
+        self.has_other_bytes |= removed > 0;
+        removed
     }
 
     /// Forgets all lines and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.lines.clear();
+        self.has_other_bytes = false;
     }
 
     /// The values of the lines that the parser recognised as `known`.
@@ -276,19 +315,73 @@ impl Fields {
         self.lines.iter().filter(move |line| line.known == known).map(|line| line.value(&self.bytes))
     }
 
+    /// Adds a line of ours at the end.
+    #[inline]
+    pub(crate) fn push_own(&mut self, own: &OwnLine) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(own.text.as_bytes());
+        let FieldLine { name_start, value_start, .. } = own.line;
+        self.lines.push(FieldLine { name_start: start + name_start, value_start: start + value_start, ..own.line });
+    }
+
+    #[inline]
     fn push(&mut self, name: &str, value: &[u8]) {
         let name_start = self.bytes.len();
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.extend_from_slice(value);
+        push_line(name.as_bytes(), value, &mut self.bytes);
         self.lines.push(FieldLine {
             name_start: name_start as u32,
-            value_start: (name_start + name.len()) as u32,
+            value_start: (name_start + name.len() + SEPARATOR.len()) as u32,
             value_len: value.len() as u32,
             name_len: name.len() as u16,
             known: Known::of(name.as_bytes()),
         });
     }
 }
+
+/// A line that is the same in many answers, taken apart when the program is compiled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnLine {
+    text: &'static str,
+    line: FieldLine,
+}
+
+impl OwnLine {
+    /// The line that `text` is, as it stands in a message: `Name: value` and a line end.
+    ///
+    /// # Panics
+    /// When it has no colon. It is meant for constants, so that the compiler says so.
+    pub(crate) const fn new(text: &'static str) -> OwnLine {
+        let mut name_len = 0;
+        while text.as_bytes()[name_len] != b':' {
+            name_len += 1;
+        }
+        let value_start = name_len + SEPARATOR.len();
+        let value_len = text.len() - value_start - LINE_END.len();
+        let line = FieldLine {
+            name_start: 0,
+            value_start: value_start as u32,
+            value_len: value_len as u32,
+            name_len: name_len as u16,
+            known: Known::Other,
+        };
+        OwnLine { text, line }
+    }
+}
+
+/// Appends one line as it stands in a message (RFC 9112 5).
+#[inline]
+pub(crate) fn push_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.reserve(name.len() + SEPARATOR.len() + value.len() + LINE_END.len());
+    out.extend_from_slice(name);
+    out.extend_from_slice(SEPARATOR);
+    out.extend_from_slice(value);
+    out.extend_from_slice(LINE_END);
+}
+
+/// What stands between name and value where we write them: RFC 9112 5.1 has one space for readability.
+const SEPARATOR: &[u8] = b": ";
+
+const LINE_END: &[u8] = b"\r\n";
 
 fn check_name(name: &str) -> Result<(), FieldError> {
     let fits = !name.is_empty() && name.len() <= usize::from(u16::MAX);

@@ -21,7 +21,6 @@ use crate::http::h1::head::{HeadParser, Progress, RequestHead};
 use crate::http::pattern::Pattern;
 use crate::http::recycle::{Recycle, Recycled, recycled_by_thread};
 use crate::http::route_tree::Captures;
-use crate::http::target::parse_target;
 use crate::http::{Body, Fault, Fields, Limits, Method, ProtocolError, Target, Version};
 use crate::net::admission::Permit;
 use crate::net::context::{Context, Reason};
@@ -171,15 +170,17 @@ impl Head {
         received: &[u8],
         peer: Arc<Peer>,
     ) -> Result<framing::RequestFraming, ProtocolError> {
-        self.fields.bytes.extend_from_slice(received);
-        std::mem::swap(&mut self.fields.lines, &mut self.parsed.lines);
+        self.fields.receive(received, &mut self.parsed.lines);
         self.peer = Some(peer);
         self.version = self.parsed.version;
         let method = self.parsed.method.of(&self.fields.bytes);
         // The parser has seen a token; one that is too long gets here when `method_bytes_max` allows more than a method
         // can hold.
-        self.method = Method::parse(method).ok_or(Fault::MethodTooLong.at(self.parsed.method.start as usize))?;
-        self.target = parse_target(self.method, &self.fields.bytes, self.parsed.target)?;
+        let Some(method) = Method::parse(method) else {
+            return Err(Fault::MethodTooLong.at(self.parsed.method.start as usize));
+        };
+        self.method = method;
+        self.target.take(method, &self.fields.bytes, &self.parsed)?;
         framing::decide_request(self.version, self.method, &self.fields)
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::http::explain::Problem;
-use crate::http::field::name;
+use crate::http::field::{OwnLine, name};
 use crate::http::recycle::{Recycle, Recycled, recycled_by_thread};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fields, Status};
@@ -48,6 +48,12 @@ impl Default for Head {
     }
 }
 
+// What handlers return most.
+const TEXT: OwnLine = OwnLine::new("Content-Type: text/plain; charset=utf-8\r\n");
+const HTML: OwnLine = OwnLine::new("Content-Type: text/html; charset=utf-8\r\n");
+const JSON: OwnLine = OwnLine::new("Content-Type: application/json\r\n");
+const BYTES: OwnLine = OwnLine::new("Content-Type: application/octet-stream\r\n");
+
 /// Bytes of fields that a recycled head may keep.
 pub(crate) const KEPT_BYTES_MAX: usize = 4096;
 
@@ -74,20 +80,28 @@ impl Response {
         Response { head, body: Body::empty() }
     }
 
+    /// `200 OK` with `content` of a type that is one of ours.
+    #[inline]
+    fn of_type(content_type: &OwnLine, content: Body) -> Response {
+        let mut head = Recycled::<Head>::take();
+        head.fields.push_own(content_type);
+        Response { head, body: content }
+    }
+
     /// `200 OK` with text.
     pub fn text(text: impl Into<Body>) -> Response {
-        Response::new(Status::OK).with_content("text/plain; charset=utf-8", text)
+        Response::of_type(&TEXT, text.into())
     }
 
     /// `200 OK` with a page.
     pub fn html(page: impl Into<Body>) -> Response {
-        Response::new(Status::OK).with_content("text/html; charset=utf-8", page)
+        Response::of_type(&HTML, page.into())
     }
 
     /// `200 OK` with `value` as JSON; `500` when it cannot be serialised (a map with keys that are no strings, say).
     pub fn json(value: &impl Serialize) -> Response {
         match serde_json::to_vec(value) {
-            Ok(json) => Response::new(Status::OK).with_content("application/json", json),
+            Ok(json) => Response::of_type(&JSON, json.into()),
             Err(error) => Problem::internal(format!("the answer cannot be written as JSON: {error}")).into_response(),
         }
     }
@@ -173,8 +187,16 @@ impl Response {
         self.head.problem.as_deref()
     }
 
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
     pub(crate) fn head_mut(&mut self) -> &mut Head {
         &mut self.head
+    }
+
+    pub(crate) fn parts(&self) -> (&Head, &Body) {
+        (&self.head, &self.body)
     }
 
     pub(crate) fn into_parts(self) -> (Recycled<Head>, Body) {
@@ -242,7 +264,7 @@ macro_rules! bytes_into_response {
         #[diagnostic::do_not_recommend]
         impl IntoResponse for $bytes {
             fn into_response(self) -> Response {
-                Response::new(Status::OK).with_content("application/octet-stream", self)
+                Response::of_type(&BYTES, self.into())
             }
         }
     )+ };

@@ -12,7 +12,8 @@
 //!
 //! A lookup tries the literal, then `{one}`, then `{rest}`, and comes back from a branch that ends without the method.
 //! Two patterns that share requests are nested, or [`RouteTree::insert`] refuses the second; and where two nested ones
-//! first differ, the narrower is the one tried first. So the first route found is the most specific.
+//! first differ, the narrower is the one tried first. So the first route found is the most specific. A path that is the
+//! text of a pattern need not be walked: the node where that walk would end first is looked up as a whole.
 //!
 //! How long it takes: at each level, the nodes that one path reaches differ in which of the edges to them are wildcards.
 //! So a lookup visits at most (segments of the longest pattern) x (arrangements of wildcards in the table) nodes. The
@@ -24,7 +25,6 @@
 //! Invariants: no two patterns conflict; in a leaf the narrower method stands first.
 
 use std::fmt;
-use std::ops::Range;
 
 use crate::http::pattern::{Host, Pattern, Segment};
 use crate::http::{Method, authority};
@@ -33,19 +33,24 @@ mod captures;
 #[cfg(test)]
 mod properties;
 mod segments;
+mod slots;
 #[cfg(test)]
 mod tests;
+mod whole_paths;
 
 pub use captures::{CAPTURES_INLINE, Captures};
 use segments::{Literals, PathWords};
+use whole_paths::WholePaths;
 
 /// A set of routes that do not conflict. Built at start-up, then read by every request.
 #[derive(Debug)]
 pub struct RouteTree<T> {
     routes: Vec<Route<T>>,
     nodes: Vec<Node>,
-    /// GET, HEAD, then the others that a route names. A [`MethodId`] is an index into it.
+    /// The registered methods, then the others that a route names. A [`MethodId`] is an index into it.
     methods: Vec<Method>,
+    /// Nodes of the patterns with neither a wildcard nor a host.
+    whole_paths: WholePaths,
     /// Roots of the patterns with one host, in the order of the names.
     hosts: Vec<(Box<str>, NodeId)>,
     /// Roots of the patterns with a wildcard host, in the order of the names under it.
@@ -121,7 +126,8 @@ impl<T> RouteTree<T> {
         RouteTree {
             routes: Vec::new(),
             nodes: vec![Node::new()],
-            methods: vec![Method::GET, Method::HEAD],
+            methods: Method::REGISTERED.to_vec(),
+            whole_paths: WholePaths::new(),
             hosts: Vec::new(),
             wildcard_hosts: Vec::new(),
         }
@@ -148,9 +154,11 @@ impl<T> RouteTree<T> {
     /// The route that answers a request. Where its wildcards matched goes into `captures`, which is empty otherwise.
     ///
     /// `path` is normalised (no dot segments) and still percent-encoded. `host` may carry a port, which does not
-    /// matter. A path that begins with no slash, such as the `*` of OPTIONS, is not found.
-    pub fn lookup(&self, method: Method, host: Option<&str>, path: &str, captures: &mut Captures) -> Lookup<'_, T> {
-        if !path.starts_with('/') || u32::try_from(path.len()).is_err() {
+    /// matter; where no route [names a host](RouteTree::names_hosts), nor does all of it. A path that begins with no
+    /// slash, such as the `*` of OPTIONS, is not found.
+    #[inline]
+    pub fn lookup(&self, method: Method, host: Option<&[u8]>, path: &[u8], captures: &mut Captures) -> Lookup<'_, T> {
+        if path.first() != Some(&b'/') || u32::try_from(path.len()).is_err() {
             captures.truncate(0);
             return Lookup::NotFound;
         }
@@ -173,39 +181,53 @@ impl<T> RouteTree<T> {
         method.is_registered() || self.methods.contains(&method)
     }
 
+    /// Whether any route names a host.
+    #[inline]
+    pub fn names_hosts(&self) -> bool {
+        !self.hosts.is_empty() || !self.wildcard_hosts.is_empty()
+    }
+
     /// All routes, in the order they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Route<T>> {
         self.routes.iter()
     }
 
-    /// Shows `visit` the leaves that a request reaches, the most specific first, until it takes one.
+    /// Shows `visit` the leaves that a request reaches, the most specific first, until it takes one. May show one twice.
+    #[inline]
     fn walk<R>(
         &self,
-        host: Option<&str>,
-        path: &str,
+        host: Option<&[u8]>,
+        path: &[u8],
         captures: &mut Captures,
         visit: impl FnMut(&Leaf) -> Option<R>,
     ) -> Option<R> {
         let mut walk = Walk::new(&self.nodes, path, captures, visit);
-        let names_hosts = !self.hosts.is_empty() || !self.wildcard_hosts.is_empty();
-        if let Some(host) = host.filter(|_| names_hosts) {
+        if let Some(host) = host.filter(|_| self.names_hosts()) {
             for root in self.roots_of(host).into_iter().flatten() {
                 if let Some(taken) = walk.start(root) {
                     return Some(taken);
                 }
             }
         }
+        walk.captures.truncate(0);
+        if let Some(node) = self.whole_paths.find(path)
+            && let Some(taken) = (walk.visit)(&self.nodes[node as usize].end)
+        {
+            return Some(taken);
+        }
         walk.start(ROOT)
     }
 
     /// The root of exactly `host`, then that of the wildcard that covers it.
-    fn roots_of(&self, host: &str) -> [Option<NodeId>; 2] {
-        let name = authority::host(host);
-        let under = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, under)| under);
+    fn roots_of(&self, host: &[u8]) -> [Option<NodeId>; 2] {
+        let name = &host[..authority::host_len(host)];
+        let dot = name.iter().position(|&byte| byte == b'.').filter(|&dot| dot > 0);
+        let under = dot.map(|dot| &name[dot + 1..]);
         [find_host(&self.hosts, name), under.and_then(|under| find_host(&self.wildcard_hosts, under))]
     }
 
-    fn methods_of(&self, host: Option<&str>, path: &str, captures: &mut Captures) -> MethodSet {
+    #[cold]
+    fn methods_of(&self, host: Option<&[u8]>, path: &[u8], captures: &mut Captures) -> MethodSet {
         // RFC 9110 9.3.7: the server itself answers OPTIONS, for every resource.
         let mut methods = MethodSet(vec![Method::OPTIONS]);
         self.walk(host, path, captures, |leaf| {
@@ -219,8 +241,10 @@ impl<T> RouteTree<T> {
         methods
     }
 
+    #[inline]
     fn method_id(&self, method: Method) -> Option<MethodId> {
-        self.methods.iter().position(|named| *named == method).map(|index| index as MethodId)
+        let index = method.registered_index().or_else(|| self.methods.iter().position(|named| *named == method));
+        index.map(|index| index as MethodId)
     }
 
     fn method_id_for(&mut self, method: Method) -> MethodId {
@@ -239,6 +263,9 @@ impl<T> RouteTree<T> {
                 Segment::One => self.one_for(at),
                 Segment::Rest => return &mut self.nodes[at as usize].rest,
             };
+        }
+        if pattern.host().is_none() {
+            self.whole_paths.insert(pattern.segments(), at);
         }
         &mut self.nodes[at as usize].end
     }
@@ -307,9 +334,9 @@ fn serves(named: MethodId, asked: MethodId) -> bool {
     named == asked || named == ANY || (named == GET && asked == HEAD)
 }
 
-fn find_host(hosts: &[(Box<str>, NodeId)], name: &str) -> Option<NodeId> {
+fn find_host(hosts: &[(Box<str>, NodeId)], name: &[u8]) -> Option<NodeId> {
     // RFC 9110 4.2.3: the host is compared without case.
-    let folded = || name.bytes().map(|byte| byte.to_ascii_lowercase());
+    let folded = || name.iter().map(u8::to_ascii_lowercase);
     hosts.binary_search_by(|(present, _)| present.bytes().cmp(folded())).ok().map(|index| hosts[index].1)
 }
 
@@ -324,11 +351,10 @@ struct Walk<'a, V> {
 }
 
 impl<'a, R, V: FnMut(&Leaf) -> Option<R>> Walk<'a, V> {
-    fn new(nodes: &'a [Node], path: &'a str, captures: &'a mut Captures, visit: V) -> Self {
-        let path = PathWords::new(path.as_bytes());
+    fn new(nodes: &'a [Node], path: &'a [u8], captures: &'a mut Captures, visit: V) -> Self {
         Walk {
             nodes,
-            path,
+            path: PathWords::new(path),
             captures,
             visit,
             #[cfg(test)]
@@ -345,41 +371,56 @@ impl<'a, R, V: FnMut(&Leaf) -> Option<R>> Walk<'a, V> {
     /// What `visit` takes of the leaves at and below `node`, where the next segment begins at offset `start`; beyond the
     /// path there is none. When it takes none, the captures are as they were.
     fn descend(&mut self, node: NodeId, start: usize) -> Option<R> {
-        #[cfg(test)]
-        {
-            self.visits += 1;
-        }
-        let here = &self.nodes[node as usize];
-        if start > self.path.len() {
-            return (self.visit)(&here.end);
-        }
-        let segment = self.path.segment_at(start);
-        if let Some(child) = here.literals.find(self.path, &segment)
-            && let Some(taken) = self.descend(child, segment.end + 1)
-        {
-            return Some(taken);
-        }
-        if let Some(child) = here.one.filter(|_| !segment.is_empty())
-            && let Some(taken) = self.capture(start..segment.end, |walk| walk.descend(child, segment.end + 1))
-        {
-            return Some(taken);
-        }
-        if here.rest.is_empty() {
-            return None;
-        }
-        self.capture(start..self.path.len(), |walk| (walk.visit)(&here.rest))
-    }
-
-    /// What `further` takes with `span` captured. When it takes none, the span is not.
-    #[inline]
-    fn capture(&mut self, span: Range<usize>, further: impl FnOnce(&mut Self) -> Option<R>) -> Option<R> {
-        let before = self.captures.len();
-        self.captures.push(span);
-        let taken = further(self);
+        let captures = self.captures.len();
+        let taken = self.follow(node, start);
         if taken.is_none() {
-            self.captures.truncate(before);
+            self.captures.truncate(captures);
         }
         taken
+    }
+
+    /// As [`Walk::descend`], but the captures are left as they are. The last edge that fits is followed in the loop: only
+    /// where there is another to come back for does the walk remember where it was.
+    fn follow(&mut self, mut node: NodeId, mut start: usize) -> Option<R> {
+        loop {
+            #[cfg(test)]
+            {
+                self.visits += 1;
+            }
+            let here = &self.nodes[node as usize];
+            if start > self.path.len() {
+                return (self.visit)(&here.end);
+            }
+            let segment = self.path.segment_at(start);
+            let next = segment.end + 1;
+            let one = here.one.filter(|_| !segment.is_empty());
+            if let Some(child) = here.literals.find(self.path, &segment) {
+                if one.is_none() && here.rest.is_empty() {
+                    (node, start) = (child, next);
+                    continue;
+                }
+                if let Some(taken) = self.descend(child, next) {
+                    return Some(taken);
+                }
+            }
+            if let Some(child) = one {
+                let captures = self.captures.len();
+                self.captures.push(start..segment.end);
+                if here.rest.is_empty() {
+                    (node, start) = (child, next);
+                    continue;
+                }
+                if let Some(taken) = self.descend(child, next) {
+                    return Some(taken);
+                }
+                self.captures.truncate(captures);
+            }
+            if here.rest.is_empty() {
+                return None;
+            }
+            self.captures.push(start..self.path.len());
+            return (self.visit)(&here.rest);
+        }
     }
 }
 

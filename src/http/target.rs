@@ -16,9 +16,9 @@
 //! Never: decodes `%2F` (it would become a separator) or any other triplet that is not `unreserved`.
 //! Invariants: a path begins with `/` (or is `*`, or, for CONNECT, empty), has no dot segment, and is ASCII.
 
-use crate::http::authority::{port, validate_authority};
+use crate::http::authority::{port, validate_authority_in};
 use crate::http::h1::grammar::{self, TripletFault};
-use crate::http::h1::head::Span;
+use crate::http::h1::head::{RequestHead, Span};
 use crate::http::{Fault, Method, ProtocolError};
 
 /// The form of a request-target (RFC 9112 3.2).
@@ -61,6 +61,24 @@ impl Default for Target {
 }
 
 impl Target {
+    /// Becomes the target of `parsed`, whose bytes are `head`: as by [`parse_target`], without looking again at what the
+    /// parser has seen to be plain.
+    ///
+    /// # Errors
+    /// As [`parse_target`]: nothing is changed then.
+    #[inline]
+    pub(crate) fn take(&mut self, method: Method, head: &[u8], parsed: &RequestHead) -> Result<(), ProtocolError> {
+        let raw = parsed.target;
+        // No `?` ends the path, no `%` or dot is in it, and no other byte is anything but `pchar` or `/` (RFC 3986 3.3).
+        let is_plain_path = parsed.target_is_plain && raw.of(head).first() == Some(&b'/');
+        *self = if is_plain_path && method != Method::CONNECT {
+            Target { form: Form::Origin, raw, authority: None, path: Path::Received(raw), query: None }
+        } else {
+            parse_target(method, head, raw)?
+        };
+        Ok(())
+    }
+
     /// Which form it has.
     pub fn form(&self) -> Form {
         self.form
@@ -77,6 +95,14 @@ impl Target {
         match &self.path {
             Path::Received(span) => std::str::from_utf8(span.of(head)).unwrap_or_default(),
             Path::Normal(path) => path,
+        }
+    }
+
+    /// The path as [`Target::path`] has it, for whoever needs no text: that asks for a check of its bytes.
+    pub(crate) fn path_bytes<'a>(&'a self, head: &'a [u8]) -> &'a [u8] {
+        match &self.path {
+            Path::Received(span) => span.of(head),
+            Path::Normal(path) => path.as_bytes(),
         }
     }
 
@@ -111,7 +137,7 @@ pub fn parse_target(method: Method, head: &[u8], span: Span) -> Result<Target, P
 fn authority_form(head: &[u8], raw: Span) -> Result<Target, ProtocolError> {
     let authority = raw.of(head);
     let fault = |at: usize| Fault::ConnectWithoutAuthority.at(raw.start as usize + at);
-    validate_authority(authority).map_err(fault)?;
+    validate_authority_in(head, raw).map_err(fault)?;
     match port(authority) {
         None | Some(0) => Err(fault(authority.len())),
         Some(_) => {
@@ -138,7 +164,7 @@ fn absolute_form(method: Method, head: &[u8], raw: Span) -> Result<Target, Proto
     let rest = &uri[start..];
     let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     let authority = Span { start: raw.start + start as u32, end: raw.start + (start + len) as u32 };
-    validate_authority(authority.of(head))
+    validate_authority_in(head, authority)
         .map_err(|at| Fault::InvalidTargetAuthority.at(authority.start as usize + at))?;
     let mut target = with_path(Form::Absolute, head, raw, Some(authority), authority.end)?;
     if matches!(target.path, Path::Received(span) if span.start == span.end) {
@@ -157,14 +183,17 @@ fn with_path(form: Form, head: &[u8], raw: Span, authority: Option<Span>, start:
     let query = (path.end < raw.end).then_some(Span { start: path.end + 1, end: raw.end });
     let path = parse_path(head, path)?;
     if let Some(query) = query {
-        check_component(head, query, grammar::is_query)?;
+        check_component(head, query, grammar::query_end)?;
     }
     Ok(Target { form, raw, authority, path, query })
 }
 
 /// RFC 3986 3.3. One look decides whether the path can stay as it lies.
 fn parse_path(head: &[u8], span: Span) -> Result<Path, ProtocolError> {
-    check_component(head, span, grammar::is_path)?;
+    if grammar::plain_path_end(head, span.start as usize) >= span.end as usize {
+        return Ok(Path::Received(span));
+    }
+    check_component(head, span, grammar::path_end)?;
     let path = span.of(head);
     let has_dot_segment = path.contains(&b'.') && path.windows(2).any(|pair| pair == b"/.");
     if has_dot_segment || path.contains(&b'%') {
@@ -173,15 +202,15 @@ fn parse_path(head: &[u8], span: Span) -> Result<Path, ProtocolError> {
     Ok(Path::Received(span))
 }
 
-/// Checks every byte of a component, then its triplets.
-fn check_component(head: &[u8], span: Span, allowed: fn(u8) -> bool) -> Result<(), ProtocolError> {
-    let bytes = span.of(head);
-    let wrong = bytes.iter().position(|&byte| !allowed(byte));
-    let triplets = grammar::check_triplets(&bytes[..wrong.unwrap_or(bytes.len())]);
+/// Checks every byte of a component, then its triplets. `class_end` says where the bytes end that it may have.
+fn check_component(head: &[u8], span: Span, class_end: fn(&[u8], usize) -> usize) -> Result<(), ProtocolError> {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let wrong = Some(class_end(head, start)).filter(|&at| at < end);
+    let triplets = grammar::check_triplets(&head[start..wrong.unwrap_or(end)]);
     match (triplets, wrong) {
-        (Err((at, TripletFault::NoHex)), _) => Err(Fault::BadPercentEncoding.at(span.start as usize + at)),
-        (Err((at, TripletFault::Nul)), _) => Err(Fault::EncodedNul.at(span.start as usize + at)),
-        (Ok(()), Some(at)) => Err(Fault::TargetByte.at(span.start as usize + at)),
+        (Err((at, TripletFault::NoHex)), _) => Err(Fault::BadPercentEncoding.at(start + at)),
+        (Err((at, TripletFault::Nul)), _) => Err(Fault::EncodedNul.at(start + at)),
+        (Ok(()), Some(at)) => Err(Fault::TargetByte.at(at)),
         (Ok(()), None) => Ok(()),
     }
 }
@@ -232,11 +261,19 @@ fn push_normal_triplets(segment: &[u8], normal: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Limits;
+    use crate::http::h1::head::{HeadParser, Progress};
 
-    /// Parses `raw` as it would lie behind `PUT ` in a head.
+    /// Parses `raw` as it would lie behind `PUT ` in a head; also as the parser of heads hands it on, which must be the
+    /// same.
     fn parse(method: Method, raw: &str) -> (String, Result<Target, ProtocolError>) {
-        let head = format!("PUT {raw} HTTP/1.1\r\n");
+        let head = format!("PUT {raw} HTTP/1.1\r\n\r\n");
         let target = parse_target(method, head.as_bytes(), Span::new(4, 4 + raw.len()));
+        let mut parsed = RequestHead::default();
+        let progress = HeadParser::default().parse(head.as_bytes(), &Limits::default(), &mut parsed);
+        assert_eq!(progress, Ok(Progress::Done { len: head.len() }), "{raw}");
+        let mut taken = Target::default();
+        assert_eq!(taken.take(method, head.as_bytes(), &parsed).map(|()| taken), target, "{raw}");
         (head, target)
     }
 

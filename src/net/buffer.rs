@@ -11,6 +11,8 @@
 //! Never: grows past the bound that [`Buffer::room`] was given; zeroes memory for each read.
 //! Invariants: `start <= end <= bytes.len()`; an empty buffer that was [released](Buffer::release) owns no memory.
 
+use bytes::Bytes;
+
 use crate::net::free_list::FreeList;
 
 /// Bytes of a pooled buffer: enough for most heads and a good read of content.
@@ -19,8 +21,15 @@ pub const PIECE_BYTES: usize = 16 * 1024;
 /// Free buffers kept a thread: 1 MiB at most.
 pub(crate) const KEPT_MAX: usize = 64;
 
+/// Bytes of a [`Piece`].
+pub const LARGE_PIECE_BYTES: usize = 64 * 1024;
+
+/// Free pieces kept a thread: 1 MiB at most.
+pub(crate) const LARGE_KEPT_MAX: usize = 16;
+
 thread_local! {
     static FREE: FreeList<Box<[u8]>> = const { FreeList::new(KEPT_MAX) };
+    static FREE_LARGE: FreeList<Box<[u8]>> = const { FreeList::new(LARGE_KEPT_MAX) };
 }
 
 /// A bounded read buffer.
@@ -63,9 +72,16 @@ impl Buffer {
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "{count} bytes consumed of {}", self.len());
         self.start += count;
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
+    }
+
+    /// The last `count` bytes that were consumed. They are there until there is [`room`](Buffer::room) for new ones, or the
+    /// memory is given back.
+    ///
+    /// # Panics
+    /// When they are there no more.
+    #[inline]
+    pub fn consumed(&self, count: usize) -> &[u8] {
+        &self.bytes[self.start - count..self.start]
     }
 
     /// The most memory that a buffer has whose users never ask for more than `bytes_max` unread bytes: it doubles when
@@ -83,6 +99,9 @@ impl Buffer {
     pub fn room(&mut self, bytes_max: usize) -> &mut [u8] {
         if self.len() >= bytes_max {
             return &mut [];
+        }
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
         }
         if self.bytes.is_empty() {
             self.bytes = take_free();
@@ -108,6 +127,7 @@ impl Buffer {
     pub fn release(&mut self) {
         if self.is_empty() && !self.bytes.is_empty() {
             give_back(std::mem::take(&mut self.bytes));
+            (self.start, self.end) = (0, 0);
         }
     }
 
@@ -140,6 +160,43 @@ fn take_free() -> Box<[u8]> {
 fn give_back(bytes: Box<[u8]>) {
     if bytes.len() == PIECE_BYTES {
         FreeList::give(&FREE, bytes);
+    }
+}
+
+/// Room for much content at once, which is passed on where it lies. It comes from the thread's free list and goes to that of
+/// the thread where it is dropped.
+#[derive(Debug)]
+pub struct Piece(Box<[u8]>);
+
+impl Piece {
+    /// Room for [`LARGE_PIECE_BYTES`].
+    pub fn take() -> Piece {
+        Piece(FreeList::take(&FREE_LARGE).unwrap_or_else(|| vec![0; LARGE_PIECE_BYTES].into_boxed_slice()))
+    }
+
+    /// The room. What lies there is of no meaning.
+    pub fn room(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    /// The first `len` bytes. Few are copied out: nobody who keeps them is to keep the whole piece.
+    pub fn into_bytes(self, len: usize) -> Bytes {
+        if len < LARGE_PIECE_BYTES / 2 {
+            return Bytes::copy_from_slice(&self.0[..len]);
+        }
+        Bytes::from_owner(self).slice(..len)
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        FreeList::give(&FREE_LARGE, std::mem::take(&mut self.0));
     }
 }
 
@@ -201,9 +258,24 @@ mod tests {
         buffer.release();
         assert_eq!(buffer.unread(), b"abc", "unread bytes stay");
         buffer.consume(3);
+        assert_eq!(buffer.consumed(2), b"bc");
         buffer.release();
         assert!(buffer.bytes.is_empty());
         assert!(FreeList::take(&FREE).is_some());
+    }
+
+    #[test]
+    fn a_piece_is_passed_on_where_it_lies_unless_it_holds_little() {
+        for (len, stays) in [(0, false), (LARGE_PIECE_BYTES / 2 - 1, false), (LARGE_PIECE_BYTES / 2, true)] {
+            let mut piece = Piece::take();
+            piece.room()[..len].fill(7);
+            let room = piece.room().as_ptr();
+            let bytes = piece.into_bytes(len);
+            assert!(bytes.len() == len && bytes.iter().all(|&byte| byte == 7));
+            assert_eq!(bytes.as_ptr() == room, stays, "{len}");
+            drop(bytes);
+            assert_eq!(Piece::take().room().as_ptr(), room, "it came back");
+        }
     }
 
     #[test]

@@ -62,29 +62,32 @@ impl<R: ReadHalf> Inbound<R> {
     /// # Panics
     /// When the buffer holds `bytes_max` bytes.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<io::Result<usize>> {
-        match self.end {
-            Some(StreamEnd::Fin) => return Poll::Ready(Ok(0)),
-            Some(StreamEnd::Failed(kind)) => return Poll::Ready(Err(kind.into())),
-            None => {}
-        }
-        let room = self.buffer.room(bytes_max);
+        let Inbound { buffer, reader, end } = self;
+        let room = buffer.room(bytes_max);
         assert!(!room.is_empty(), "filled a full buffer");
-        let read = match self.reader.poll_read(cx, room) {
-            Poll::Ready(Ok(read)) => read,
-            Poll::Ready(Err(error)) => {
-                self.end = Some(StreamEnd::Failed(error.kind()));
-                return Poll::Ready(Err(error));
-            }
-            Poll::Pending => {
-                self.buffer.release();
-                return Poll::Pending;
-            }
-        };
-        self.buffer.filled(read);
-        if read == 0 {
-            self.end = Some(StreamEnd::Fin);
+        let read = poll_read(reader, end, cx, room);
+        match read {
+            Poll::Ready(Ok(count)) => buffer.filled(count),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => buffer.release(),
         }
-        Poll::Ready(Ok(read))
+        read
+    }
+
+    /// Reads once, past the buffer, which must be empty. Ready with the number of bytes, 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    ///
+    /// # Cancel safety
+    /// When it is pending, nothing was read.
+    ///
+    /// # Panics
+    /// When the buffer holds bytes, or `into` has no room.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        assert!(self.buffer.is_empty(), "bytes would be overtaken");
+        self.buffer.release();
+        poll_read(&mut self.reader, &mut self.end, cx, into)
     }
 
     /// Takes the half apart: the reader, and the bytes not yet used.
@@ -93,13 +96,43 @@ impl<R: ReadHalf> Inbound<R> {
     }
 }
 
+/// Reads once, and remembers an end.
+#[inline]
+fn poll_read(
+    reader: &mut impl ReadHalf,
+    end: &mut Option<StreamEnd>,
+    cx: &mut Context<'_>,
+    into: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    match end {
+        Some(StreamEnd::Fin) => return Poll::Ready(Ok(0)),
+        Some(StreamEnd::Failed(kind)) => return Poll::Ready(Err((*kind).into())),
+        None => {}
+    }
+    let read = ready!(reader.poll_read(cx, into));
+    *end = match &read {
+        Ok(0) => Some(StreamEnd::Fin),
+        Ok(_) => None,
+        Err(error) => Some(StreamEnd::Failed(error.kind())),
+    };
+    Poll::Ready(read)
+}
+
 /// The sending half: writer and write queue.
 #[derive(Debug)]
 pub struct Outbound<W> {
     /// Bytes that are to be sent.
     pub output: Output,
     writer: W,
-    rate: RateWatch,
+    rate: Rate,
+    /// Made when the peer first keeps us waiting, which most never do.
+    slow: Option<Box<Slow>>,
+}
+
+/// How a peer takes what it has once not taken at once.
+#[derive(Debug)]
+struct Slow {
+    watch: RateWatch,
     stalled: Option<Instant>,
 }
 
@@ -115,7 +148,7 @@ pub enum Lost {
 impl<W: WriteHalf> Outbound<W> {
     /// A half that has sent nothing.
     pub fn new(writer: W, rate: Rate) -> Outbound<W> {
-        Outbound { output: Output::new(), writer, rate: RateWatch::new(rate), stalled: None }
+        Outbound { output: Output::new(), writer, rate, slow: None }
     }
 
     /// Sends what is queued. While it is pending, [`Outbound::stalled_until`] says how long the peer's patience lasts.
@@ -132,18 +165,21 @@ impl<W: WriteHalf> Outbound<W> {
         let before = self.output.len();
         let flushed = self.output.poll_flush(&mut self.writer, cx);
         if let Poll::Ready(result) = flushed {
-            if self.stalled.take().is_some() {
-                self.rate.moved(Instant::now(), before);
+            if let Some(slow) = &mut self.slow
+                && slow.stalled.take().is_some()
+            {
+                slow.watch.moved(Instant::now(), before);
             }
             return Poll::Ready(result.map_err(|_| Lost::Gone));
         }
+        let slow = self.slow.get_or_insert_with(|| Box::new(Slow { watch: RateWatch::new(self.rate), stalled: None }));
         let now = Instant::now();
         let moved = before - self.output.len();
         if moved > 0 {
-            self.rate.moved(now, moved);
+            slow.watch.moved(now, moved);
         }
-        self.stalled = self.rate.wait(now);
-        if self.stalled.is_some_and(|until| until <= now) {
+        slow.stalled = slow.watch.wait(now);
+        if slow.stalled.is_some_and(|until| until <= now) {
             return Poll::Ready(Err(Lost::TooSlow));
         }
         Poll::Pending
@@ -151,7 +187,7 @@ impl<W: WriteHalf> Outbound<W> {
 
     /// Until when the peer must take more of what is queued; `None` while nothing waits for it.
     pub fn stalled_until(&self) -> Option<Instant> {
-        self.stalled
+        self.slow.as_ref().and_then(|slow| slow.stalled)
     }
 
     /// Sends all that is queued, then a FIN.

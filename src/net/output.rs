@@ -83,6 +83,7 @@ impl Output {
     }
 
     /// Queues `piece`.
+    #[inline]
     pub fn push(&mut self, piece: Bytes) {
         if piece.len() <= COPY_BYTES_MAX {
             self.tail().extend_from_slice(&piece);

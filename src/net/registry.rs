@@ -9,7 +9,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::Duration;
@@ -25,6 +25,12 @@ pub(crate) const SHARDS: usize = 16;
 /// The least time between two looks for deadlines that have passed.
 pub(crate) const LOOK_GAP: Duration = Duration::from_millis(50);
 
+/// How long a connection that waits stays warm: as long as one that is busy may take for its next request.
+pub(crate) const WARM_TIME: Duration = Duration::from_millis(500);
+
+/// Connections that wait and are warm, at most: what they keep is given back late, and then lies between what others hold.
+pub(crate) const WARM_MAX: usize = 512;
+
 /// No deadline is armed.
 const NEVER: u64 = u64::MAX;
 
@@ -32,6 +38,7 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Registry {
     next: AtomicU64,
+    warm: AtomicUsize,
     /// Each card knows its place, which makes this half as large as a map, and a card as quick to take out.
     shards: [Mutex<Vec<Arc<Card>>>; SHARDS],
 }
@@ -55,6 +62,8 @@ pub struct Card {
     phase: AtomicU8,
     /// Its time to wait is over, and nobody has looked yet.
     due: AtomicBool,
+    /// It keeps what it works with although it waits.
+    warm: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -95,7 +104,8 @@ pub struct Registered {
 impl Registry {
     /// An empty table.
     pub fn new() -> Arc<Registry> {
-        Arc::new(Registry { next: AtomicU64::new(1), shards: std::array::from_fn(|_| Mutex::default()) })
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Arc::new(Registry { next: AtomicU64::new(1), warm: AtomicUsize::new(0), shards })
     }
 
     /// Enters a connection.
@@ -139,7 +149,7 @@ impl Registry {
         }
     }
 
-    /// Wakes the connections whose time to wait is over, again and again, as long as the table is there. A timer for each
+    /// Wakes the connections whose time to wait, or to stay warm, is over, again and again, as long as the table is there. A timer for each
     /// would cost more memory than all else that an idle connection holds.
     ///
     /// It looks when the next deadline passes, but no later than `within` from the last look: that is how late a connection may
@@ -165,9 +175,9 @@ impl Registry {
         let mut due = Vec::new();
         for shard in &self.shards {
             for card in lock(shard).iter().filter(|card| card.phase() == Phase::Idle) {
-                match card.deadline_at() {
-                    Some(deadline) if deadline <= now => due.push(Arc::clone(card)),
-                    deadline => next = earlier(next, deadline),
+                match earlier(card.deadline_at(), card.warm_until()) {
+                    Some(end) if end <= now => due.push(Arc::clone(card)),
+                    end => next = earlier(next, end),
                 }
             }
         }
@@ -180,8 +190,34 @@ impl Registry {
     }
 }
 
+impl Registered {
+    /// Whether the connection, which waits, may keep what it works with: most that were asked once are asked again, and
+    /// giving it back and making it anew costs more than an answer. [`Registry::watch_deadlines`] tells when that has lasted
+    /// for [`WARM_TIME`]. At most [`WARM_MAX`] may at a time.
+    #[inline]
+    pub fn keep_warm(&self) -> bool {
+        self.card.warm.load(Relaxed) || self.warm_up()
+    }
+
+    #[cold]
+    fn warm_up(&self) -> bool {
+        let places = &self.registry.warm;
+        let taken = places.try_update(Relaxed, Relaxed, |warm| (warm < WARM_MAX).then_some(warm + 1)).is_ok();
+        self.card.warm.store(taken, Relaxed);
+        taken
+    }
+
+    /// Leaves the place of a warm connection to another.
+    pub fn cool(&self) {
+        if self.card.warm.swap(false, Relaxed) {
+            self.registry.warm.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.cool();
         let mut shard = self.registry.shard(self.card.id);
         let place = self.card.place.load(Relaxed);
         shard.swap_remove(place as usize);
@@ -215,6 +251,7 @@ impl Card {
             place: AtomicU32::new(0),
             phase: AtomicU8::new(Phase::Idle as u8),
             due: AtomicBool::new(false),
+            warm: AtomicBool::new(false),
             waker: Mutex::new(None),
         })
     }
@@ -281,7 +318,11 @@ impl Card {
         }
     }
 
-    /// Whether [`Registry::watch_deadlines`] has found its time to wait to be over. True once.
+    fn warm_until(&self) -> Option<Instant> {
+        self.warm.load(Relaxed).then(|| self.since() + WARM_TIME)
+    }
+
+    /// Whether [`Registry::watch_deadlines`] has found its time to wait, or to stay warm, to be over. True once.
     #[inline]
     pub fn take_due(&self) -> bool {
         self.due.load(Relaxed) && self.due.swap(false, Relaxed)

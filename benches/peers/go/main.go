@@ -36,6 +36,7 @@ func hello(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "GET, HEAD")
 		return
 	}
+	w.Header().Set("Server", "Go")
 	w.Header().Set("Content-Type", "text/plain")
 	io.WriteString(w, "Hello, World!")
 }
@@ -51,6 +52,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	w.Header().Set("Server", "Go")
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Write(content)
 }

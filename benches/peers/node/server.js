@@ -36,10 +36,12 @@ function answer(request, response) {
     case '/':
     case '/plaintext':
       if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'GET, HEAD');
+      response.setHeader('Server', 'node');
       response.setHeader('Content-Type', 'text/plain');
       return response.end('Hello, World!');
     case '/echo':
       if (request.method !== 'POST') return refuse(response, 405, 'POST');
+      response.setHeader('Server', 'node');
       response.setHeader('Content-Type', 'application/octet-stream');
       return request.pipe(response);
     default:

@@ -5,8 +5,11 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use actix_web::http::header::{HeaderName, HeaderValue, SERVER};
 use actix_web::web::{self, Payload};
 use actix_web::{App, HttpResponse, HttpServer};
+
+const NAME: (HeaderName, HeaderValue) = (SERVER, HeaderValue::from_static("actix"));
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
@@ -23,9 +26,9 @@ async fn main() -> io::Result<()> {
 }
 
 async fn hello() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain").body("Hello, World!")
+    HttpResponse::Ok().insert_header(NAME).content_type("text/plain").body("Hello, World!")
 }
 
 async fn echo(content: Payload) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/octet-stream").streaming(content)
+    HttpResponse::Ok().insert_header(NAME).content_type("application/octet-stream").streaming(content)
 }

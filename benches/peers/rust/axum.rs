@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, SERVER};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
@@ -26,9 +26,9 @@ async fn main() -> io::Result<()> {
 }
 
 async fn hello() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain")], "Hello, World!")
+    ([(SERVER, "axum"), (CONTENT_TYPE, "text/plain")], "Hello, World!")
 }
 
 async fn echo(content: Body) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/octet-stream")], content)
+    ([(SERVER, "axum"), (CONTENT_TYPE, "application/octet-stream")], content)
 }

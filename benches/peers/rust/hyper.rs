@@ -9,11 +9,13 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -51,6 +53,10 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Content>, Infalli
             with(CONTENT_TYPE, "text/plain", content.map_err(|never| match never {}).boxed())
         }
         ("/echo", &Method::POST) => with(CONTENT_TYPE, "application/octet-stream", request.into_body().boxed()),
+        (path, &Method::GET) if path.starts_with("/bytes/") => match path["/bytes/".len()..].parse() {
+            Ok(left) => with(CONTENT_TYPE, "application/octet-stream", Pattern { left }.boxed()),
+            Err(_) => refuse(StatusCode::BAD_REQUEST, Response::new(nothing())),
+        },
         ("/" | "/plaintext", _) => refuse(StatusCode::METHOD_NOT_ALLOWED, with(ALLOW, "GET, HEAD", nothing())),
         ("/echo", _) => refuse(StatusCode::METHOD_NOT_ALLOWED, with(ALLOW, "POST", nothing())),
         _ => refuse(StatusCode::NOT_FOUND, Response::new(nothing())),
@@ -59,6 +65,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Content>, Infalli
 
 fn with(name: HeaderName, value: &'static str, content: Content) -> Response<Content> {
     let mut response = Response::new(content);
+    response.headers_mut().insert(SERVER, HeaderValue::from_static("hyper"));
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
 }
@@ -70,4 +77,26 @@ fn refuse(status: StatusCode, mut response: Response<Content>) -> Response<Conte
 
 fn nothing() -> Content {
     Empty::new().map_err(|never| match never {}).boxed()
+}
+
+/// Content that is made as it is sent, a static block at a time, as firstbyte's.
+struct Pattern {
+    left: u64,
+}
+
+static BLOCK: [u8; 64_256] = [251; 64_256];
+
+impl Body for Pattern {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let count = self.left.min(BLOCK.len() as u64);
+        self.left -= count;
+        Poll::Ready((count > 0).then(|| Ok(Frame::data(Bytes::from_static(&BLOCK[..count as usize])))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
 }

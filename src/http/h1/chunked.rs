@@ -64,8 +64,13 @@ pub struct Decoder {
     trailers: Fields,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum State {
+    /// Before the first chunk's line.
+    #[default]
+    Start,
+    /// Behind a chunk's data, before the CR LF that ends it.
+    DataEnd,
     /// In a chunk's line, with the CR LF that ends it and the one that ends the data before it.
     Line(Line),
     /// In a chunk's data, so many bytes before its end.
@@ -102,27 +107,22 @@ enum Part {
     LineFeed,
 }
 
-impl State {
-    fn line_from(part: Part) -> State {
-        State::Line(Line { part, size: 0, len: 0 })
-    }
-}
-
-impl Default for State {
-    fn default() -> State {
-        State::line_from(Part::FirstDigit)
-    }
-}
-
 impl Decoder {
     /// Takes the next event off `input`, the bytes behind those used so far. Behind [`Event::End`] it stays there.
     ///
     /// # Errors
     /// The first fault in byte order. The decoder is of no use then: where the next message begins is not known.
+    #[inline]
     pub fn step(&mut self, input: &[u8], limits: &Limits) -> Result<Step, ProtocolError> {
         let step = match self.state {
+            State::Start => self.next_line(Part::FirstDigit, input, limits)?,
+            State::DataEnd => self.next_line(Part::DataEnd, input, limits)?,
             State::Line(line) => self.line(line, input, limits)?,
             State::Data { left } => self.data(left, input),
+            State::Trailers(_) if self.trailers.bytes.is_empty() && input.starts_with(b"\r\n") => {
+                self.state = State::Done;
+                Step { used: 2, event: Event::End }
+            }
             State::Trailers(section) => self.trailer_section(section, input, limits)?,
             State::Done => Step { used: 0, event: Event::End },
         };
@@ -137,13 +137,23 @@ impl Decoder {
 
     /// The trailer fields, to be taken after [`Event::End`].
     pub fn take_trailers(&mut self) -> Fields {
-        std::mem::take(&mut self.trailers)
+        let Fields { bytes, lines, .. } = std::mem::take(&mut self.trailers);
+        Fields::received(bytes, lines)
     }
 
-    fn line(&mut self, mut line: Line, input: &[u8], limits: &Limits) -> Result<Step, ProtocolError> {
-        if let Some((used, size)) = plain_line(line.part, input, limits) {
-            return Ok(self.begin_chunk(used, size));
+    /// Takes a line from its beginning, at once when it is plain and whole.
+    #[inline]
+    fn next_line(&mut self, part: Part, input: &[u8], limits: &Limits) -> Result<Step, ProtocolError> {
+        match plain_line(part, input, limits) {
+            Some((used, size)) => Ok(self.begin_chunk(used, size)),
+            None if input.is_empty() => Ok(Step { used: 0, event: Event::NeedMore }),
+            None => self.line(Line { part, size: 0, len: 0 }, input, limits),
         }
+    }
+
+    /// Takes a line byte by byte.
+    #[cold]
+    fn line(&mut self, mut line: Line, input: &[u8], limits: &Limits) -> Result<Step, ProtocolError> {
         for (index, &byte) in input.iter().enumerate() {
             if line.part == Part::LineFeed && byte == b'\n' {
                 return Ok(self.begin_chunk(index + 1, line.size));
@@ -154,6 +164,7 @@ impl Decoder {
         Ok(Step { used: input.len(), event: Event::NeedMore })
     }
 
+    #[inline]
     fn begin_chunk(&mut self, used: usize, size: u64) -> Step {
         self.state = if size > 0 { State::Data { left: size } } else { State::Trailers(FieldSectionParser::default()) };
         Step { used, event: Event::ChunkHead { size } }
@@ -182,13 +193,15 @@ impl Decoder {
         Ok(())
     }
 
+    #[inline]
     fn data(&mut self, left: u64, input: &[u8]) -> Step {
         let len = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
         let left = left - len as u64;
-        self.state = if left > 0 { State::Data { left } } else { State::line_from(Part::DataEnd) };
+        self.state = if left > 0 { State::Data { left } } else { State::DataEnd };
         Step { used: len, event: if len > 0 { Event::Data { len } } else { Event::NeedMore } }
     }
 
+    #[inline(never)]
     fn trailer_section(
         &mut self,
         mut section: FieldSectionParser,
@@ -196,10 +209,6 @@ impl Decoder {
         limits: &Limits,
     ) -> Result<Step, ProtocolError> {
         let held = self.trailers.bytes.len();
-        if held == 0 && input.starts_with(b"\r\n") {
-            self.state = State::Done;
-            return Ok(Step { used: 2, event: Event::End });
-        }
         let start = self.at - held;
         // RFC 9112 7.1: the empty line behind the trailer-section is no part of it.
         let bytes_max = limits.trailer_bytes_max.saturating_add(2);
@@ -241,22 +250,35 @@ const PLAIN_DIGITS_MAX: usize = 8;
 /// and every fault, is left to the states.
 #[inline]
 fn plain_line(part: Part, input: &[u8], limits: &Limits) -> Option<(usize, u64)> {
-    let line = match part {
-        Part::FirstDigit => input,
-        Part::DataEnd => input.strip_prefix(CHUNK_DATA_END)?,
-        _ => return None,
-    };
+    let line = if part == Part::DataEnd { input.strip_prefix(CHUNK_DATA_END)? } else { input };
     let (mut size, mut digits) = (0, 0);
-    while let Some(value) = line.get(digits).copied().and_then(grammar::hex_value) {
-        (size, digits) = (size << 4 | u64::from(value), digits + 1);
-        if digits > PLAIN_DIGITS_MAX {
-            return None;
+    loop {
+        let &byte = line.get(digits)?;
+        let value = HEX_VALUES[usize::from(byte)];
+        if value == NO_HEX {
+            break;
         }
+        (size, digits) = (size << 4 | u64::from(value), digits + 1);
     }
-    let ends = line.get(digits..digits + 2) == Some(b"\r\n");
-    let fits = (1..=limits.chunk_line_bytes_max).contains(&digits);
+    let ends = line[digits..].starts_with(b"\r\n");
+    let fits = (1..=limits.chunk_line_bytes_max.min(PLAIN_DIGITS_MAX)).contains(&digits);
     (ends && fits).then_some((input.len() - line.len() + digits + 2, size))
 }
+
+/// The value of each hex digit; [`NO_HEX`] for any other byte.
+static HEX_VALUES: [u8; 256] = {
+    let mut values = [NO_HEX; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(value) = grammar::hex_value(byte as u8) {
+            values[byte] = value;
+        }
+        byte += 1;
+    }
+    values
+};
+
+const NO_HEX: u8 = u8::MAX;
 
 impl Part {
     /// RFC 9112 7.1: `chunk-size [ chunk-ext ] CRLF`, where

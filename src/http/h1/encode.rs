@@ -12,8 +12,8 @@
 //! Never: lets a handler's Content-Length, Transfer-Encoding or Connection through: two opinions on framing are one
 //! too many.
 
-use crate::http::date::DATE_BYTES;
-use crate::http::field::Known;
+use crate::http::date::DateLine;
+use crate::http::field::{Known, push_line};
 use crate::http::h1::framing::AnswerContent;
 use crate::http::{Fields, Status, Version};
 
@@ -34,8 +34,8 @@ pub struct AnswerHead<'a> {
     pub content: AnswerContent,
     /// What the client is told about the connection.
     pub connection: Connection,
-    /// Now, as an IMF-fixdate.
-    pub date: [u8; DATE_BYTES],
+    /// Now.
+    pub date: DateLine,
 }
 
 /// What the `Connection` field says (RFC 9112 9.3 and 9.6, RFC 9110 7.8).
@@ -62,26 +62,19 @@ impl Connection {
     }
 }
 
-/// Appends the head to `out`, without the first `already_sent` bytes, which must be within [`PREFIX`].
-pub fn encode_answer_head(head: &AnswerHead<'_>, already_sent: usize, out: &mut Vec<u8>) {
-    encode_status_line(head.status, &PREFIX[already_sent..], out);
-    let (mut dated, mut named, mut invites) = (false, false, false);
-    for line in &head.fields.lines {
-        match line.known {
-            Known::ContentLength | Known::TransferEncoding | Known::Connection => continue,
-            Known::Date => dated = true,
-            Known::Server => named = true,
-            Known::Upgrade => invites = true,
-            _ => {}
-        }
-        encode_line(line.name(&head.fields.bytes), line.value(&head.fields.bytes), out);
-    }
-    if !dated {
-        out.extend_from_slice(b"Date: ");
-        out.extend_from_slice(&head.date);
-        out.extend_from_slice(b"\r\n");
-    }
+/// Bytes that are made room for at once, besides the handler's lines: more than any head of ours needs.
+const OUR_BYTES_MAX: usize = 256;
+
+/// Appends the head to `out`, without its [`PREFIX`] when the answer `has_begun` with it.
+#[inline]
+pub fn encode_answer_head(head: &AnswerHead<'_>, has_begun: bool, out: &mut Vec<u8>) {
+    out.reserve(head.fields.bytes.len() + OUR_BYTES_MAX);
+    encode_status_line(head.status, has_begun, out);
+    let Written { dated, named, invites } = encode_lines(head.fields, out);
     // RFC 9110 5.3: a field that is no list stands once.
+    if !dated {
+        out.extend_from_slice(head.date.as_bytes());
+    }
     if !named {
         out.extend_from_slice(b"Server: firstbyte\r\n");
     }
@@ -97,11 +90,14 @@ pub fn encode_answer_head(head: &AnswerHead<'_>, already_sent: usize, out: &mut 
     });
 }
 
-fn encode_status_line(status: Status, prefix: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(prefix);
-    if status == Status::OK {
-        out.extend_from_slice(b"200 OK\r\n");
-        return;
+#[inline]
+fn encode_status_line(status: Status, has_begun: bool, out: &mut Vec<u8>) {
+    if status == Status::OK && !has_begun {
+        // Of a length that the compiler knows: a store, not a call.
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    if !has_begun {
+        out.extend_from_slice(PREFIX);
     }
     out.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
     // RFC 9112 4: the space stands even when no phrase follows.
@@ -110,14 +106,33 @@ fn encode_status_line(status: Status, prefix: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends one field line.
-pub(crate) fn encode_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
+/// What a handler has said itself.
+struct Written {
+    dated: bool,
+    named: bool,
+    invites: bool,
 }
 
+/// Appends the handler's lines without those about framing. Most have none of them and lie as they are sent: one copy.
+#[inline]
+fn encode_lines(fields: &Fields, out: &mut Vec<u8>) -> Written {
+    let known = fields.lines.iter().fold(0, |known, line| known | line.known.bit());
+    match fields.as_sent() {
+        Some(lines) if known & OF_FRAMING == 0 => out.extend_from_slice(lines),
+        _ => {
+            for line in fields.lines.iter().filter(|line| line.known.bit() & OF_FRAMING == 0) {
+                push_line(line.name(&fields.bytes), line.value(&fields.bytes), out);
+            }
+        }
+    }
+    let says = |name: Known| known & name.bit() != 0;
+    Written { dated: says(Known::Date), named: says(Known::Server), invites: says(Known::Upgrade) }
+}
+
+/// The names that are the encoder's alone.
+const OF_FRAMING: u16 = Known::ContentLength.bit() | Known::TransferEncoding.bit() | Known::Connection.bit();
+
+#[inline]
 fn encode_framing(content: AnswerContent, out: &mut Vec<u8>) {
     match content {
         AnswerContent::None | AnswerContent::UntilClose => {}
@@ -134,17 +149,17 @@ fn encode_framing(content: AnswerContent, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    const DATE: [u8; DATE_BYTES] = *b"Sun, 06 Nov 1994 08:49:37 GMT";
+    const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
     fn check(status: Status, lines: &[(&str, &str)], content: AnswerContent, connection: Connection, expected: &str) {
         let mut fields = Fields::new();
         for (name, value) in lines {
             fields.append(name, value).expect("a valid line");
         }
-        let head = AnswerHead { status, fields: &fields, content, connection, date: DATE };
-        for already_sent in 0..=PREFIX.len() {
-            let mut out = PREFIX[..already_sent].to_vec();
-            encode_answer_head(&head, already_sent, &mut out);
+        let head = AnswerHead { status, fields: &fields, content, connection, date: DateLine::new(*DATE) };
+        for begun in [&b""[..], PREFIX] {
+            let mut out = begun.to_vec();
+            encode_answer_head(&head, !begun.is_empty(), &mut out);
             assert_eq!(std::str::from_utf8(&out), Ok(expected));
         }
     }

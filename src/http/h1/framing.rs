@@ -25,8 +25,8 @@
 //! Never: reads content, changes a field.
 //! Invariant: the first fault in the order of the lines is reported; missing lines last.
 
-use crate::http::authority::validate_authority;
-use crate::http::field::{FieldLine, Fields, Known};
+use crate::http::authority::validate_authority_in;
+use crate::http::field::{FieldLine, Fields, Known, spells};
 use crate::http::h1::grammar;
 use crate::http::h1::head::Span;
 use crate::http::{Fault, Method, ProtocolError, Status, Version};
@@ -62,6 +62,7 @@ pub struct RequestFraming {
 /// # Errors
 /// The first fault in the order of the lines, at the offending byte of the line's value; [`Fault::MissingHost`] at the
 /// end of the head.
+#[inline]
 pub fn decide_request(version: Version, method: Method, fields: &Fields) -> Result<RequestFraming, ProtocolError> {
     let mut seen = Seen::new(version, &fields.bytes);
     for line in &fields.lines {
@@ -128,8 +129,9 @@ impl<'a> Seen<'a> {
         if value.is_empty() {
             return Err(Fault::EmptyHost.at(at));
         }
-        validate_authority(value).map_err(|wrong| Fault::InvalidHost.at(at + wrong))?;
-        self.host = Some(Span::new(at, at + value.len()));
+        let span = Span::new(at, at + value.len());
+        validate_authority_in(self.bytes, span).map_err(|wrong| Fault::InvalidHost.at(at + wrong))?;
+        self.host = Some(span);
         Ok(())
     }
 
@@ -162,12 +164,31 @@ impl<'a> Seen<'a> {
     }
 
     /// RFC 9110 7.6.1: options are case-insensitive; unknown ones concern nobody here.
+    #[inline]
     fn connection(&mut self, line: &FieldLine) {
-        for (_, option) in members(line.value(self.bytes)) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade");
+        let value = line.value(self.bytes);
+        // What nearly every client sends, when it sends this field: one option, and no list to be taken apart.
+        if !self.option(value) {
+            self.options(value);
         }
+    }
+
+    #[cold]
+    fn options(&mut self, value: &[u8]) {
+        members(value).for_each(|(_, option)| _ = self.option(option));
+    }
+
+    /// Notes one connection option; whether it is one that is known here.
+    #[inline]
+    fn option(&mut self, option: &[u8]) -> bool {
+        let seen = match option.len() {
+            5 if spells(option, b"close") => &mut self.close,
+            7 if spells(option, b"upgrade") => &mut self.upgrade_option,
+            10 if spells(option, b"keep-alive") => &mut self.keep_alive,
+            _ => return false,
+        };
+        *seen = true;
+        true
     }
 
     /// RFC 9110 10.1.1: the one known expectation; ignored in HTTP/1.0.
@@ -419,13 +440,13 @@ mod tests {
     fn host_is_needed_once() {
         for (version, lines, expected) in [
             (Version::Http11, &[][..], Err(Fault::MissingHost.at(0))),
-            (Version::Http11, &[("Host", "")], Err(Fault::EmptyHost.at(4))),
-            (Version::Http10, &[("Host", "")], Err(Fault::EmptyHost.at(4))),
-            (Version::Http11, &[("Host", "a b")], Err(Fault::InvalidHost.at(5))),
-            (Version::Http11, &[("Host", "a"), ("Host", "a")], Err(Fault::DuplicateHost.at(9))),
-            (Version::Http10, &[("Host", "a"), ("Host", "a")], Err(Fault::DuplicateHost.at(9))),
+            (Version::Http11, &[("Host", "")], Err(Fault::EmptyHost.at(6))),
+            (Version::Http10, &[("Host", "")], Err(Fault::EmptyHost.at(6))),
+            (Version::Http11, &[("Host", "a b")], Err(Fault::InvalidHost.at(7))),
+            (Version::Http11, &[("Host", "a"), ("Host", "a")], Err(Fault::DuplicateHost.at(15))),
+            (Version::Http10, &[("Host", "a"), ("Host", "a")], Err(Fault::DuplicateHost.at(15))),
             (Version::Http10, &[], Ok(None)),
-            (Version::Http11, &[("HOST", "a:1")], Ok(Some(Span::new(4, 7)))),
+            (Version::Http11, &[("HOST", "a:1")], Ok(Some(Span::new(6, 9)))),
         ] {
             assert_eq!(decide(version, lines).map(|framing| framing.host), expected, "{version} {lines:?}");
         }
@@ -434,7 +455,7 @@ mod tests {
     #[test]
     fn http10_knows_no_transfer_coding_and_no_expectation() {
         let coded = decide(Version::Http10, &[("Transfer-Encoding", "chunked")]);
-        assert_eq!(coded, Err(Fault::TransferEncodingInHttp10.at(17)));
+        assert_eq!(coded, Err(Fault::TransferEncodingInHttp10.at(19)));
         let lines = [("Expect", "100-continue"), ("Content-Length", "5"), ("Upgrade", "x"), ("Connection", "upgrade")];
         let framing = decide(Version::Http10, &lines).expect("valid");
         assert!(!framing.expect_continue && !framing.upgrade && !framing.keep_alive);
@@ -447,7 +468,7 @@ mod tests {
                 [("Content-Length", "0", false), ("Content-Length", "1", true), ("Transfer-Encoding", "chunked", true)]
             {
                 let verdict = decide_request(Version::Http11, method, &fields(&[("Host", "a"), (name, value)]));
-                let expected = refused.then_some(Fault::ContentNotAllowed.at(5 + name.len()));
+                let expected = refused.then_some(Fault::ContentNotAllowed.at("Host: a\r\n: ".len() + name.len()));
                 assert_eq!(verdict.err(), expected, "{method} {name}: {value}");
             }
         }

@@ -100,6 +100,9 @@ pub(crate) const PATH_CLASS: &Class = &class_without(PATH, b"");
 /// What [`is_query`] holds.
 pub(crate) const QUERY_CLASS: &Class = &class_without(QUERY, b"");
 
+/// What [`is_reg_name`] holds but `%`: a host of these alone has no triplet.
+const PLAIN_HOST: &Class = &class_without(REG_NAME, b"%");
+
 /// What [`is_target`] holds.
 pub(crate) const TARGET_CLASS: &Class = &class_without(TARGET, b"");
 
@@ -254,6 +257,11 @@ pub(crate) fn path_end(bytes: &[u8], from: usize) -> usize {
 /// As [`plain_path_end`], of what [`is_query`] holds.
 pub(crate) fn query_end(bytes: &[u8], from: usize) -> usize {
     scan::class_end(bytes, from, QUERY_CLASS)
+}
+
+/// As [`plain_path_end`], of what [`is_reg_name`] holds but `%`.
+pub(crate) fn plain_host_end(bytes: &[u8], from: usize) -> usize {
+    scan::class_end(bytes, from, PLAIN_HOST)
 }
 
 /// The first byte from `from` on that may not stand in a field value, or the length of `bytes`, which `from` does not

@@ -93,7 +93,7 @@ impl RequestHead {
 
     /// Takes the field lines away, together with `head`, the bytes they point into.
     pub fn take_fields(&mut self, head: Vec<u8>) -> Fields {
-        Fields { bytes: head, lines: std::mem::take(&mut self.lines) }
+        Fields::received(head, std::mem::take(&mut self.lines))
     }
 }
 

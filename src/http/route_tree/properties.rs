@@ -136,7 +136,7 @@ fn check(models: Vec<Model>, requests: Vec<Request>) -> Result<(), TestCaseError
     let mut captures = Captures::default();
     for request in &requests {
         let method = Method::parse(request.method.as_bytes()).unwrap();
-        let found = match tree.lookup(method, Some(request.host), &request.path, &mut captures) {
+        let found = match tree.lookup(method, Some(request.host.as_bytes()), request.path.as_bytes(), &mut captures) {
             Lookup::Found(route) => Ok((route.pattern.text().to_owned(), captures.iter().collect())),
             Lookup::WrongMethod(methods) => Err(methods.iter().map(|method| method.to_string()).collect()),
             Lookup::NotFound => Err(Vec::new()),

@@ -18,9 +18,10 @@ fn tree_of<S: AsRef<str>>(patterns: &[S]) -> RouteTree<usize> {
 fn answer<T>(tree: &RouteTree<T>, request: &str) -> String {
     let (method, target) = request.split_once(' ').unwrap();
     let (host, path) = target.split_at(target.find(['/', '|']).unwrap_or(0));
-    let host = Some(host).filter(|host| !host.is_empty());
+    let host = Some(host.as_bytes()).filter(|host| !host.is_empty());
+    let method = Method::parse(method.as_bytes()).unwrap();
     let mut captures = Captures::default();
-    match tree.lookup(Method::parse(method.as_bytes()).unwrap(), host, path.trim_start_matches('|'), &mut captures) {
+    match tree.lookup(method, host, path.trim_start_matches('|').as_bytes(), &mut captures) {
         Lookup::Found(route) => {
             assert_eq!(captures.len(), route.pattern.captures().len(), "{request}");
             let captured = route.pattern.captures().zip(captures.iter());
@@ -261,7 +262,7 @@ fn captures_beyond_the_inline_ones_are_kept() {
 /// Nodes visited when every leaf that `path` reaches is declined: the most that a lookup can do.
 fn visits(tree: &RouteTree<usize>, path: &str) -> usize {
     let mut captures = Captures::default();
-    let mut walk = Walk::new(&tree.nodes, path, &mut captures, |_| None::<()>);
+    let mut walk = Walk::new(&tree.nodes, path.as_bytes(), &mut captures, |_| None::<()>);
     assert_eq!(walk.start(ROOT), None);
     walk.visits
 }

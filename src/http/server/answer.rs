@@ -57,12 +57,11 @@ enum Rest<T: Transport> {
     },
 }
 
-/// An answer whose head is queued.
+/// A streamed answer whose head is queued.
 struct Begun {
     framing: AnswerFraming,
     body: Body,
     endless: bool,
-    upgrade: Option<OnUpgrade>,
 }
 
 /// One piece of an answer's content, or its end.
@@ -70,19 +69,25 @@ type Piece = Option<Result<Bytes, BodyError>>;
 
 impl<T: Transport> Driver<T> {
     /// Queues an answer that is all there, to a request of which nothing is left. Waits for nothing.
-    pub(super) fn answer_ready<H>(&mut self, shared: &Shared<H>, asked: Asked, response: Response) -> Result<(), End> {
-        let mut begun = self.begin_answer(shared, asked, response, 0, true);
-        if begun.framing.sends_content {
-            self.queue_ready(&mut begun.body);
+    #[inline]
+    pub(super) fn answer_ready<H>(
+        &mut self,
+        shared: &Shared<H>,
+        asked: &Asked,
+        mut response: Response,
+    ) -> Result<(), End> {
+        let framing = self.begin_answer(shared, asked, &mut response, 0, true);
+        if framing.sends_content {
+            self.queue_ready(response.body_mut());
         }
-        self.finish_answer(begun)
+        self.finish_answer(framing, response.head_mut().upgrade.take())
     }
 
     /// Sends any other answer, as far as sending needs no later wait, and settles the request's content.
     pub(super) async fn answer<H>(
         &mut self,
         shared: &Shared<H>,
-        asked: Asked,
+        asked: &Asked,
         mut response: Response,
         loan: MaybeLoan<T>,
     ) -> Result<(), End> {
@@ -100,7 +105,11 @@ impl<T: Transport> Driver<T> {
         if asked.keep_alive && rest.is_too_long(limits) && !response.head_mut().close {
             shared.watch.tally.reached(Reached::DrainBytes);
         }
-        let mut begun = self.begin_answer(shared, asked, response, taken, rest.allows_reuse(limits));
+        let framing = self.begin_answer(shared, asked, &mut response, taken, rest.allows_reuse(limits));
+        let (mut head, body) = response.into_parts();
+        let upgrade = head.upgrade.take();
+        let mut begun = Begun { framing, body, endless: head.endless };
+        drop(head);
         let sent = if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
             self.stream(shared, &mut begun, first).await
         } else {
@@ -108,7 +117,8 @@ impl<T: Transport> Driver<T> {
         };
         self.now = Instant::now();
         // Whether it was sent or broke off, its body goes here, and gives back what it was made of.
-        match sent.and_then(|()| self.finish_answer(begun)) {
+        drop(begun);
+        match sent.and_then(|()| self.finish_answer(framing, upgrade)) {
             Ok(()) => self.drain(shared, rest).await,
             // RFC 9110 7.8: the other protocol begins behind the content.
             Err(End::Upgraded(upgrade)) => self.drain(shared, rest).await.and(Err(End::Upgraded(upgrade))),
@@ -123,18 +133,21 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Decides framing and persistence and queues the head. `taken` bytes of the content were taken from its body.
+    #[inline]
     fn begin_answer<H>(
         &mut self,
         shared: &Shared<H>,
-        asked: Asked,
-        mut response: Response,
+        asked: &Asked,
+        response: &mut Response,
         taken: u64,
         reusable: bool,
-    ) -> Begun {
-        word(&mut response, asked.style, shared);
-        let (mut head, body) = response.into_parts();
+    ) -> AnswerFraming {
+        if response.head().problem.is_some() {
+            word(response, self.style(shared, asked), shared);
+        }
+        let (head, body) = response.parts();
         let stays_open = reusable && asked.keep_alive && !head.close && !shared.watch.shutdown.is_draining();
-        let length = length(head.status, &body).map(|left| left + taken);
+        let length = length(head.status, body).map(|left| left + taken);
         let framing = decide_response(asked.method, asked.version, stays_open, head.status, length);
         if self.tap.is_watched() {
             if let Some(problem) = &head.problem {
@@ -149,15 +162,16 @@ impl<T: Transport> Driver<T> {
         };
         self.encode_head(head.status, &head.fields, framing.declared, connection);
         self.ends_by_close = framing.declared == AnswerContent::UntilClose;
-        Begun { framing, body, endless: head.endless, upgrade: head.upgrade.take() }
+        framing
     }
 
-    fn finish_answer(&mut self, begun: Begun) -> Result<(), End> {
+    #[inline]
+    fn finish_answer(&mut self, framing: AnswerFraming, upgrade: Option<OnUpgrade>) -> Result<(), End> {
         self.card.served();
         self.until(None);
-        match begun.upgrade {
+        match upgrade {
             Some(upgrade) => Err(End::Upgraded(upgrade)),
-            None if begun.framing.keep_alive => Ok(()),
+            None if framing.keep_alive => Ok(()),
             None => Err(End::Finished("the answer was the last")),
         }
     }
@@ -272,6 +286,7 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    #[inline]
     fn encode_head(
         &mut self,
         status: Status,
@@ -279,11 +294,11 @@ impl<T: Transport> Driver<T> {
         content: AnswerContent,
         connection: Connection,
     ) {
-        let already_sent = std::mem::take(&mut self.answer_begun);
+        let has_begun = std::mem::take(&mut self.answer_begun);
         let head = AnswerHead { status, fields, content, connection, date: date::current(self.now) };
         let out = self.outbound.output.tail();
         let start = out.len();
-        encode_answer_head(&head, already_sent, out);
+        encode_answer_head(&head, has_begun, out);
         if self.tap.is_watched() {
             let sent = trace::masked(&self.outbound.output.tail()[start..]);
             self.tap.sent(trace::ANSWER_HEAD, &sent);
@@ -291,6 +306,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Queues content that is all there; false when it is not.
+    #[inline]
     fn queue_ready(&mut self, body: &mut Body) -> bool {
         let Some(content) = body.take_ready() else { return false };
         if self.tap.is_watched() && !content.is_empty() {
@@ -518,7 +534,7 @@ fn poll_body(body: &mut Body, cx: &mut Context<'_>) -> Poll<Piece> {
 }
 
 /// What can be sent of `response` as an answer, which an interim status is not.
-pub(super) fn final_answer(mut response: Response, asked: Asked) -> Response {
+pub(super) fn final_answer(mut response: Response, asked: &Asked) -> Response {
     match &response.head_mut().upgrade {
         Some(_) if asked.upgrade => response,
         // RFC 9110 7.8: a server must not switch to a protocol to which the client has not invited it.

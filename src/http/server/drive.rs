@@ -19,8 +19,9 @@
 //! Never: closes without a word while a request has begun.
 //! Invariant: `inbound` is `None` exactly while it is lent.
 
+use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -28,9 +29,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::http::caught::{caught, poll_caught};
+use crate::http::caught::poll_caught;
 use crate::http::explain::{Problem, Style};
-use crate::http::field::Known;
 use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
 use crate::http::h1::machine::Receive;
@@ -40,13 +40,13 @@ use crate::http::request::{Head, Peer};
 use crate::http::server::answer::final_answer;
 use crate::http::server::content::{self, Loan};
 use crate::http::server::idle::{Idle, Left};
-use crate::http::server::refusal::{Refusal, style};
+use crate::http::server::refusal::{Refusal, accept_lines, style};
 use crate::http::server::{Shared, trace};
 use crate::http::tally::Reached;
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
 use crate::net::connection::{Inbound, Lost, Outbound};
-use crate::net::context::Reason;
+use crate::net::context::{self, Reason};
 use crate::net::deadline::{Phase, Timer, within};
 use crate::net::registry::Registered;
 use crate::net::shutdown;
@@ -64,8 +64,8 @@ pub(super) struct Driver<T: Transport> {
     pub(super) deadline: Option<Instant>,
     /// The last time the clock was read: at most one wake-up old.
     pub(super) now: Instant,
-    /// Bytes of the next answer that are already queued: see [`Driver::probe`].
-    pub(super) answer_begun: usize,
+    /// The first bytes of the next answer are already queued: see [`Driver::probe`].
+    pub(super) answer_begun: bool,
     /// The end of the connection is the end of an answer that is being sent, and is not yet sent.
     pub(super) ends_by_close: bool,
     /// A request was answered, and its phase is not yet left.
@@ -90,9 +90,18 @@ pub(super) struct Asked {
     pub(super) keep_alive: bool,
     /// Whether the client has invited us to another protocol.
     pub(super) upgrade: bool,
-    pub(super) style: Style,
+    pub(super) wording: Wording,
     /// When its handler must have answered.
     pub(super) deadline: Option<Instant>,
+}
+
+/// How the answer words what went wrong. Nothing does, for most requests, and then nobody looks at what they accept.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wording {
+    /// As the head wishes, which is so long and still lies in the read buffer: nothing was read since.
+    InBuffer { head_len: usize },
+    /// The head was looked at.
+    Decided(Style),
 }
 
 /// Why no more requests are served now.
@@ -116,6 +125,12 @@ pub(super) enum End {
 /// A head and what it says about its content and connection.
 type Understood = (Recycled<Head>, RequestFraming);
 
+/// A head that has come in part, and where its parser stands.
+struct BegunHead {
+    head: Recycled<Head>,
+    parser: HeadParser,
+}
+
 /// The loan of a request's content, when it was not all there.
 pub(super) type MaybeLoan<T> = Option<Arc<Loan<<T as Transport>::Reader>>>;
 
@@ -131,7 +146,7 @@ impl<T: Transport> Driver<T> {
             tap,
             timer: Timer::default(),
             now: Instant::now(),
-            answer_begun: 0,
+            answer_begun: false,
             ends_by_close: false,
             awaits_next: false,
             peer,
@@ -146,11 +161,7 @@ impl<T: Transport> Driver<T> {
         // Made here, so that the future has room for the driver alone.
         let mut driver = Driver::new(&shared, idle);
         async move {
-            let end = loop {
-                if let Err(end) = driver.exchange(&shared).await {
-                    break end;
-                }
-            };
+            let Err(end) = driver.exchanges(&shared).await;
             if let End::Idle = end {
                 return Some((driver.into_idle(), shared));
             }
@@ -176,81 +187,100 @@ impl<T: Transport> Driver<T> {
         Driver::new(shared, idle).end(shared, End::Refused(Refusal::of_nothing(shared, problem))).await;
     }
 
-    /// One request and its answer.
-    async fn exchange<H: Handler>(&mut self, shared: &Shared<H>) -> Result<(), End> {
-        if self.outbound.output.len() >= shared.config.limits.output_bytes_max {
-            if self.inbound.as_ref().is_some_and(|inbound| !inbound.buffer.is_empty()) {
-                shared.watch.tally.reached(Reached::OutputBytes);
+    /// Requests and their answers, until no more are served now. One function, since what is kept across an await costs
+    /// moves: a request that has come whole and is answered at once passes through without waiting anywhere.
+    async fn exchanges<H: Handler>(&mut self, shared: &Shared<H>) -> Result<Infallible, End> {
+        loop {
+            if self.outbound.output.len() >= shared.config.limits.output_bytes_max {
+                self.await_output_room(shared).await?;
             }
-            self.await_room(shared, shared.config.limits.output_bytes_max).await?;
+            let mut begun = None;
+            let (head, framing) = loop {
+                match self.parse_head(shared, &mut begun)? {
+                    Some(understood) => break understood,
+                    None => self.await_bytes(shared).await?,
+                }
+            };
+            if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
+                // What its handler would do, nobody would be told.
+                return Err(End::Forced);
+            }
+            let mut asked = self.asked(shared, &head, &framing);
+            let (request, mut loan) = self.open_request(shared, head, &framing, &mut asked)?;
+            // No deadline of its own tells such a context that the time is up: see `open_request`.
+            let context = loan.is_some().then(|| request.context().clone());
+            let watched = self.tap.is_watched();
+            if watched {
+                self.enter(Phase::Handler, asked.deadline);
+            }
+            let mut response = {
+                // A block, so that what a handler does before its first await is caught too.
+                let mut handling = pin!(async { shared.handler.handle(request).await });
+                // A handler that answers at once is not worth a phase, unless somebody looks.
+                match std::future::poll_fn(|cx| Poll::Ready(poll_caught(handling.as_mut(), cx))).await {
+                    Poll::Ready(response) => response,
+                    Poll::Pending => {
+                        if !watched {
+                            self.enter(Phase::Handler, asked.deadline);
+                        }
+                        self.decide_wording(shared, &mut asked);
+                        Box::pin(self.await_handler(shared, handling, &mut loan, context)).await?
+                    }
+                }
+            };
+            if watched {
+                self.now = Instant::now();
+            }
+            if response.status().is_informational() {
+                response = final_answer(response, &asked);
+            }
+            // The common answer is all there and waits for nothing. The other path is boxed: its state is large, and every
+            // connection that goes to work would allocate it.
+            match loan {
+                None if response.body().is_ready() => self.answer_ready(shared, &asked, response)?,
+                loan => {
+                    self.decide_wording(shared, &mut asked);
+                    let answered = Box::pin(self.answer(shared, &asked, response, loan)).await;
+                    self.now = Instant::now();
+                    answered?;
+                }
+            }
         }
-        let (mut head, framing) = self.read_head(shared).await?;
-        if shared.watch.shutdown.phase() == shutdown::Phase::Forced {
-            // What its handler would do, nobody would be told.
-            return Err(End::Forced);
-        }
+    }
+
+    /// What must be remembered of a request.
+    fn asked<H>(&mut self, shared: &Shared<H>, head: &Head, framing: &RequestFraming) -> Asked {
         self.awaits_next = true;
-        let asked = Asked {
+        Asked {
             method: head.method,
             version: head.version,
             keep_alive: framing.keep_alive,
             upgrade: framing.upgrade,
-            style: style(shared, head.fields.known(Known::Accept)),
+            wording: Wording::InBuffer { head_len: head.fields.bytes.len() },
             deadline: within(self.now, shared.config.deadlines.handler),
-        };
-        head.content_bytes_max = shared.config.limits.content_bytes_max;
-        let (mut content, mut loan) =
-            self.open_content(shared, &framing).map_err(|problem| End::Refused(Refusal::of_request(asked, problem)))?;
-        content.limit(shared.config.limits.content_bytes_max);
-        // While content is coming the handler's deadline moves, and a context's cannot.
-        head.deadline = asked.deadline.filter(|_| loan.is_none());
-        head.time = loan.as_ref().map(|_| shared.config.deadlines.handler).filter(|time| *time < Duration::MAX);
-        let mut response = self.call(shared, &asked, Request::new(head, content), &mut loan).await?;
-        if response.status().is_informational() {
-            response = final_answer(response, asked);
-        }
-        // The common answer is all there and waits for nothing. The other path is boxed: its state is large, and every
-        // connection that goes to work would allocate it.
-        match loan {
-            None if response.body().is_ready() => self.answer_ready(shared, asked, response),
-            loan => {
-                let answered = Box::pin(self.answer(shared, asked, response, loan)).await;
-                self.now = Instant::now();
-                answered
-            }
         }
     }
 
-    /// Reads until a head is complete and understood.
-    async fn read_head<H: Handler>(&mut self, shared: &Shared<H>) -> Result<Understood, End> {
-        // Taken when there is a byte to parse.
-        let mut head = None;
-        let mut parser = HeadParser::default();
-        loop {
-            if let Some(understood) = self.parse_head(shared, &mut parser, &mut head)? {
-                return Ok(understood);
-            }
-            self.await_bytes(shared).await?;
-        }
-    }
-
-    /// Goes on parsing in what has arrived; `None` when the head is not complete.
+    /// Goes on parsing in what has arrived; `None` when the head is not complete. Most heads arrive whole, and nothing is
+    /// made for their parser.
     fn parse_head<H>(
         &mut self,
         shared: &Shared<H>,
-        parser: &mut HeadParser,
-        slot: &mut Option<Recycled<Head>>,
+        begun: &mut Option<Box<BegunHead>>,
     ) -> Result<Option<Understood>, End> {
         let inbound = self.inbound.as_mut().expect("content is back before the next head");
         let unread = inbound.buffer.unread();
         if unread.is_empty() {
             return Ok(None);
         }
-        let mut head = slot.take().unwrap_or_else(Recycled::take);
+        let (mut head, mut parser) = match begun.take() {
+            None => (Recycled::<Head>::take(), HeadParser::default()),
+            Some(begun) => (begun.head, begun.parser),
+        };
         let len = match parser.parse(unread, &shared.config.limits, &mut head.parsed) {
             Ok(Progress::Done { len }) => len,
             Ok(Progress::NeedMore) => {
-                *slot = Some(head);
+                *begun = Some(Box::new(BegunHead { head, parser }));
                 return Ok(None);
             }
             Err(error) => {
@@ -269,6 +299,33 @@ impl<T: Transport> Driver<T> {
             Ok(framing) => Ok(Some((head, framing))),
             Err(error) => Err(End::Refused(Refusal::of_head(shared, &head.fields.bytes, error))),
         }
+    }
+
+    /// The request as its handler gets it, and the loan of its content, when that was not all there.
+    fn open_request<H>(
+        &mut self,
+        shared: &Shared<H>,
+        mut head: Recycled<Head>,
+        framing: &RequestFraming,
+        asked: &mut Asked,
+    ) -> Result<(Request, MaybeLoan<T>), End> {
+        let bytes_max = shared.config.limits.content_bytes_max;
+        head.content_bytes_max = bytes_max;
+        head.deadline = asked.deadline;
+        if framing.content == Content::None {
+            return Ok((Request::new(head, Body::empty()), None));
+        }
+        self.decide_wording(shared, asked);
+        let opened = self.open_content(shared, framing);
+        let (mut content, loan) =
+            opened.map_err(|problem| End::Refused(Refusal::of_request(asked, self.style(shared, asked), problem)))?;
+        content.limit(bytes_max);
+        if loan.is_some() {
+            // While content is coming the handler's deadline moves, and a context's cannot.
+            head.deadline = None;
+            head.time = Some(shared.config.deadlines.handler).filter(|time| *time < Duration::MAX);
+        }
+        Ok((Request::new(head, content), loan))
     }
 
     /// The request's content: all of it when it has arrived with the head, else a loan of the receiving half.
@@ -314,34 +371,20 @@ impl<T: Transport> Driver<T> {
         Ok((Body::source(lent), Some(loan)))
     }
 
-    /// Runs the handler, and watches the peer while it is at work.
-    async fn call<H: Handler>(
+    /// Waits for a handler that has not answered at once, and watches the peer meanwhile.
+    async fn await_handler<H>(
         &mut self,
         shared: &Shared<H>,
-        asked: &Asked,
-        request: Request,
+        mut handling: Pin<&mut impl Future<Output = Response>>,
         loan: &mut MaybeLoan<T>,
+        context: Option<context::Context>,
     ) -> Result<Response, End> {
-        // A handler that answers at once is not worth a phase, unless somebody looks.
-        let mut entered = self.tap.is_watched();
-        if entered {
-            self.enter(Phase::Handler, asked.deadline);
-        }
-        // No deadline of its own tells such a context that the time is up: see `exchange`.
-        let context = loan.is_some().then(|| request.context().clone());
-        let mut handling = match caught(|| shared.handler.handle(request)) {
-            Ok(handling) => pin!(handling),
-            Err(answer) => return Ok(answer),
-        };
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(response) = poll_caught(handling.as_mut(), cx) {
-                if entered {
-                    self.now = Instant::now();
-                }
+        let mut polled = true;
+        let response = std::future::poll_fn(|cx| {
+            if !std::mem::take(&mut polled)
+                && let Poll::Ready(response) = poll_caught(handling.as_mut(), cx)
+            {
                 return Poll::Ready(Ok(response));
-            }
-            if !std::mem::replace(&mut entered, true) {
-                self.enter(Phase::Handler, asked.deadline);
             }
             self.reclaim(shared, loan);
             let outcome = ready!(self.poll_while_handling(shared, loan.as_ref(), cx));
@@ -350,7 +393,25 @@ impl<T: Transport> Driver<T> {
             }
             Poll::Ready(outcome)
         })
-        .await
+        .await;
+        self.now = Instant::now();
+        response
+    }
+
+    /// Looks at what the request accepts, before its head is overwritten.
+    fn decide_wording<H>(&self, shared: &Shared<H>, asked: &mut Asked) {
+        asked.wording = Wording::Decided(self.style(shared, asked));
+    }
+
+    /// How what went wrong is worded for whoever sent this request.
+    pub(super) fn style<H>(&self, shared: &Shared<H>, asked: &Asked) -> Style {
+        match (asked.wording, &self.inbound) {
+            (Wording::Decided(style), _) => style,
+            (Wording::InBuffer { head_len }, Some(inbound)) => {
+                style(shared, accept_lines(inbound.buffer.consumed(head_len)))
+            }
+            (Wording::InBuffer { .. }, None) => unreachable!("decided before the buffer was lent"),
+        }
     }
 
     /// Takes the receiving half back as soon as all content has come: from then on a peer that leaves is noticed.
@@ -387,9 +448,9 @@ impl<T: Transport> Driver<T> {
     /// The first bytes of every answer are the same. Sending them to a peer that has said its last word tells a client
     /// that only closed its sending half, which reads on, from one that is gone, whose kernel answers with a reset.
     pub(super) fn probe(&mut self) {
-        if self.answer_begun == 0 {
+        if !self.answer_begun {
             self.outbound.output.tail().extend_from_slice(encode::PREFIX);
-            self.answer_begun = encode::PREFIX.len();
+            self.answer_begun = true;
             if self.tap.is_watched() {
                 self.tap.decided("the peer has finished: is it gone, or does it still read?", "RFC 9112 9.6");
                 self.tap.sent(trace::ANSWER_BEGIN, encode::PREFIX);

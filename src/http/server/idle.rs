@@ -1,12 +1,13 @@
 //! Owns a connection from accept to close, and what is held for it while it waits for a request: as little as can be.
 //!
 //! The one idea: most connections wait most of the time, so waiting has a state of its own. What a request needs, its
-//! parser, its queue, the room for its handler, is made when its first byte is here and given back with its answer.
+//! queue, its timer, the room for its handler, is made when its first byte is here and given back when no other has
+//! followed its answer for a moment.
 //!
 //! ```text
 //!   Accepted ──> Idle ──a byte, a FIN, a deadline, a shutdown──> AtWork: a Driver
 //!                 ^                                                │
-//!                 └────────── all is answered and sent ────────────┴──> Over
+//!                 └──── all is answered, and nothing came since ────┴──> Over
 //! ```
 //!
 //! Spec: RFC 9112 9.3 (persistence), 9.5 (idle connections).
@@ -75,7 +76,11 @@ impl<T: Transport, H: Handler> Future for Life<T, H> {
                     life.step(|idle, shared| Life::AtWork(Box::pin(Driver::serve(idle, shared))));
                 }
                 Life::AtWork(work) => match ready!(work.as_mut().poll(cx)) {
-                    Some((idle, shared)) => *life = Life::Idle(idle, shared),
+                    Some((idle, shared)) => {
+                        // It has asked for bytes and found none: they will wake it, as whoever changes something does.
+                        *life = Life::Idle(idle, shared);
+                        return Poll::Pending;
+                    }
                     None => *life = Life::Over,
                 },
                 Life::Over => return Poll::Ready(()),
@@ -153,6 +158,6 @@ mod tests {
     #[test]
     fn a_connection_that_waits_has_no_room_for_a_request() {
         assert!(size_of::<Life<TcpStream, Arc<Routes>>>() <= 144);
-        assert!(size_of::<Driver<TcpStream>>() <= 384);
+        assert!(size_of::<Driver<TcpStream>>() <= 320);
     }
 }

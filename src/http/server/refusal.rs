@@ -45,8 +45,8 @@ impl Refusal {
     }
 
     /// Refuses a request whose head was in order.
-    pub(super) fn of_request(asked: Asked, problem: Problem) -> Box<Refusal> {
-        Box::new(Refusal { problem, style: asked.style, has_content: asked.method != Method::HEAD })
+    pub(super) fn of_request(asked: &Asked, style: Style, problem: Problem) -> Box<Refusal> {
+        Box::new(Refusal { problem, style, has_content: asked.method != Method::HEAD })
     }
 }
 
@@ -67,7 +67,8 @@ fn longest_field(head: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok().filter(|_| is_name && !name.is_empty())
 }
 
-fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The Accept lines of a head, whether it is in order or not.
+pub(super) fn accept_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|&byte| byte == b'\n').filter_map(|line| {
         let (name, value) = line.split_at_checked(b"accept:".len())?;
         name.eq_ignore_ascii_case(b"accept:").then_some(value.trim_ascii())

@@ -41,6 +41,14 @@ impl<T: Transport> Driver<T> {
         std::future::poll_fn(|cx| self.poll_bytes(shared, cx)).await
     }
 
+    /// Waits until there is room for another answer.
+    pub(super) async fn await_output_room<H>(&mut self, shared: &Shared<H>) -> Result<(), End> {
+        if !self.unread().is_empty() {
+            shared.watch.tally.reached(Reached::OutputBytes);
+        }
+        self.await_room(shared, shared.config.limits.output_bytes_max).await
+    }
+
     /// Waits until fewer than `bytes_max` bytes are queued: a client that does not read is not worked for, and no
     /// deadline but that of reading runs against it.
     pub(super) async fn await_room<H>(&mut self, shared: &Shared<H>, bytes_max: usize) -> Result<(), End> {
@@ -102,7 +110,16 @@ impl<T: Transport> Driver<T> {
         }
         self.tell_buffers();
         let draining = self.hurry(shared)?;
+        let is_due = self.card.take_due();
+        if is_due {
+            self.now = Instant::now();
+        }
         if !draining && self.is_idle() {
+            if !is_due && self.card.keep_warm() {
+                // As long as it does nothing else the table watches its deadline.
+                return Poll::Pending;
+            }
+            self.card.cool();
             return Poll::Ready(Err(End::Idle));
         }
         ready!(self.poll_expired(cx))?;

@@ -146,14 +146,14 @@ mod kind {
 
 /// By the high half of a byte. All of 0x60 to 0x6f is `tchar`, and so is what 0x3_ and 0x4_ have between them.
 const ROWS: [u8; 16] = {
-    use kind::*;
+    use self::kind::*;
     let (six, one) = (TCHAR_3 | TCHAR_4, CONTROL | LIKE_HTAB);
     [CONTROL, one, TCHAR_2, TCHAR_3, TCHAR_4, TCHAR_5, six, TCHAR_7 | DEL, 0, 0, 0, 0, 0, 0, 0, 0]
 };
 
 /// By the low half of a byte.
 const COLUMNS: [u8; 16] = {
-    use kind::*;
+    use self::kind::*;
     let mut columns = [0; 16];
     let mut low = 0;
     while low < 16 {

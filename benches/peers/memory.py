@@ -1,0 +1,46 @@
+"""Bytes that an idle connection holds: 10,000 of them, each answered once before.
+
+What the processes of a peer have in memory (Rss of smaps_rollup), after less before, by the number of connections. The
+kernel's own part, the socket, is the same for all and not in it.
+"""
+
+import time
+
+from peers import running
+from plan import interleaved
+from report import Row
+from wire import CLIENT, Client
+
+# Where a default would refuse so many.
+FLAGS = {"firstbyte": ["--connections-max", "16384"]}
+
+WARM_UP = 200
+
+# Time in which a server may give back what it held only while it answered.
+SETTLE_SECONDS = 1
+
+
+def seconds(plan, names):
+    return 4.5 * len(names) * plan.few_rounds
+
+
+def measure(plan, names, folder, progress):
+    row = Row("memory", f"bytes an idle connection, {plan.idle:,} of them", digits=0)
+    for number, name in interleaved(names, plan.few_rounds):
+        progress.say(f"round {number} of {plan.few_rounds}, {name}")
+        with running(name, folder, flags=FLAGS.get(name, ())) as peer:
+            with Client(peer.port) as client:
+                client.ask(CLIENT, WARM_UP)
+            time.sleep(SETTLE_SECONDS)
+            before = peer.resident_bytes()
+            clients = []
+            try:
+                for _ in range(plan.idle):
+                    clients.append(Client(peer.port))
+                    clients[-1].ask(CLIENT, 1)
+                time.sleep(SETTLE_SECONDS)
+                row.add(name, (peer.resident_bytes() - before) / plan.idle)
+            finally:
+                for client in clients:
+                    client.socket.close()
+    return [row]
