@@ -122,30 +122,24 @@ impl Known {
     }
 }
 
-/// Whether `name`, a token, is `lower` in any case. The words that are compared overlap: a length known to the compiler
-/// is two or three of them, where a loop with an early exit would be a branch a byte.
+/// Whether `name`, a token, is `lower` in any case. Words are compared, the last two of which may overlap.
 #[inline(always)]
 pub(crate) fn spells<const LEN: usize>(name: &[u8], lower: &[u8; LEN]) -> bool {
     let Some(name) = name.first_chunk::<LEN>() else { return false };
-    if LEN < 8 {
-        return four(name, 0) == four(lower, 0) && four(name, LEN - 4) == four(lower, LEN - 4);
+    let mut at = 0;
+    while at + 4 < LEN {
+        if folded(name, at) != folded(lower, at) {
+            return false;
+        }
+        at += 4;
     }
-    let (middle, last) = ((LEN - 8).min(8), LEN - 8);
-    eight(name, 0) == eight(lower, 0)
-        && eight(name, middle) == eight(lower, middle)
-        && eight(name, last) == eight(lower, last)
+    folded(name, LEN - 4) == folded(lower, LEN - 4)
 }
 
-/// Four bytes of a token from `at` on, in lower case.
+/// Four bytes of a token, in lower case.
 #[inline(always)]
-fn four<const LEN: usize>(token: &[u8; LEN], at: usize) -> u32 {
+fn folded<const LEN: usize>(token: &[u8; LEN], at: usize) -> u32 {
     token[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) | 0x2020_2020)
-}
-
-/// Eight bytes of a token from `at` on, in lower case.
-#[inline(always)]
-fn eight<const LEN: usize>(token: &[u8; LEN], at: usize) -> u64 {
-    token[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes) | 0x2020_2020_2020_2020)
 }
 
 /// Where one field line lies in the arena.

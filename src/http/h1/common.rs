@@ -23,6 +23,7 @@ use crate::http::field::{FieldLine, Known};
 use crate::http::h1::grammar;
 use crate::http::h1::head::{RequestHead, Span};
 use crate::http::h1::scan::{BLOCK, Lanes, Stops, Work};
+use crate::http::h1::slots::{Slots, Write, write_behind};
 use crate::http::limits::Limits;
 use crate::http::method::METHOD_BYTES_MAX;
 
@@ -48,8 +49,11 @@ impl Work for WholeHead<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L, input: &[u8]) -> Reached {
         let WholeHead { limits, head } = self;
+        head.lines.clear();
         let Some(next) = request_line(lanes, input, limits, head) else { return Reached::Start };
-        field_lines(lanes, input, next, limits.field_lines_max, &mut head.lines)
+        let section = Section { lanes, input, line: next as u32 };
+        let line = write_behind(&mut head.lines, limits.field_lines_max, section) as usize;
+        if input[line..].starts_with(b"\r\n") { Reached::End(line + 2) } else { Reached::Line(line) }
     }
 }
 
@@ -90,56 +94,66 @@ fn has_version(input: &[u8], at: usize) -> bool {
     version.is_some_and(|version| version[..8] == VERSION[..8] && version[7..] == VERSION[7..])
 }
 
-/// Reads lines from `line` on.
-#[inline(always)]
-fn field_lines<L: Lanes>(lanes: L, input: &[u8], line: usize, lines_max: usize, lines: &mut Vec<FieldLine>) -> Reached {
-    let mut rest = &input[line..];
-    // Of the first bytes of `rest`, as many as `known` says.
-    let mut stops = Stops { name: 0, value: 0 };
-    let mut known = 0;
-    loop {
-        let line = input.len() - rest.len();
-        if stops.name == 0 {
-            (stops, known) = (lanes.stops(input, line), BLOCK as u32);
+/// The lines of `input` from `line` on.
+struct Section<'a, L> {
+    lanes: L,
+    input: &'a [u8],
+    line: u32,
+}
+
+impl<L: Lanes> Write for Section<'_, L> {
+    type Output = u32;
+
+    /// Where the line begins that is not usual, or has no slot.
+    #[inline(always)]
+    fn write(self, slots: &mut Slots<'_>) -> u32 {
+        let Section { lanes, input, mut line } = self;
+        // Offsets are u32, as in a span: so the compiler knows that a sum of them and a few does not overflow a usize.
+        let mut stops = Stops { name: 0, value: 0 };
+        let mut known_to = line;
+        loop {
+            if stops.name == 0 {
+                (stops, known_to) = (lanes.stops(input, line as usize), line + BLOCK as u32);
+            }
+            if stops.name & 1 != 0 {
+                return line;
+            }
+            let name_end = line + stops.name.trailing_zeros();
+            let mut block = line;
+            while stops.value == 0 {
+                block = known_to;
+                (stops, known_to) = (lanes.stops(input, block as usize), block + BLOCK as u32);
+            }
+            let place = stops.value.trailing_zeros();
+            let value_end = block + place;
+            let Some(name) = usual_line(input, line as usize, name_end as usize, value_end as usize) else {
+                return line;
+            };
+            let field = FieldLine {
+                name_start: line,
+                value_start: name_end + 2,
+                value_len: value_end - name_end - 2,
+                name_len: (name_end - line) as u16,
+                known: Known::of(name),
+            };
+            if slots.push(field).is_none() {
+                return line;
+            }
+            line = value_end + 2;
+            stops = Stops { name: stops.name >> place >> 2, value: stops.value >> place >> 2 };
         }
-        if stops.name & 1 != 0 {
-            return if rest.starts_with(b"\r\n") { Reached::End(line + 2) } else { Reached::Line(line) };
-        }
-        // As u32, so that the compiler knows that sums of offsets do not overflow.
-        let name_len = stops.name.trailing_zeros();
-        let mut block = 0;
-        while stops.value == 0 {
-            block += known;
-            (stops, known) = (lanes.stops(input, line + block as usize), BLOCK as u32);
-        }
-        let last_block = stops.value.trailing_zeros();
-        let value_end = (block + last_block) as usize;
-        let name_end = name_len as usize;
-        let Some(usual) = usual_line(rest, name_end, value_end).filter(|_| lines.len() < lines_max) else {
-            return Reached::Line(line);
-        };
-        lines.push(FieldLine {
-            name_start: line as u32,
-            value_start: (line + name_end + 2) as u32,
-            value_len: (value_end - name_end - 2) as u32,
-            name_len: name_len as u16,
-            known: Known::of(usual),
-        });
-        rest = &rest[value_end + 2..];
-        stops = Stops { name: stops.name >> last_block >> 2, value: stops.value >> last_block >> 2 };
-        known = known.wrapping_sub(last_block + 2);
     }
 }
 
-/// The name, when the line at the start of `rest` is usual.
+/// The name, when the line at `line` is usual.
 #[inline(always)]
-fn usual_line(rest: &[u8], name_end: usize, value_end: usize) -> Option<&[u8]> {
-    let line = rest.get(..value_end + 3)?;
-    let colon = u32::from_le_bytes(*line.get(name_end..name_end + 4)?.first_chunk()?);
-    let end = u32::from_le_bytes(*line.last_chunk()?);
+fn usual_line(input: &[u8], line: usize, name_end: usize, value_end: usize) -> Option<&[u8]> {
+    let input = input.get(..value_end + 3)?;
+    let colon = u32::from_le_bytes(*input.get(name_end..name_end + 4)?.first_chunk()?);
+    let end = u32::from_le_bytes(*input.last_chunk()?);
     let is_usual = colon as u16 == u16::from_le_bytes(*b": ")
         && (colon >> 16) as u8 > b' '
         && (end >> 8) as u16 == u16::from_le_bytes(*b"\r\n")
         && end as u8 > b' ';
-    is_usual.then_some(&line[..name_end])
+    if is_usual { input.get(line..name_end) } else { None }
 }

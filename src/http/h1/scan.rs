@@ -22,6 +22,31 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+/// Ways to search, of which [`use_only`] chooses one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twin {
+    /// 32 bytes at a time.
+    Avx2,
+    /// Sixteen bytes at a time.
+    Ssse3,
+    /// No vector instructions: heads are read byte by byte.
+    Portable,
+}
+
+impl Twin {
+    /// All of them, the widest first.
+    pub const ALL: [Twin; 3] = [Twin::Avx2, Twin::Ssse3, Twin::Portable];
+}
+
+/// Lets the whole process search by `twin` from now on, to compare it with the others: in fuzzers and benches. False, and
+/// nothing is changed, when this machine lacks it.
+pub fn use_only(twin: Twin) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return x86::use_only(twin);
+    #[cfg(not(target_arch = "x86_64"))]
+    return twin == Twin::Portable;
+}
+
 /// Bytes of a block: a bit of a word each.
 pub(crate) const BLOCK: usize = u64::BITS as usize;
 
@@ -67,10 +92,10 @@ fn with_each<W: Work + Copy>(bytes: &[u8], work: W) {
 #[inline]
 pub(crate) fn run<W: Work>(bytes: &[u8], work: W) -> Option<W::Output> {
     #[cfg(target_arch = "x86_64")]
-    match x86::widest() {
-        x86::Widest::Avx2(lanes) => return Some(lanes.run(bytes, work)),
-        x86::Widest::Ssse3(lanes) => return Some(lanes.run(bytes, work)),
-        x86::Widest::Neither => {}
+    match x86::in_use() {
+        x86::InUse::Avx2(lanes) => return Some(lanes.run(bytes, work)),
+        x86::InUse::Ssse3(lanes) => return Some(lanes.run(bytes, work)),
+        x86::InUse::Neither => {}
     }
     None
 }
@@ -78,10 +103,10 @@ pub(crate) fn run<W: Work>(bytes: &[u8], work: W) -> Option<W::Output> {
 /// The first byte of `bytes` from `from` on that is outside of `class`, or their number, which `from` does not exceed.
 pub(crate) fn class_end(bytes: &[u8], from: usize, class: &Class) -> usize {
     #[cfg(target_arch = "x86_64")]
-    match x86::widest() {
-        x86::Widest::Avx2(lanes) => return lanes.class_end(bytes, from, class),
-        x86::Widest::Ssse3(lanes) => return lanes.class_end(bytes, from, class),
-        x86::Widest::Neither => {}
+    match x86::in_use() {
+        x86::InUse::Avx2(lanes) => return lanes.class_end(bytes, from, class),
+        x86::InUse::Ssse3(lanes) => return lanes.class_end(bytes, from, class),
+        x86::InUse::Neither => {}
     }
     class.end(bytes, from)
 }

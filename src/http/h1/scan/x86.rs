@@ -14,7 +14,7 @@ use std::arch::x86_64::*;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::http::h1::grammar::{is_field_value, is_token};
-use crate::http::h1::scan::{BLOCK, Class, Lanes, Stops, Work};
+use crate::http::h1::scan::{BLOCK, Class, Lanes, Stops, Twin, Work};
 
 /// The machine has AVX2, and the BMI that came with it.
 #[derive(Clone, Copy, Debug)]
@@ -24,46 +24,47 @@ pub(super) struct Avx2(());
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ssse3(());
 
-/// The widest instructions of this machine.
+/// The instructions in use: the widest of this machine, unless others were chosen.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Widest {
+pub(super) enum InUse {
     Avx2(Avx2),
     Ssse3(Ssse3),
     Neither,
 }
 
 const UNKNOWN: u8 = 0;
-const HAS_AVX2: u8 = 1;
-const HAS_SSSE3: u8 = 2;
-const HAS_NEITHER: u8 = 3;
+const AVX2: u8 = 1;
+const SSSE3: u8 = 2;
+const NEITHER: u8 = 3;
 
-/// What was found when it was first asked for.
-static WIDEST: AtomicU8 = AtomicU8::new(UNKNOWN);
+/// What is in use. AVX2 and SSSE3 are only written when the machine was asked and has them.
+static IN_USE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 #[inline(always)]
-pub(super) fn widest() -> Widest {
-    match WIDEST.load(Ordering::Relaxed) {
-        HAS_AVX2 => Widest::Avx2(Avx2(())),
-        UNKNOWN => ask(),
-        HAS_SSSE3 => Widest::Ssse3(Ssse3(())),
-        _ => Widest::Neither,
+pub(super) fn in_use() -> InUse {
+    match IN_USE.load(Ordering::Relaxed) {
+        AVX2 => InUse::Avx2(Avx2(())),
+        SSSE3 => InUse::Ssse3(Ssse3(())),
+        NEITHER => InUse::Neither,
+        _ => ask(),
     }
 }
 
 #[cold]
-fn ask() -> Widest {
-    let widest = match (Avx2::ask(), Ssse3::ask()) {
-        (Some(avx2), _) => Widest::Avx2(avx2),
-        (None, Some(ssse3)) => Widest::Ssse3(ssse3),
-        (None, None) => Widest::Neither,
+fn ask() -> InUse {
+    Twin::ALL.into_iter().find(|&twin| use_only(twin)).map_or(InUse::Neither, |_| in_use())
+}
+
+pub(super) fn use_only(twin: Twin) -> bool {
+    let (has, known) = match twin {
+        Twin::Avx2 => (Avx2::ask().is_some(), AVX2),
+        Twin::Ssse3 => (Ssse3::ask().is_some(), SSSE3),
+        Twin::Portable => (true, NEITHER),
     };
-    let known = match widest {
-        Widest::Avx2(_) => HAS_AVX2,
-        Widest::Ssse3(_) => HAS_SSSE3,
-        Widest::Neither => HAS_NEITHER,
-    };
-    WIDEST.store(known, Ordering::Relaxed);
-    widest
+    if has {
+        IN_USE.store(known, Ordering::Relaxed);
+    }
+    has
 }
 
 impl Avx2 {
@@ -186,6 +187,13 @@ impl Passed {
         Stops { name: !self.token.unbounded_shr(by as u32), value: !self.value.unbounded_shr(by as u32) }
     }
 
+    /// The lower and the upper sixteen of 32.
+    #[inline(always)]
+    fn halves(self) -> (Passed, Passed) {
+        let lower = Passed { token: self.token & 0xffff, value: self.value & 0xffff };
+        (lower, Passed { token: self.token >> 16, value: self.value >> 16 })
+    }
+
     /// These, and `other` that begins `by` bytes behind them.
     #[inline(always)]
     fn joined(self, other: Passed, by: usize) -> Passed {
@@ -193,11 +201,10 @@ impl Passed {
     }
 }
 
-/// The last `LEN` bytes, when there are so many.
+/// The `LEN` bytes from `at` on, which are there.
 #[inline(always)]
-fn last<const LEN: usize>(bytes: &[u8]) -> Option<&[u8; LEN]> {
-    let start = bytes.len().checked_sub(LEN)?;
-    bytes[start..].first_chunk()
+fn chunk<const LEN: usize>(bytes: &[u8], at: usize) -> &[u8; LEN] {
+    bytes[at..].first_chunk().expect("a whole chunk")
 }
 
 mod avx2 {
@@ -217,18 +224,17 @@ mod avx2 {
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     fn last_stops(bytes: &[u8], at: usize) -> Stops {
         let len = bytes.len();
-        if let Some(block) = last::<BLOCK>(bytes) {
-            return passed_in_block(block).stops_from(at + BLOCK - len);
+        if len >= BLOCK {
+            return passed_in_block(chunk(bytes, len - BLOCK)).stops_from(at + BLOCK - len);
         }
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<32>(), last::<32>(bytes)) {
-            return passed(wide(first)).joined(passed(wide(last)), len - 32).stops_from(at);
+        if len >= 32 {
+            let (first, last) = (passed(wide(chunk(bytes, 0))), passed(wide(chunk(bytes, len - 32))));
+            return first.joined(last, len - 32).stops_from(at);
         }
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), last::<16>(bytes)) {
-            let both = passed(_mm256_set_m128i(ssse3::vector(last), ssse3::vector(first)));
-            let (low, high) = (both, both);
-            let low = Passed { token: low.token & 0xffff, value: low.value & 0xffff };
-            let high = Passed { token: high.token >> 16, value: high.value >> 16 };
-            return low.joined(high, len - 16).stops_from(at);
+        if len >= 16 {
+            let (first, last) = (ssse3::vector(chunk(bytes, 0)), ssse3::vector(chunk(bytes, len - 16)));
+            let (first, last) = passed(_mm256_set_m128i(last, first)).halves();
+            return first.joined(last, len - 16).stops_from(at);
         }
         ssse3::few_stops(bytes, at)
     }
@@ -280,10 +286,10 @@ mod ssse3 {
         if let Some(block) = bytes[at..].first_chunk::<BLOCK>() {
             return passed_in_block(block).stops_from(0);
         }
-        match last::<BLOCK>(bytes) {
-            Some(block) => passed_in_block(block).stops_from(at + BLOCK - bytes.len()),
-            None => few_stops(bytes, at),
+        if bytes.len() >= BLOCK {
+            return passed_in_block(chunk(bytes, bytes.len() - BLOCK)).stops_from(at + BLOCK - bytes.len());
         }
+        few_stops(bytes, at)
     }
 
     /// The bytes are fewer than a block. They are filled up with NUL, which is a stop of either kind.
