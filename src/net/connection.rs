@@ -127,6 +127,8 @@ pub struct Outbound<W> {
     rate: Rate,
     /// Made when the peer first keeps us waiting, which most never do.
     slow: Option<Box<Slow>>,
+    /// The FIN is sent.
+    finished: bool,
 }
 
 /// How a peer takes what it has once not taken at once.
@@ -148,7 +150,7 @@ pub enum Lost {
 impl<W: WriteHalf> Outbound<W> {
     /// A half that has sent nothing.
     pub fn new(writer: W, rate: Rate) -> Outbound<W> {
-        Outbound { output: Output::new(), writer, rate, slow: None }
+        Outbound { output: Output::new(), writer, rate, slow: None, finished: false }
     }
 
     /// Sends what is queued. While it is pending, [`Outbound::stalled_until`] says how long the peer's patience lasts.
@@ -199,7 +201,11 @@ impl<W: WriteHalf> Outbound<W> {
     /// As [`Outbound::poll_flush`].
     pub fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
         ready!(self.poll_flush(cx))?;
-        self.writer.poll_shutdown(cx).map_err(|_| Lost::Gone)
+        if !self.finished {
+            ready!(self.writer.poll_shutdown(cx)).map_err(|_| Lost::Gone)?;
+            self.finished = true;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Resets the connection. What is queued is not sent any more.

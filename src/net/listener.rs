@@ -131,6 +131,8 @@ impl Listener {
     /// As [`Listener::bind`].
     pub fn from_std(socket: std::net::TcpListener, config: ListenerConfig) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
+        // Accepted sockets inherit it: one call for all of them.
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
         #[cfg(target_os = "linux")]
         SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
         let reserve = socket.as_fd().try_clone_to_owned()?;
@@ -213,8 +215,6 @@ impl Listener {
 
     /// `None` when the connection was closed: too many of its kind are being refused.
     fn admit(&self, seat: SemaphorePermit<'_>, stream: TcpStream, peer: SocketAddr) -> Option<Arrival> {
-        // It fails when the peer has reset the connection: the first read will say so.
-        let _ = stream.set_nodelay(true);
         let peer = canonical(peer);
         match self.admission.admit(seat, peer.ip()) {
             Ok(permit) => Some(Arrival::Accepted { stream, peer, permit }),

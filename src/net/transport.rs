@@ -235,7 +235,12 @@ impl WriteHalf for TcpWriter {
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.line.socket().poll_write_ready(cx))?;
-            match self.line.half.try_write_vectored(slices) {
+            // Most writes have one slice, and the kernel takes that without a list for less.
+            let written = match slices {
+                [slice] => self.line.half.try_write(slice),
+                slices => self.line.half.try_write_vectored(slices),
+            };
+            match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 written => {
                     if written.is_err() {
