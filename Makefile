@@ -84,7 +84,7 @@ check-peers: peers ## Scores of `firstbyte check`, side by side
 	benches/peers/run --only firstbyte,hyper,axum,actix,nginx,go,node firstbyte check {url} --get /plaintext --echo /echo
 
 bench-peers: TOOLS += wrk:wrk valgrind:valgrind strace:strace
-bench-peers: peers ## firstbyte beside its peers, into benches/README.md (25 minutes; QUICK=1: five); leave the machine alone
+bench-peers: tools peers ## firstbyte beside its peers, into benches/README.md (25 minutes; QUICK=1: five); leave the machine alone
 	benches/peers/measure --write $(if $(QUICK),--quick) $(ARGS)
 
 soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; then the fuzzers

@@ -17,6 +17,7 @@ use firstbyte::http::date::imf_fixdate;
 use firstbyte_benches::chunks::{self, MESSAGES};
 use firstbyte_benches::heads::{self, HEADS};
 use firstbyte_benches::hyper_peer::HyperTape;
+use firstbyte_benches::pico::Pico;
 use firstbyte_benches::routes::{self, mixes};
 use firstbyte_benches::wire::{Layers, Tape, traffic};
 
@@ -44,10 +45,14 @@ fn main() {
 fn head_rows(filter: &str) {
     for (name, head) in HEADS {
         heads::check(head);
+        heads::check_pico(head);
         let (mut ours, mut peer) = (heads::Ours::default(), heads::Peer::new());
         let mut run_ours = |times| (0..times).for_each(|_| assert_eq!(ours.parse(black_box(head)), head.len()));
         let mut run_peer = |times| (0..times).for_each(|_| assert_eq!(peer.parse(black_box(head)), head.len()));
         row(filter, &format!("head {name}"), "httparse", 1, &mut run_ours, &mut run_peer);
+        let mut pico = Pico::new();
+        let mut run_pico = |times| (0..times).for_each(|_| assert_eq!(pico.parse(black_box(head)).len, head.len()));
+        row(filter, &format!("head {name}"), "picohttpparser", 1, &mut run_ours, &mut run_pico);
     }
 }
 

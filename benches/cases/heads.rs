@@ -1,12 +1,15 @@
-//! Owns the heads that are parsed, and both parsers of them: ours, and httparse as it is fastest.
+//! Owns the heads that are parsed, and the parsers of them: ours, and httparse as it is fastest; picohttpparser is in
+//! [`crate::pico`].
 //!
-//! Equal work: both get the whole head, room for [`SLOTS`] field lines that nobody zeroes, and keep that room between
+//! Equal work: all get the whole head, room for [`SLOTS`] field lines that nobody zeroes, and keep that room between
 //! heads. Ours also recognises the fields that decide framing while it goes; httparse's caller would do that afterwards.
 
 use std::mem::MaybeUninit;
 
 use firstbyte::http::h1::head::{HeadParser, Progress, RequestHead};
 use firstbyte::http::{Fields, Limits, Version};
+
+use crate::pico::Pico;
 
 /// Field lines that either parser has room for: the default of `field_lines_max`.
 pub const SLOTS: usize = 100;
@@ -63,7 +66,7 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// One head in words that both parsers share.
+/// One head in words that all parsers share.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
     method: Vec<u8>,
@@ -80,6 +83,19 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(Ours::default().parse(bytes), bytes.len());
     assert_eq!(Peer::new().parse(bytes), bytes.len());
     assert_eq!(told_by_ours(bytes), told_by_peer(bytes));
+}
+
+/// Checks that picohttpparser finds the same as ours. Apart from [`check`], as valgrind does not know its instructions.
+///
+/// # Panics
+/// When it does not.
+pub fn check_pico(bytes: &[u8]) {
+    let mut pico = Pico::new();
+    let found = pico.parse(bytes);
+    assert_eq!(found.len, bytes.len());
+    let lines = found.lines().map(|(name, value)| (String::from_utf8_lossy(name).into(), value.into())).collect();
+    let told = Told { method: found.method.into(), target: found.target.into(), minor: found.minor, lines };
+    assert_eq!(told, told_by_ours(bytes));
 }
 
 /// The field section of the head in `bytes`, as a request has it.

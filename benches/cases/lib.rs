@@ -12,5 +12,6 @@
 pub mod chunks;
 pub mod heads;
 pub mod hyper_peer;
+pub mod pico;
 pub mod routes;
 pub mod wire;

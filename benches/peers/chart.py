@@ -28,14 +28,14 @@ STYLE = """
   .title { font-size: 14px; font-weight: 600; fill: #1f2328 }
   .ours { font-weight: 600; fill: #1f2328 }
   .bar { fill: #b6bec8 }
-  .floor { fill: none; stroke: #8c959f; stroke-dasharray: 3 2 }
+  .bar.floor { fill: none; stroke: #8c959f; stroke-dasharray: 3 2 }
   .bar.ours { fill: #1a7f64 }
   .value { font-variant-numeric: tabular-nums }
   @media (prefers-color-scheme: dark) {
     text { fill: #9198a1 }
     .title, .ours { fill: #f0f6fc }
     .bar { fill: #4b535d }
-    .floor { stroke: #7d8590 }
+    .bar.floor { stroke: #7d8590 }
     .bar.ours { fill: #3fb68b }
   }
 """
@@ -83,12 +83,16 @@ def panel(heading, below, row, names, x, y):
 
 def bar(name, value, row, most, y):
     ours = " ours" if name == "firstbyte" else ""
-    length = 0 if value is None else (PANEL_WIDTH - NAME_WIDTH - VALUE_WIDTH) * value / most
-    kind = "bar floor" if name == "floor" else f"bar{ours}"
-    label = "–" if value is None else f"{value:,.{row.digits}f}"
     baseline = y + BAR_HEIGHT - 1
+    named = (
+        f'<text class="{ours.strip()}" x="{NAME_WIDTH - 8}" y="{baseline}" text-anchor="end">{escape(title(name))}</text>'
+    )
+    if value is None:
+        return [named, f'<text x="{NAME_WIDTH}" y="{baseline}">–</text>']
+    length = max((PANEL_WIDTH - NAME_WIDTH - VALUE_WIDTH) * value / most, 1)
+    kind = "bar floor" if name == "floor" else f"bar{ours}"
     return [
-        f'<text class="{ours.strip()}" x="{NAME_WIDTH - 8}" y="{baseline}" text-anchor="end">{escape(title(name))}</text>',
-        f'<rect class="{kind}" x="{NAME_WIDTH}" y="{y}" width="{max(length, 1):.1f}" height="{BAR_HEIGHT}" rx="1.5"/>',
-        f'<text class="value{ours}" x="{NAME_WIDTH + max(length, 1) + 6:.1f}" y="{baseline}">{label}</text>',
+        named,
+        f'<rect class="{kind}" x="{NAME_WIDTH}" y="{y}" width="{length:.1f}" height="{BAR_HEIGHT}" rx="1.5"/>',
+        f'<text class="value{ours}" x="{NAME_WIDTH + length + 6:.1f}" y="{baseline}">{value:,.{row.digits}f}</text>',
     ]

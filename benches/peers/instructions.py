@@ -43,10 +43,10 @@ FLAGS = {"nginx": ["-g", "master_process off;"]}
 
 
 def cases(name):
-    """Those of every peer; the echo of those that have one; the other routes of firstbyte."""
+    """Those of every peer; the echo of those that have one and keep the connection; the other routes of firstbyte."""
     if name == "firstbyte":
         return {**CASES, **ECHO, **ROUTES}
-    return CASES if "echo" in PEERS[name].cannot else {**CASES, **ECHO}
+    return CASES if PEERS[name].cannot & {"echo", "keep"} else {**CASES, **ECHO}
 
 
 def seconds(plan, names):

@@ -7,13 +7,11 @@ move much.
 
 import contextlib
 
-from peers import running
+from peers import Failure, running
 from plan import interleaved
 from report import Row
 from wrk import wrk
 
-# Many more connections than the smallest need a run of their own length, since opening them takes time.
-SCALE_SHORT, SCALE_LONG = 1, 4
 SCALE_PEERS = ("firstbyte", "floor", "hyper", "nginx")
 FLAGS = {"firstbyte": ["--connections-max", "16384"]}
 
@@ -54,7 +52,7 @@ def measure(plan, names, folder, progress):
 
 def scaling_seconds(plan, names):
     measured = [name for name in SCALE_PEERS if name in names]
-    return len(plan.scale) * len(measured) * plan.few_rounds * (SCALE_SHORT + SCALE_LONG + 1)
+    return len(plan.scale) * len(measured) * plan.few_rounds * (sum(plan.scale_seconds) + 1)
 
 
 def measure_scaling(plan, names, folder, progress):
@@ -68,9 +66,11 @@ def measure_scaling(plan, names, folder, progress):
             for number, name in interleaved(names, plan.few_rounds):
                 progress.say(f"{connections:,} connections, round {number} of {plan.few_rounds}, {name}")
                 spent, answered = [], []
-                for length in (SCALE_SHORT, SCALE_LONG):
+                for length in plan.scale_seconds:
                     before = peers[name].cpu_seconds()
-                    answered.append(wrk(peers[name].port, connections, length).requests)
+                    answered.append(wrk(peers[name].port, connections, length, least=0).requests)
                     spent.append(peers[name].cpu_seconds() - before)
+                if answered[1] <= answered[0]:
+                    raise Failure(f"{name} answers no more at {connections} connections in a longer time")
                 rows[-1].add(name, 1e6 * (spent[1] - spent[0]) / (answered[1] - answered[0]))
     return rows

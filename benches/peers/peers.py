@@ -78,7 +78,7 @@ class Kind:
     version: Callable[[], str]
     # Folder -> command, and the port if it is known beforehand.
     start: Callable
-    # What it does not do.
+    # What it does not do: `echo` content, `close` a connection when asked to, `keep` one after an echo.
     cannot: frozenset = frozenset()
 
 
@@ -214,13 +214,16 @@ class Peer:
 
     def stop(self):
         """Asks the first process, which tells its workers; then ends what is left of the group."""
-        os.kill(self.process.pid, signal.SIGTERM)
-        until = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < until and not self.has_ended():
-            time.sleep(0.01)
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
+        try:
+            os.kill(self.process.pid, signal.SIGTERM)
+            until = time.monotonic() + STOP_SECONDS
+            while time.monotonic() < until and not self.has_ended():
+                time.sleep(0.01)
+        finally:
+            # Also when Ctrl-C comes while it waits.
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process.stdout.close()
 
 
 @contextlib.contextmanager

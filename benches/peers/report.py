@@ -4,6 +4,7 @@ import json
 import os
 import re
 import statistics
+import textwrap
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -120,15 +121,19 @@ def markdown(facts, rows):
     return "\n".join(lines) + "\n"
 
 
-def caption(facts):
+def caption(facts, rows):
     versions = ", ".join(f"{title(name)} {version}" for name, version in facts.versions.items())
-    return (
+    circumstances = (
         f"`{facts.command}`, {facts.date}, {facts.seconds / 60:.0f} min on {facts.machine}, load {facts.load} at the"
-        f" start. {versions}; {facts.tools}.\n"
-        "\n"
-        "Less is better everywhere but in requests a second. A figure is the median of its rounds, ± half of what lies"
-        " between the\nleast and the greatest of them; – is what a peer cannot do, or what was not asked of it.\n"
+        f" start. {versions}; {facts.tools}."
     )
+    rounds = max((len(samples) for row in rows for samples in row.samples.values()), default=0)
+    how = (
+        f"Less is better everywhere but in requests a second. A figure with ± is the median of up to {rounds} rounds, ±"
+        " half of what lies between the least and the greatest of them; one without was counted in a single run. – is what"
+        " a peer cannot do, or what was not asked of it."
+    )
+    return "\n".join(textwrap.fill(text, 120, break_on_hyphens=False) + "\n" for text in (circumstances, how))
 
 
 def write(facts, rows, chart):
@@ -140,5 +145,5 @@ def write(facts, rows, chart):
     after = rest.partition(END)[2]
     shown = "![firstbyte beside its peers: the figures of the table below as bars](peers/chart.svg)"
     table = markdown(facts, rows)
-    README.write_text(f"{before}{BEGIN}\n\n{shown}\n\n{caption(facts)}\n{table}\n{END}{after}")
+    README.write_text(f"{before}{BEGIN}\n\n{shown}\n\n{caption(facts, rows)}\n{table}\n{END}{after}")
     CHART.write_text(chart)

@@ -30,7 +30,8 @@ def measure(plan, names, folder, progress, top=0):
     for name in names:
         progress.say(name)
         log = folder / f"{name}.strace"
-        with running(name, folder, under=["strace", "-f", "-qq", "-o", str(log)], slow=4) as peer:
+        # -I1: a signal ends it.
+        with running(name, folder, under=["strace", "-I1", "-f", "-qq", "-o", str(log)], slow=4) as peer:
             with Client(peer.port) as client:
                 client.ask(CLIENT, WARM_UP)
                 calls = count(log, lambda: client.ask(CLIENT, plan.times))

@@ -1,8 +1,8 @@
 """A gibibyte in one answer, and a gibibyte that comes back: processor time, and how much memory grows meanwhile.
 
 firstbyte and hyper make the download as it is sent, from a static block; nginx sends a file by sendfile, which copies
-nothing into the process, and the file is in the kernel's memory by then. Of the echo nothing is read in the first half second, so a server that reads on regardless
-swallows what it can, and it shows in its memory. What collects content (nginx, Go, may) does not echo here.
+nothing into the process, and the file is in the kernel's memory by then. Of the echo nothing is read in the first half
+second, so a server that reads on regardless swallows what it can, and it shows in its memory. What collects content (nginx, Go, may) does not echo here.
 """
 
 import threading

@@ -11,6 +11,8 @@
 //! Never: grows past the bound that [`Buffer::room`] was given; zeroes memory for each read.
 //! Invariants: `start <= end <= bytes.len()`; an empty buffer that was [released](Buffer::release) owns no memory.
 
+use bytes::Bytes;
+
 use crate::net::free_list::FreeList;
 
 /// Bytes of a pooled buffer: enough for most heads and a good read of content.
@@ -19,8 +21,15 @@ pub const PIECE_BYTES: usize = 16 * 1024;
 /// Free buffers kept a thread: 1 MiB at most.
 pub(crate) const KEPT_MAX: usize = 64;
 
+/// Bytes of a [`Piece`].
+pub const LARGE_PIECE_BYTES: usize = 64 * 1024;
+
+/// Free pieces kept a thread: 1 MiB at most.
+pub(crate) const LARGE_KEPT_MAX: usize = 16;
+
 thread_local! {
     static FREE: FreeList<Box<[u8]>> = const { FreeList::new(KEPT_MAX) };
+    static FREE_LARGE: FreeList<Box<[u8]>> = const { FreeList::new(LARGE_KEPT_MAX) };
 }
 
 /// A bounded read buffer.
@@ -154,6 +163,43 @@ fn give_back(bytes: Box<[u8]>) {
     }
 }
 
+/// Room for much content at once, which is passed on where it lies. It comes from the thread's free list and goes to that of
+/// the thread where it is dropped.
+#[derive(Debug)]
+pub struct Piece(Box<[u8]>);
+
+impl Piece {
+    /// Room for [`LARGE_PIECE_BYTES`].
+    pub fn take() -> Piece {
+        Piece(FreeList::take(&FREE_LARGE).unwrap_or_else(|| vec![0; LARGE_PIECE_BYTES].into_boxed_slice()))
+    }
+
+    /// The room. What lies there is of no meaning.
+    pub fn room(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    /// The first `len` bytes. Few are copied out: nobody who keeps them is to keep the whole piece.
+    pub fn into_bytes(self, len: usize) -> Bytes {
+        if len < LARGE_PIECE_BYTES / 2 {
+            return Bytes::copy_from_slice(&self.0[..len]);
+        }
+        Bytes::from_owner(self).slice(..len)
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        FreeList::give(&FREE_LARGE, std::mem::take(&mut self.0));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +262,20 @@ mod tests {
         buffer.release();
         assert!(buffer.bytes.is_empty());
         assert!(FreeList::take(&FREE).is_some());
+    }
+
+    #[test]
+    fn a_piece_is_passed_on_where_it_lies_unless_it_holds_little() {
+        for (len, stays) in [(0, false), (LARGE_PIECE_BYTES / 2 - 1, false), (LARGE_PIECE_BYTES / 2, true)] {
+            let mut piece = Piece::take();
+            piece.room()[..len].fill(7);
+            let room = piece.room().as_ptr();
+            let bytes = piece.into_bytes(len);
+            assert!(bytes.len() == len && bytes.iter().all(|&byte| byte == 7));
+            assert_eq!(bytes.as_ptr() == room, stays, "{len}");
+            drop(bytes);
+            assert_eq!(Piece::take().room().as_ptr(), room, "it came back");
+        }
     }
 
     #[test]

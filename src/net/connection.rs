@@ -62,35 +62,60 @@ impl<R: ReadHalf> Inbound<R> {
     /// # Panics
     /// When the buffer holds `bytes_max` bytes.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<io::Result<usize>> {
-        match self.end {
-            Some(StreamEnd::Fin) => return Poll::Ready(Ok(0)),
-            Some(StreamEnd::Failed(kind)) => return Poll::Ready(Err(kind.into())),
-            None => {}
-        }
-        let room = self.buffer.room(bytes_max);
+        let Inbound { buffer, reader, end } = self;
+        let room = buffer.room(bytes_max);
         assert!(!room.is_empty(), "filled a full buffer");
-        let read = match self.reader.poll_read(cx, room) {
-            Poll::Ready(Ok(read)) => read,
-            Poll::Ready(Err(error)) => {
-                self.end = Some(StreamEnd::Failed(error.kind()));
-                return Poll::Ready(Err(error));
-            }
-            Poll::Pending => {
-                self.buffer.release();
-                return Poll::Pending;
-            }
-        };
-        self.buffer.filled(read);
-        if read == 0 {
-            self.end = Some(StreamEnd::Fin);
+        let read = poll_read(reader, end, cx, room);
+        match read {
+            Poll::Ready(Ok(count)) => buffer.filled(count),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => buffer.release(),
         }
-        Poll::Ready(Ok(read))
+        read
+    }
+
+    /// Reads once, past the buffer, which must be empty. Ready with the number of bytes, 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    ///
+    /// # Cancel safety
+    /// When it is pending, nothing was read.
+    ///
+    /// # Panics
+    /// When the buffer holds bytes, or `into` has no room.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        assert!(self.buffer.is_empty(), "bytes would be overtaken");
+        self.buffer.release();
+        poll_read(&mut self.reader, &mut self.end, cx, into)
     }
 
     /// Takes the half apart: the reader, and the bytes not yet used.
     pub fn into_parts(self) -> (R, Buffer) {
         (self.reader, self.buffer)
     }
+}
+
+/// Reads once, and remembers an end.
+#[inline]
+fn poll_read(
+    reader: &mut impl ReadHalf,
+    end: &mut Option<StreamEnd>,
+    cx: &mut Context<'_>,
+    into: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    match end {
+        Some(StreamEnd::Fin) => return Poll::Ready(Ok(0)),
+        Some(StreamEnd::Failed(kind)) => return Poll::Ready(Err((*kind).into())),
+        None => {}
+    }
+    let read = ready!(reader.poll_read(cx, into));
+    *end = match &read {
+        Ok(0) => Some(StreamEnd::Fin),
+        Ok(_) => None,
+        Err(error) => Some(StreamEnd::Failed(error.kind())),
+    };
+    Poll::Ready(read)
 }
 
 /// The sending half: writer and write queue.

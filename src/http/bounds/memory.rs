@@ -20,7 +20,7 @@ use crate::http::field::FieldLine;
 use crate::http::server::BATCH_BYTES;
 use crate::http::{Limits, recycle, request, response};
 use crate::net::admission::Caps;
-use crate::net::buffer::{self, Buffer, PIECE_BYTES};
+use crate::net::buffer::{self, Buffer, LARGE_PIECE_BYTES, PIECE_BYTES};
 use crate::net::output::{self, COPY_BYTES_MAX, Output};
 use crate::net::{registry, tap};
 
@@ -141,7 +141,7 @@ pub(super) fn of(in_force: &InForce) -> Memory {
 
 fn of_connection(limits: &Limits) -> Vec<Part> {
     let part = |what, why, bytes| Part { what, why, each: Each::Connection, bytes };
-    let received = received_bytes_max(limits);
+    let piece = received_bytes_max(limits).max(LARGE_PIECE_BYTES as u64);
     vec![
         part("state", "its task, card and timers, and where parser and content stand", Ok(STATE_BYTES)),
         part("received bytes", "twice head_bytes_max: the buffer doubles to make room", Ok(held_received(limits))),
@@ -153,7 +153,7 @@ fn of_connection(limits: &Limits) -> Vec<Part> {
             "content",
             "content_bytes_max, doubled as it grows, where a handler collects it; and three pieces",
             bound("content_bytes_max", limits.content_bytes_max)
-                .map(|content| content.saturating_mul(2).saturating_add(received.saturating_mul(3))),
+                .map(|content| content.saturating_mul(2).saturating_add(piece.saturating_mul(3))),
         ),
     ]
 }
@@ -161,7 +161,8 @@ fn of_connection(limits: &Limits) -> Vec<Part> {
 fn of_thread(limits: &Limits) -> Vec<Part> {
     let part = |what, why, bytes| Part { what, why, each: Each::Thread, bytes };
     let heads = 2 * recycle::KEPT_MAX as u64;
-    let kept = (buffer::KEPT_MAX * PIECE_BYTES + output::KEPT_MAX * output::KEPT_BYTES_MAX) as u64;
+    let kept = buffer::KEPT_MAX * PIECE_BYTES + buffer::LARGE_KEPT_MAX * LARGE_PIECE_BYTES;
+    let kept = (kept + output::KEPT_MAX * output::KEPT_BYTES_MAX) as u64;
     let head = request::KEPT_BYTES_MAX.max(response::KEPT_BYTES_MAX) as u64 + lines(limits, limits.head_bytes_max);
     let content = bound("content_bytes_max", limits.content_bytes_max);
     vec![

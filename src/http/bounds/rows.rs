@@ -242,7 +242,11 @@ fn fixed() -> Vec<Bound> {
             .larger("it cannot be larger")
             .refused(Fault::ChunkSizeOverflow),
         Bound::fixed("piece_bytes", Amount::bytes(buffer::PIECE_BYTES))
-            .bounds("Content that is read in one go")
+            .bounds("Bytes that are read in one go")
+            .larger("each connection that is read from holds that much")
+            .seen(Seen::NotReadFrom),
+        Bound::fixed("large_piece_bytes", Amount::bytes(buffer::LARGE_PIECE_BYTES))
+            .bounds("Content that is read in one go, where more than a piece is still to come")
             .larger("each upload holds that much")
             .seen(Seen::NotReadFrom),
         Bound::fixed("json_depth_max", Amount::count(input::JSON_DEPTH_MAX))

@@ -23,6 +23,7 @@ use crate::http::field::{FieldLine, Known};
 use crate::http::h1::grammar;
 use crate::http::h1::head::{RequestHead, Span};
 use crate::http::h1::scan::{BLOCK, Lanes, Stops, Work};
+use crate::http::h1::slots::{Slots, Write, write_behind};
 use crate::http::limits::Limits;
 use crate::http::method::METHOD_BYTES_MAX;
 
@@ -36,9 +37,8 @@ pub(super) enum Reached {
     End(usize),
 }
 
-/// A head from its first byte on.
+/// A head that is read from its first byte on.
 pub(super) struct WholeHead<'a> {
-    pub(super) input: &'a [u8],
     pub(super) limits: &'a Limits,
     pub(super) head: &'a mut RequestHead,
 }
@@ -47,97 +47,113 @@ impl Work for WholeHead<'_> {
     type Output = Reached;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> Reached {
-        let WholeHead { input, limits, head } = self;
-        let stops = lanes.stops(input, 0);
-        let Some(next) = request_line(lanes, input, stops, limits, head) else { return Reached::Start };
-        field_lines(lanes, input, next, stops.from(next), limits.field_lines_max, &mut head.lines)
+    fn run<L: Lanes>(self, lanes: L, input: &[u8]) -> Reached {
+        let WholeHead { limits, head } = self;
+        head.lines.clear();
+        let Some(next) = request_line(lanes, input, limits, head) else { return Reached::Start };
+        let section = Section { lanes, input, line: next as u32 };
+        let line = write_behind(&mut head.lines, limits.field_lines_max, section) as usize;
+        if input[line..].starts_with(b"\r\n") { Reached::End(line + 2) } else { Reached::Line(line) }
     }
 }
 
+/// Where the request-line ends.
 #[inline(always)]
-fn request_line<L: Lanes>(
-    lanes: L,
-    input: &[u8],
-    stops: Stops,
-    limits: &Limits,
-    head: &mut RequestHead,
-) -> Option<usize> {
-    let method_end = stops.name.trailing_zeros() as usize;
-    if method_end == 0 || method_end > METHOD_BYTES_MAX || method_end > limits.method_bytes_max {
-        return None;
-    }
-    if *input.get(method_end)? != b' ' {
-        return None;
-    }
+fn request_line<L: Lanes>(lanes: L, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Option<usize> {
+    let method_end = if input.starts_with(b"GET ") { 3 } else { method_end(lanes, input)? };
     let start = method_end + 1;
     let plain_end = lanes.class_end(input, start, grammar::PLAIN_PATH);
-    let is_plain = *input.get(plain_end)? == b' ';
+    let is_plain = has_version(input, plain_end);
     let end = if is_plain { plain_end } else { lanes.class_end(input, plain_end, grammar::TARGET_CLASS) };
-    if end == start || end - start > limits.target_bytes_max {
-        return None;
-    }
-    let version = input.get(end..)?.first_chunk::<11>()?;
-    if version[..8] != *b" HTTP/1." || version[7..] != *b".1\r\n" {
+    let is_usual = is_plain || has_version(input, end);
+    if !is_usual || method_end > limits.method_bytes_max || end == start || end - start > limits.target_bytes_max {
         return None;
     }
     head.method = Span::new(0, method_end);
-    (head.target, head.target_is_plain) = (Span::new(start, end), is_plain);
+    head.target = Span::new(start, end);
+    head.target_is_plain = is_plain;
     head.version = Version::Http11;
-    Some(end + version.len())
+    Some(end + VERSION.len())
 }
 
-/// Reads lines from `line` on.
+/// The end of any method but the most frequent.
 #[inline(always)]
-fn field_lines<L: Lanes>(
+fn method_end<L: Lanes>(lanes: L, input: &[u8]) -> Option<usize> {
+    let end = lanes.class_end(input, 0, grammar::TOKEN_CLASS);
+    let fits = end > 0 && end <= METHOD_BYTES_MAX;
+    (fits && *input.get(end)? == b' ').then_some(end)
+}
+
+const VERSION: &[u8; 11] = b" HTTP/1.1\r\n";
+
+/// Whether the request-line ends with the usual version behind a target that ends at `at`.
+#[inline(always)]
+fn has_version(input: &[u8], at: usize) -> bool {
+    // Compared as two words that overlap.
+    let version = input.get(at..).and_then(<[u8]>::first_chunk::<11>);
+    version.is_some_and(|version| version[..8] == VERSION[..8] && version[7..] == VERSION[7..])
+}
+
+/// The lines of `input` from `line` on.
+struct Section<'a, L> {
     lanes: L,
-    input: &[u8],
-    mut line: usize,
-    mut stops: Stops,
-    lines_max: usize,
-    lines: &mut Vec<FieldLine>,
-) -> Reached {
-    loop {
-        let mut block = line;
-        if stops.value == 0 {
-            stops = lanes.stops(input, line);
+    input: &'a [u8],
+    line: u32,
+}
+
+impl<L: Lanes> Write for Section<'_, L> {
+    type Output = u32;
+
+    /// Where the line begins that is not usual, or has no slot.
+    #[inline(always)]
+    fn write(self, slots: &mut Slots<'_>) -> u32 {
+        let Section { lanes, input, mut line } = self;
+        // Offsets are u32, as in a span: so the compiler knows that a sum of them and a few does not overflow a usize.
+        let mut stops = Stops { name: 0, value: 0 };
+        let mut known_to = line;
+        loop {
+            if stops.name == 0 {
+                (stops, known_to) = (lanes.stops(input, line as usize), line + BLOCK as u32);
+            }
+            if stops.name & 1 != 0 {
+                return line;
+            }
+            let name_end = line + stops.name.trailing_zeros();
+            let mut block = line;
+            while stops.value == 0 {
+                block = known_to;
+                (stops, known_to) = (lanes.stops(input, block as usize), block + BLOCK as u32);
+            }
+            let place = stops.value.trailing_zeros();
+            let value_end = block + place;
+            let Some(name) = usual_line(input, line as usize, name_end as usize, value_end as usize) else {
+                return line;
+            };
+            let field = FieldLine {
+                name_start: line,
+                value_start: name_end + 2,
+                value_len: value_end - name_end - 2,
+                name_len: (name_end - line) as u16,
+                known: Known::of(name),
+            };
+            if slots.push(field).is_none() {
+                return line;
+            }
+            line = value_end + 2;
+            stops = Stops { name: stops.name >> place >> 2, value: stops.value >> place >> 2 };
         }
-        let name_len = stops.name.trailing_zeros() as usize;
-        if stops.value == 0 {
-            (block, stops) = lanes.next_value_stop(input, line + BLOCK);
-        }
-        let end_in_block = stops.value.trailing_zeros();
-        let (name_end, value_end) = (line + name_len, block + end_in_block as usize);
-        let (Some(colon), Some(end)) = (four(input, name_end), four(input, value_end.wrapping_sub(1))) else {
-            return ended(input, line);
-        };
-        if colon[..2] != *b": " || colon[2] <= b' ' || end[0] <= b' ' || end[1..3] != *b"\r\n" || name_len == 0 {
-            return ended(input, line);
-        }
-        if lines.len() >= lines_max {
-            return ended(input, line);
-        }
-        lines.push(FieldLine {
-            name_start: line as u32,
-            value_start: name_end as u32 + 2,
-            value_len: (value_end - name_end - 2) as u32,
-            name_len: name_len as u16,
-            known: Known::of(&input[line..name_end]),
-        });
-        line = value_end + 2;
-        stops = Stops { name: stops.name >> end_in_block >> 2, value: stops.value >> end_in_block >> 2 };
     }
 }
 
+/// The name, when the line at `line` is usual.
 #[inline(always)]
-fn ended(input: &[u8], line: usize) -> Reached {
-    if input[line..].starts_with(b"\r\n") { Reached::End(line + 2) } else { Reached::Line(line) }
-}
-
-/// The four bytes from `at` on. One comparison: the four slices are of the same length.
-#[inline(always)]
-fn four(input: &[u8], at: usize) -> Option<[u8; 4]> {
-    let places = input.len().checked_sub(3)?;
-    let (a, b, c, d) = (&input[..places], &input[1..][..places], &input[2..][..places], &input[3..][..places]);
-    if at < places { Some([a[at], b[at], c[at], d[at]]) } else { None }
+fn usual_line(input: &[u8], line: usize, name_end: usize, value_end: usize) -> Option<&[u8]> {
+    let input = input.get(..value_end + 3)?;
+    let colon = u32::from_le_bytes(*input.get(name_end..name_end + 4)?.first_chunk()?);
+    let end = u32::from_le_bytes(*input.last_chunk()?);
+    let is_usual = colon as u16 == u16::from_le_bytes(*b": ")
+        && (colon >> 16) as u8 > b' '
+        && (end >> 8) as u16 == u16::from_le_bytes(*b"\r\n")
+        && end as u8 > b' ';
+    if is_usual { input.get(line..name_end) } else { None }
 }

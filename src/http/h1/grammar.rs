@@ -88,6 +88,9 @@ const fn class_without(class: u8, left_out: &[u8]) -> Class {
     Class::of(&members)
 }
 
+/// What [`is_token`] holds.
+pub(crate) const TOKEN_CLASS: &Class = &class_without(TOKEN, b"");
+
 /// What [`is_path`] holds but `%` and `.`: a path of these alone has no triplet and no dot segment.
 pub(crate) const PLAIN_PATH: &Class = &class_without(PATH, b"%.");
 

@@ -136,7 +136,7 @@ impl HeadParser {
         let window = input.get(..bytes_max).unwrap_or(input);
         if self.stage == Stage::default() && self.scanned == 0 {
             head.lines.clear();
-            match scan::run(WholeHead { input: window, limits, head }) {
+            match scan::run(window, WholeHead { limits, head }) {
                 Some(Reached::End(len)) => return Ok(Progress::Done { len }),
                 Some(Reached::Line(line)) => {
                     (self.stage, self.fields) = (Stage::Fields, FieldSectionParser::starting_at(line));

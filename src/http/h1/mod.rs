@@ -11,4 +11,5 @@ pub mod framing;
 pub mod grammar;
 pub mod head;
 pub mod machine;
-pub(crate) mod scan;
+pub mod scan;
+mod slots;

@@ -22,6 +22,31 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+/// Ways to search, of which [`use_only`] chooses one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twin {
+    /// 32 bytes at a time.
+    Avx2,
+    /// Sixteen bytes at a time.
+    Ssse3,
+    /// No vector instructions: heads are read byte by byte.
+    Portable,
+}
+
+impl Twin {
+    /// All of them, the widest first.
+    pub const ALL: [Twin; 3] = [Twin::Avx2, Twin::Ssse3, Twin::Portable];
+}
+
+/// Lets the whole process search by `twin` from now on, to compare it with the others: in fuzzers and benches. False, and
+/// nothing is changed, when this machine lacks it.
+pub fn use_only(twin: Twin) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return x86::use_only(twin);
+    #[cfg(not(target_arch = "x86_64"))]
+    return twin == Twin::Portable;
+}
+
 /// Bytes of a block: a bit of a word each.
 pub(crate) const BLOCK: usize = u64::BITS as usize;
 
@@ -30,10 +55,6 @@ pub(crate) trait Lanes: Copy {
     /// The stops among the 64 bytes from `at` on, which is at most the number of bytes. Behind the last byte there are
     /// stops of either kind.
     fn stops(self, bytes: &[u8], at: usize) -> Stops;
-
-    /// The first block that has a value's stop, of those that begin at `at` and follow each other: where it begins, and
-    /// its stops.
-    fn next_value_stop(self, bytes: &[u8], at: usize) -> (usize, Stops);
 
     /// The first byte from `from` on that is outside of `class`, or the number of bytes.
     fn class_end(self, bytes: &[u8], from: usize, class: &Class) -> usize;
@@ -48,41 +69,33 @@ pub(crate) struct Stops {
     pub(crate) value: u64,
 }
 
-impl Stops {
-    /// Those from the byte `by` of the block on.
-    #[inline(always)]
-    pub(crate) fn from(self, by: usize) -> Stops {
-        Stops { name: self.name.unbounded_shr(by as u32), value: self.value.unbounded_shr(by as u32) }
-    }
-}
-
-/// What is done with lanes.
+/// What is done with some bytes by lanes.
 pub(crate) trait Work {
     /// What comes of it.
     type Output;
 
     /// Does it. To be `#[inline(always)]`: what is not inside of the function compiled for the lanes calls them.
-    fn run<L: Lanes>(self, lanes: L) -> Self::Output;
+    fn run<L: Lanes>(self, lanes: L, bytes: &[u8]) -> Self::Output;
 }
 
 /// Does `work` with each of the lanes of this machine.
 #[cfg(test)]
-fn with_each<W: Work + Copy>(work: W) {
+fn with_each<W: Work + Copy>(bytes: &[u8], work: W) {
     #[cfg(target_arch = "x86_64")]
     {
-        x86::Avx2::ask().map(|lanes| lanes.run(work));
-        x86::Ssse3::ask().map(|lanes| lanes.run(work));
+        x86::Avx2::ask().map(|lanes| lanes.run(bytes, work));
+        x86::Ssse3::ask().map(|lanes| lanes.run(bytes, work));
     }
 }
 
 /// Does `work` with the widest lanes of this machine; `None` when it has none.
-#[inline(always)]
-pub(crate) fn run<W: Work>(work: W) -> Option<W::Output> {
+#[inline]
+pub(crate) fn run<W: Work>(bytes: &[u8], work: W) -> Option<W::Output> {
     #[cfg(target_arch = "x86_64")]
-    match x86::widest() {
-        x86::Widest::Avx2(lanes) => return Some(lanes.run(work)),
-        x86::Widest::Ssse3(lanes) => return Some(lanes.run(work)),
-        x86::Widest::Neither => {}
+    match x86::in_use() {
+        x86::InUse::Avx2(lanes) => return Some(lanes.run(bytes, work)),
+        x86::InUse::Ssse3(lanes) => return Some(lanes.run(bytes, work)),
+        x86::InUse::Neither => {}
     }
     None
 }
@@ -90,10 +103,10 @@ pub(crate) fn run<W: Work>(work: W) -> Option<W::Output> {
 /// The first byte of `bytes` from `from` on that is outside of `class`, or their number, which `from` does not exceed.
 pub(crate) fn class_end(bytes: &[u8], from: usize, class: &Class) -> usize {
     #[cfg(target_arch = "x86_64")]
-    match x86::widest() {
-        x86::Widest::Avx2(lanes) => return lanes.class_end(bytes, from, class),
-        x86::Widest::Ssse3(lanes) => return lanes.class_end(bytes, from, class),
-        x86::Widest::Neither => {}
+    match x86::in_use() {
+        x86::InUse::Avx2(lanes) => return lanes.class_end(bytes, from, class),
+        x86::InUse::Ssse3(lanes) => return lanes.class_end(bytes, from, class),
+        x86::InUse::Neither => {}
     }
     class.end(bytes, from)
 }
@@ -137,21 +150,16 @@ mod tests {
 
     /// Compares every search in `bytes`, from every byte on, with asking about one byte after the other.
     #[derive(Clone, Copy)]
-    struct Compare<'a>(&'a [u8]);
+    struct Compare;
 
-    impl Work for Compare<'_> {
+    impl Work for Compare {
         type Output = ();
 
-        fn run<L: Lanes>(self, lanes: L) {
-            let Compare(bytes) = self;
+        fn run<L: Lanes>(self, lanes: L, bytes: &[u8]) {
             for at in 0..=bytes.len() {
                 let block = &bytes[at..bytes.len().min(at + BLOCK)];
                 let stops = Stops { name: mask(block, is_token), value: mask(block, is_field_value) };
                 assert_eq!(lanes.stops(bytes, at), stops, "{at} in {bytes:?}");
-                let end =
-                    bytes[at..].iter().position(|&byte| !is_field_value(byte)).map_or(bytes.len(), |len| at + len);
-                let block = at + (end - at) / BLOCK * BLOCK;
-                assert_eq!(lanes.next_value_stop(bytes, at), (block, lanes.stops(bytes, block)), "{at} in {bytes:?}");
                 for (class, member) in CLASSES {
                     let end = bytes[at..].iter().position(|&byte| !member(byte)).map_or(bytes.len(), |len| at + len);
                     assert_eq!(lanes.class_end(bytes, at, class), end, "{at} in {bytes:?}");
@@ -178,7 +186,7 @@ mod tests {
             for len in [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 130] {
                 let mut bytes = vec![b'a'; len];
                 bytes[usize::from(byte) * 7 % len] = byte;
-                with_each(Compare(&bytes));
+                with_each(&bytes, Compare);
             }
         }
     }
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn all_lengths_are_searched_to_their_end_and_no_further() {
         for len in 0..200 {
-            with_each(Compare(&vec![b'a'; len]));
+            with_each(&vec![b'a'; len], Compare);
         }
     }
 
@@ -200,7 +208,7 @@ mod tests {
                 _ => likely[random.usize(..likely.len())],
             };
             let bytes: Vec<u8> = (0..random.usize(..200)).map(|_| byte(&mut random)).collect();
-            with_each(Compare(&bytes));
+            with_each(&bytes, Compare);
         }
     }
 }

@@ -14,6 +14,7 @@
 //! Never: keeps the half longer than the body lives; writes: the driver sends the 100.
 //! Limits: `content_rate` of the deadlines, chunk and trailer limits.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,7 +29,7 @@ use crate::http::h1::machine::{Receive, Received};
 use crate::http::server::trace;
 use crate::http::tally::{Reached, Tally};
 use crate::http::{Fault, Fields, Limits};
-use crate::net::buffer::PIECE_BYTES;
+use crate::net::buffer::{LARGE_PIECE_BYTES, PIECE_BYTES, Piece};
 use crate::net::connection::Inbound;
 use crate::net::deadline::{Deadlines, Phase, RateWatch, Timer};
 use crate::net::lock::lock;
@@ -157,8 +158,15 @@ impl<R: ReadHalf> Source for Lent<R> {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            if let Err(error) = ready!(self.poll_fill(cx)) {
-                return Poll::Ready(Some(Err(error)));
+            let read = if self.much_is_to_come() {
+                self.poll_piece(cx).map_ok(Some)
+            } else {
+                self.poll_fill(cx).map_ok(|()| None)
+            };
+            match ready!(read) {
+                Ok(None) => {}
+                Ok(piece) => return Poll::Ready(piece.map(Ok)),
+                Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
     }
@@ -210,11 +218,44 @@ impl<R: ReadHalf> Lent<R> {
         }
     }
 
+    /// Whether more is known to be to come than fits into the buffer, which is empty.
+    fn much_is_to_come(&self) -> bool {
+        let is_empty = self.inbound.as_ref().is_some_and(|inbound| inbound.buffer.is_empty());
+        is_empty && matches!(self.receive, Receive::Length { left, .. } if left > PIECE_BYTES as u64)
+    }
+
+    /// Reads content past the buffer, into memory that is passed on with it, not longer than the rate allows: much content is
+    /// neither copied nor read in small steps.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
+        let Some(inbound) = &mut self.inbound else { return Poll::Ready(Ok(Bytes::new())) };
+        let mut piece = Piece::take();
+        let left = usize::try_from(self.receive.left().unwrap_or_default()).unwrap_or(usize::MAX);
+        let most = left.min(LARGE_PIECE_BYTES);
+        let read = inbound.poll_read(cx, &mut piece.room()[..most]);
+        let count = ready!(self.came(read, cx))?;
+        let bytes = piece.into_bytes(count);
+        // No more was read than is left, so it is content, all of it.
+        let stepped = self.receive.step(&bytes, &self.limits);
+        debug_assert_eq!(stepped, Ok((count, Received::Content)));
+        if self.tap.is_watched() {
+            trace::content_received(&mut self.tap, Received::Content, self.chunked, &bytes);
+        }
+        if self.receive.is_ended() {
+            self.give_back(None);
+        }
+        Poll::Ready(Ok(bytes))
+    }
+
     /// Waits for more bytes, not longer than the rate allows.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         let Some(inbound) = &mut self.inbound else { return Poll::Ready(Ok(())) };
-        let filled = inbound.poll_fill(cx, PIECE_BYTES);
-        match filled {
+        let read = inbound.poll_fill(cx, PIECE_BYTES);
+        self.came(read, cx).map_ok(drop)
+    }
+
+    /// Takes note of what a read came to.
+    fn came(&mut self, read: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<Result<usize, BodyError>> {
+        match read {
             Poll::Ready(Ok(count)) if count > 0 => {
                 self.rate.moved(Instant::now(), count);
                 self.expects_continue = false;
@@ -222,18 +263,18 @@ impl<R: ReadHalf> Lent<R> {
                 self.loan.moved.store(true, Relaxed);
                 self.wait_told = false;
                 self.loan.card.received(count);
-                self.loan.card.unread(inbound.buffer.len());
-                Poll::Ready(Ok(()))
+                self.loan.card.unread(self.inbound.as_ref().map_or(0, |inbound| inbound.buffer.len()));
+                Poll::Ready(Ok(count))
             }
             Poll::Ready(_) => {
                 self.give_back(Some(Problem::new(Fault::ContentIncomplete)));
                 Poll::Ready(Err(BodyError::Incomplete))
             }
-            Poll::Pending => self.poll_patience(cx),
+            Poll::Pending => self.poll_patience(cx).map(Err),
         }
     }
 
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         if std::mem::take(&mut self.expects_continue) {
             self.loan.wants_continue.store(true, Relaxed);
             self.loan.card.wake();
@@ -249,7 +290,7 @@ impl<R: ReadHalf> Lent<R> {
         }
         self.tally.reached(Reached::ContentRate);
         self.give_back(Some(Problem::new(Fault::ContentTimeout)));
-        Poll::Ready(Err(BodyError::TooSlow))
+        Poll::Ready(BodyError::TooSlow)
     }
 
     fn tell_wait(&mut self, deadline: Option<Instant>, now: Instant) {

@@ -14,7 +14,7 @@ use std::arch::x86_64::*;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::http::h1::grammar::{is_field_value, is_token};
-use crate::http::h1::scan::{BLOCK, Class, Lanes, Stops, Work};
+use crate::http::h1::scan::{BLOCK, Class, Lanes, Stops, Twin, Work};
 
 /// The machine has AVX2, and the BMI that came with it.
 #[derive(Clone, Copy, Debug)]
@@ -24,46 +24,47 @@ pub(super) struct Avx2(());
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ssse3(());
 
-/// The widest instructions of this machine.
+/// The instructions in use: the widest of this machine, unless others were chosen.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Widest {
+pub(super) enum InUse {
     Avx2(Avx2),
     Ssse3(Ssse3),
     Neither,
 }
 
 const UNKNOWN: u8 = 0;
-const HAS_AVX2: u8 = 1;
-const HAS_SSSE3: u8 = 2;
-const HAS_NEITHER: u8 = 3;
+const AVX2: u8 = 1;
+const SSSE3: u8 = 2;
+const NEITHER: u8 = 3;
 
-/// What was found when it was first asked for.
-static WIDEST: AtomicU8 = AtomicU8::new(UNKNOWN);
+/// What is in use. AVX2 and SSSE3 are only written when the machine was asked and has them.
+static IN_USE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 #[inline(always)]
-pub(super) fn widest() -> Widest {
-    match WIDEST.load(Ordering::Relaxed) {
-        HAS_AVX2 => Widest::Avx2(Avx2(())),
-        UNKNOWN => ask(),
-        HAS_SSSE3 => Widest::Ssse3(Ssse3(())),
-        _ => Widest::Neither,
+pub(super) fn in_use() -> InUse {
+    match IN_USE.load(Ordering::Relaxed) {
+        AVX2 => InUse::Avx2(Avx2(())),
+        SSSE3 => InUse::Ssse3(Ssse3(())),
+        NEITHER => InUse::Neither,
+        _ => ask(),
     }
 }
 
 #[cold]
-fn ask() -> Widest {
-    let widest = match (Avx2::ask(), Ssse3::ask()) {
-        (Some(avx2), _) => Widest::Avx2(avx2),
-        (None, Some(ssse3)) => Widest::Ssse3(ssse3),
-        (None, None) => Widest::Neither,
+fn ask() -> InUse {
+    Twin::ALL.into_iter().find(|&twin| use_only(twin)).map_or(InUse::Neither, |_| in_use())
+}
+
+pub(super) fn use_only(twin: Twin) -> bool {
+    let (has, known) = match twin {
+        Twin::Avx2 => (Avx2::ask().is_some(), AVX2),
+        Twin::Ssse3 => (Ssse3::ask().is_some(), SSSE3),
+        Twin::Portable => (true, NEITHER),
     };
-    let known = match widest {
-        Widest::Avx2(_) => HAS_AVX2,
-        Widest::Ssse3(_) => HAS_SSSE3,
-        Widest::Neither => HAS_NEITHER,
-    };
-    WIDEST.store(known, Ordering::Relaxed);
-    widest
+    if has {
+        IN_USE.store(known, Ordering::Relaxed);
+    }
+    has
 }
 
 impl Avx2 {
@@ -74,13 +75,13 @@ impl Avx2 {
     }
 
     #[inline(always)]
-    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
+    pub(super) fn run<W: Work>(self, bytes: &[u8], work: W) -> W::Output {
         #[target_feature(enable = "avx2,bmi1,bmi2")]
-        fn inside<W: Work>(lanes: Avx2, work: W) -> W::Output {
-            work.run(lanes)
+        fn inside<W: Work>(lanes: Avx2, bytes: &[u8], work: W) -> W::Output {
+            work.run(lanes, bytes)
         }
         // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { inside(self, work) }
+        unsafe { inside(self, bytes, work) }
     }
 }
 
@@ -90,13 +91,13 @@ impl Ssse3 {
     }
 
     #[inline(always)]
-    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
+    pub(super) fn run<W: Work>(self, bytes: &[u8], work: W) -> W::Output {
         #[target_feature(enable = "ssse3")]
-        fn inside<W: Work>(lanes: Ssse3, work: W) -> W::Output {
-            work.run(lanes)
+        fn inside<W: Work>(lanes: Ssse3, bytes: &[u8], work: W) -> W::Output {
+            work.run(lanes, bytes)
         }
         // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { inside(self, work) }
+        unsafe { inside(self, bytes, work) }
     }
 }
 
@@ -105,12 +106,6 @@ impl Lanes for Avx2 {
     fn stops(self, bytes: &[u8], at: usize) -> Stops {
         // SAFETY: there is a token, so the machine has these instructions.
         unsafe { avx2::stops(bytes, at) }
-    }
-
-    #[inline(always)]
-    fn next_value_stop(self, bytes: &[u8], at: usize) -> (usize, Stops) {
-        // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { avx2::next_value_stop(bytes, at) }
     }
 
     #[inline(always)]
@@ -125,12 +120,6 @@ impl Lanes for Ssse3 {
     fn stops(self, bytes: &[u8], at: usize) -> Stops {
         // SAFETY: there is a token, so the machine has these instructions.
         unsafe { ssse3::stops(bytes, at) }
-    }
-
-    #[inline(always)]
-    fn next_value_stop(self, bytes: &[u8], at: usize) -> (usize, Stops) {
-        // SAFETY: there is a token, so the machine has these instructions.
-        unsafe { ssse3::next_value_stop(bytes, at) }
     }
 
     #[inline(always)]
@@ -157,14 +146,14 @@ mod kind {
 
 /// By the high half of a byte. All of 0x60 to 0x6f is `tchar`, and so is what 0x3_ and 0x4_ have between them.
 const ROWS: [u8; 16] = {
-    use kind::*;
+    use self::kind::*;
     let (six, one) = (TCHAR_3 | TCHAR_4, CONTROL | LIKE_HTAB);
     [CONTROL, one, TCHAR_2, TCHAR_3, TCHAR_4, TCHAR_5, six, TCHAR_7 | DEL, 0, 0, 0, 0, 0, 0, 0, 0]
 };
 
 /// By the low half of a byte.
 const COLUMNS: [u8; 16] = {
-    use kind::*;
+    use self::kind::*;
     let mut columns = [0; 16];
     let mut low = 0;
     while low < 16 {
@@ -198,11 +187,24 @@ impl Passed {
         Stops { name: !self.token.unbounded_shr(by as u32), value: !self.value.unbounded_shr(by as u32) }
     }
 
+    /// The lower and the upper sixteen of 32.
+    #[inline(always)]
+    fn halves(self) -> (Passed, Passed) {
+        let lower = Passed { token: self.token & 0xffff, value: self.value & 0xffff };
+        (lower, Passed { token: self.token >> 16, value: self.value >> 16 })
+    }
+
     /// These, and `other` that begins `by` bytes behind them.
     #[inline(always)]
     fn joined(self, other: Passed, by: usize) -> Passed {
         Passed { token: self.token | other.token << by, value: self.value | other.value << by }
     }
+}
+
+/// The `LEN` bytes from `at` on, which are there.
+#[inline(always)]
+fn chunk<const LEN: usize>(bytes: &[u8], at: usize) -> &[u8; LEN] {
+    bytes[at..].first_chunk().expect("a whole chunk")
 }
 
 mod avx2 {
@@ -217,35 +219,22 @@ mod avx2 {
         last_stops(bytes, at)
     }
 
-    #[inline(never)]
-    #[target_feature(enable = "avx2,bmi1,bmi2")]
-    pub(super) fn next_value_stop(bytes: &[u8], mut at: usize) -> (usize, Stops) {
-        loop {
-            let stops = stops(bytes, at);
-            if stops.value != 0 {
-                return (at, stops);
-            }
-            at += BLOCK;
-        }
-    }
-
     /// The bytes up to the end are fewer than a block. Bytes before `at` are looked at again instead.
     #[inline(never)]
     #[target_feature(enable = "avx2,bmi1,bmi2")]
     fn last_stops(bytes: &[u8], at: usize) -> Stops {
         let len = bytes.len();
-        if let Some(block) = bytes.last_chunk::<BLOCK>() {
-            return passed_in_block(block).stops_from(at + BLOCK - len);
+        if len >= BLOCK {
+            return passed_in_block(chunk(bytes, len - BLOCK)).stops_from(at + BLOCK - len);
         }
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<32>(), bytes.last_chunk::<32>()) {
-            return passed(wide(first)).joined(passed(wide(last)), len - 32).stops_from(at);
+        if len >= 32 {
+            let (first, last) = (passed(wide(chunk(bytes, 0))), passed(wide(chunk(bytes, len - 32))));
+            return first.joined(last, len - 32).stops_from(at);
         }
-        if let (Some(first), Some(last)) = (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
-            let both = passed(_mm256_set_m128i(ssse3::vector(last), ssse3::vector(first)));
-            let (low, high) = (both, both);
-            let low = Passed { token: low.token & 0xffff, value: low.value & 0xffff };
-            let high = Passed { token: high.token >> 16, value: high.value >> 16 };
-            return low.joined(high, len - 16).stops_from(at);
+        if len >= 16 {
+            let (first, last) = (ssse3::vector(chunk(bytes, 0)), ssse3::vector(chunk(bytes, len - 16)));
+            let (first, last) = passed(_mm256_set_m128i(last, first)).halves();
+            return first.joined(last, len - 16).stops_from(at);
         }
         ssse3::few_stops(bytes, at)
     }
@@ -297,22 +286,10 @@ mod ssse3 {
         if let Some(block) = bytes[at..].first_chunk::<BLOCK>() {
             return passed_in_block(block).stops_from(0);
         }
-        match bytes.last_chunk::<BLOCK>() {
-            Some(block) => passed_in_block(block).stops_from(at + BLOCK - bytes.len()),
-            None => few_stops(bytes, at),
+        if bytes.len() >= BLOCK {
+            return passed_in_block(chunk(bytes, bytes.len() - BLOCK)).stops_from(at + BLOCK - bytes.len());
         }
-    }
-
-    #[inline(never)]
-    #[target_feature(enable = "ssse3")]
-    pub(super) fn next_value_stop(bytes: &[u8], mut at: usize) -> (usize, Stops) {
-        loop {
-            let stops = stops(bytes, at);
-            if stops.value != 0 {
-                return (at, stops);
-            }
-            at += BLOCK;
-        }
+        few_stops(bytes, at)
     }
 
     /// The bytes are fewer than a block. They are filled up with NUL, which is a stop of either kind.
