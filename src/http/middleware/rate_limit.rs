@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http::field::name;
+use crate::http::field::{OwnStart, name};
 use crate::http::handler::Link;
 use crate::http::middleware::Place;
 use crate::http::{Fault, Fields, Handler, IntoResponse, Middleware, Problem, Request, Response};
@@ -55,7 +55,7 @@ const SHARDS: usize = 64;
 const TICK_US: u64 = 10;
 const TICKS_A_SECOND: u64 = 1_000_000 / TICK_US;
 
-const RATE_LIMIT: &str = "RateLimit";
+const RATE_LIMIT: OwnStart = OwnStart::new("RateLimit: \"address\";r=");
 const RATE_LIMIT_POLICY: &str = "RateLimit-Policy";
 
 /// Serves each address at most so many requests in any span of a window, and answers `429` to the others.
@@ -154,7 +154,7 @@ impl RateLimit {
         fields.extend(&self.policy);
         let (mut left_text, mut seconds_text) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (left, seconds) = (left_text.format(left).as_bytes(), seconds_text.format(seconds).as_bytes());
-        fields.append_own(RATE_LIMIT, &[b"\"address\";r=", left, b";t=", seconds]);
+        fields.push_own_with(&RATE_LIMIT, &[left, b";t=", seconds]);
     }
 }
 

@@ -10,22 +10,29 @@
 //!
 //! An id is a label and no secret: clients choose it, so nothing may be decided by it.
 //!
-//! Spec: RFC 9562 5.7 (UUIDv7).
+//! Spec: RFC 9562 5.7 (UUIDv7), 6.2 (monotonicity).
 //! Never: takes a byte into an id that could break a log line, a URL or a field.
 //! Invariant: an id has 1 to [`ID_BYTES_MAX`] bytes of `A-Z a-z 0-9 . _ -`.
 //! Place: outermost, so that whatever happens inside has a name.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
-use crate::http::field::name;
+use crate::http::field::{OwnStart, name};
 use crate::http::handler::Link;
 use crate::http::middleware::Place;
 use crate::http::{Fields, Handler, Middleware, Request, Response};
 
 /// Longest id that is taken from a client, in bytes.
 pub const ID_BYTES_MAX: usize = 64;
+
+/// How the line of an answer begins.
+const LINE: OwnStart = OwnStart::new("X-Request-Id: ");
 
 /// Names each request: [`RequestIdValue`] inside, `X-Request-Id` in the answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +51,7 @@ impl Middleware for RequestId {
         request.insert(id);
         let mut response = next.handle(request).await;
         response.fields_mut().remove(name::X_REQUEST_ID);
-        response.fields_mut().append_own(name::X_REQUEST_ID, &[id.as_bytes()]);
+        response.fields_mut().push_own_with(&LINE, &[id.as_bytes()]);
         response
     }
 
@@ -58,7 +65,7 @@ impl RequestIdValue {
     #[allow(clippy::new_without_default)]
     pub fn new() -> RequestIdValue {
         let mut bytes = [0; ID_BYTES_MAX];
-        let len = Uuid::now_v7().as_hyphenated().encode_lower(&mut bytes).len() as u8;
+        let len = next_uuid().as_hyphenated().encode_lower(&mut bytes).len() as u8;
         RequestIdValue { bytes, len }
     }
 
@@ -89,6 +96,34 @@ impl RequestIdValue {
         if lines.next().is_some() { None } else { RequestIdValue::parse(first) }
     }
 }
+
+/// A new UUID of version 7: 48 bits of time, 12 of a counter, 62 that are random.
+///
+/// RFC 9562 6.2: the counter keeps those of one millisecond in order; when it is full, the time goes ahead of the clock.
+/// The last bits are what stands before them, scattered from a seed that each process draws: an id is no secret.
+fn next_uuid() -> Uuid {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let clock_ms = since_1970.as_secs() * 1000 + u64::from(since_1970.subsec_millis());
+    let after = |last: u64| (clock_ms << COUNTER_BITS).max(last + 1);
+    let last = LAST.fetch_update(Relaxed, Relaxed, |last| Some(after(last))).unwrap_or_default();
+    let place = after(last);
+    let mut rest = [0; 10];
+    rest[..2].copy_from_slice(&(place as u16).to_be_bytes());
+    rest[2..].copy_from_slice(&scattered(place ^ *SEED).to_be_bytes());
+    Builder::from_unix_timestamp_millis(place >> COUNTER_BITS, &rest).into_uuid()
+}
+
+/// Another number for each number, which differs in about half of its bits (the finish of SplitMix64).
+const fn scattered(number: u64) -> u64 {
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
+}
+
+/// Bits of [`next_uuid`]'s counter: those that RFC 9562 5.7 calls `rand_a`.
+const COUNTER_BITS: u32 = 12;
 
 impl fmt::Display for RequestIdValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
