@@ -1,6 +1,7 @@
 //! Owns the parsing of a request's head: empty lines before it, the request-line, the field lines, the empty line.
 //!
-//! The one idea: nothing is copied. The parser walks the bytes once and writes down where each piece lies.
+//! The one idea: nothing is copied. The parser walks the bytes and writes down where each piece lies. A head that is whole
+//! and in the usual spelling is read by [`super::common`]; here is all else: what comes in pieces, and every fault.
 //!
 //! ```text
 //!   GET /x HTTP/1.1\r\nHost: a\r\n\r\n        Before ─▶ Method ─▶ Target ─▶ Version ─▶ Fields ─▶ done
@@ -13,7 +14,7 @@
 //! Never: does I/O, knows methods, looks inside the request-target ([`crate::http::target`]) or at what fields mean
 //! ([`super::framing`]).
 //! Invariants: the first fault in byte order is reported, at the same byte however the input was split; no byte is
-//! looked at more than twice, so the work is linear in the bytes; in steady state nothing is allocated.
+//! looked at more than four times, so the work is linear in the bytes; in steady state nothing is allocated.
 //! Limits: `head_bytes_max`, `field_lines_max`, `target_bytes_max`, `method_bytes_max`, `leading_empty_lines_max`,
 //! `lenient_lines`.
 
@@ -108,6 +109,9 @@ pub struct HeadParser {
     fields: FieldSectionParser,
 }
 
+/// Longest head: offsets in it, and a block behind it, are u32.
+const BYTES_MAX: usize = u32::MAX as usize - 128;
+
 /// The piece of the head in hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -132,10 +136,10 @@ impl HeadParser {
     /// The first fault in byte order, with the offset of its byte in `input`.
     #[inline]
     pub fn parse(&mut self, input: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<Progress, ProtocolError> {
-        let bytes_max = limits.head_bytes_max.min(u32::MAX as usize);
+        let bytes_max = limits.head_bytes_max.min(BYTES_MAX);
         let window = input.get(..bytes_max).unwrap_or(input);
+        // Only at the first bytes of a head: what is read here is not read so again when more bytes come.
         if self.stage == Stage::default() && self.scanned == 0 {
-            head.lines.clear();
             match scan::run(window, WholeHead { limits, head }) {
                 Some(Reached::End(len)) => return Ok(Progress::Done { len }),
                 Some(Reached::Line(line)) => {
@@ -144,6 +148,18 @@ impl HeadParser {
                 Some(Reached::Start) | None => {}
             }
         }
+        self.parse_with_care(window, bytes_max, limits, head)
+    }
+
+    /// Parses a head that came in pieces, or is not in the usual spelling, or wrong.
+    #[inline(never)]
+    fn parse_with_care(
+        &mut self,
+        window: &[u8],
+        bytes_max: usize,
+        limits: &Limits,
+        head: &mut RequestHead,
+    ) -> Result<Progress, ProtocolError> {
         let verdict = match self.step(window, limits, head) {
             Ok(Progress::NeedMore) if window.len() < bytes_max => return Ok(Progress::NeedMore),
             Ok(Progress::NeedMore) => Err(Fault::HeadTooLarge.at(bytes_max)),
