@@ -15,7 +15,7 @@
 //!
 //! Spec: as [`super::head`]; what is accepted here is accepted there, to the same numbers (the fuzz target `head` compares
 //! them).
-//! Never: refuses anything; reads a byte more than twice and a block beyond the head.
+//! Never: refuses anything; reads a byte more than four times, or more than two blocks behind the head.
 //! Limits: `method_bytes_max`, `target_bytes_max`, `field_lines_max`.
 
 use crate::http::Version;
@@ -145,7 +145,8 @@ impl<L: Lanes> Write for Section<'_, L> {
     }
 }
 
-/// The name, when the line at `line` is usual.
+/// The name, when the line at `line` is usual. What stands around the colon, and around the end, is loaded once
+/// and compared in a register.
 #[inline(always)]
 fn usual_line(input: &[u8], line: usize, name_end: usize, value_end: usize) -> Option<&[u8]> {
     let input = input.get(..value_end + 3)?;

@@ -1,7 +1,7 @@
 //! Owns the parsing of a request's head: empty lines before it, the request-line, the field lines, the empty line.
 //!
 //! The one idea: nothing is copied. The parser walks the bytes and writes down where each piece lies. A head that is whole
-//! and in the usual spelling is read by [`super::common`]; here is all else: what comes in pieces, and every fault.
+//! and in the usual spelling is read by `common`; here is all else: what comes in pieces, and every fault.
 //!
 //! ```text
 //!   GET /x HTTP/1.1\r\nHost: a\r\n\r\n        Before ─▶ Method ─▶ Target ─▶ Version ─▶ Fields ─▶ done
@@ -13,8 +13,8 @@
 //! CR LF at every line end (bare LF only with `lenient_lines`), folded lines refused.
 //! Never: does I/O, knows methods, looks inside the request-target ([`crate::http::target`]) or at what fields mean
 //! ([`super::framing`]).
-//! Invariants: the first fault in byte order is reported, at the same byte however the input was split; no byte is
-//! looked at more than four times, so the work is linear in the bytes; in steady state nothing is allocated.
+//! Invariants: the first fault in byte order is reported, at the same byte however the input was split; each byte is
+//! looked at a few times at most, so the work is linear in the bytes; in steady state nothing is allocated.
 //! Limits: `head_bytes_max`, `field_lines_max`, `target_bytes_max`, `method_bytes_max`, `leading_empty_lines_max`,
 //! `lenient_lines`.
 

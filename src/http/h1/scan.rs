@@ -12,7 +12,7 @@
 //!
 //! A line costs two shifts and two counts of zeros, whatever its length; a block costs some thirty instructions. Which
 //! instructions there are is asked once. What needs them runs as a whole inside of a function compiled for them
-//! ([`Work`]), so that the searches are part of it and not calls. Machines without any go without ([`run`] says `None`).
+//! (`Work`), so that the searches are part of it and not calls. Machines without any go without (`run` says `None`).
 //!
 //! Spec: none of its own; the classes are those of [`grammar`](crate::http::h1::grammar).
 //! Never: reads a byte behind the end of what it is given; decides what a stop means.

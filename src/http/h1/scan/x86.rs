@@ -8,7 +8,13 @@
 //!                    high half 3   ROWS[3]     . . . . . . x .
 //!                                  and         . . . . . . . .       of no kind of tchar: a name ends here
 //! ```
-#![allow(unsafe_code, reason = "two conversions of arrays to vectors, two calls of what the machine was asked for")]
+//!
+//! What is behind the end is never read: the last block is read so that it ends with the bytes, and its masks are shifted
+//! to where it was asked for. Vectors are only made from arrays of their size, so the compiler sees to that.
+//!
+//! Invariant: a value of type [`Avx2`] or [`Ssse3`] is a proof that the machine was asked; what is safe because of it says
+//! so.
+#![allow(unsafe_code, reason = "arrays become vectors; calls of what the machine was asked for")]
 
 use std::arch::x86_64::*;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -173,31 +179,31 @@ const COLUMNS: [u8; 16] = {
 /// By the high half of a byte: its bit in a row of a [`Class`].
 const HIGH_HALVES: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// What is no stop among bytes that end at `end` or before: to be moved to where the block begins.
+/// What is no stop, a bit a byte: the reverse of [`Stops`], since a shift moves zeros in and behind the end are stops.
 #[derive(Clone, Copy)]
 struct Passed {
-    token: u64,
+    name: u64,
     value: u64,
 }
 
 impl Passed {
-    /// The stops of a block that begins `by` bytes behind these. Zeros move in from behind the end: stops.
+    /// The stops of a block that begins `by` bytes behind these.
     #[inline(always)]
     fn stops_from(self, by: usize) -> Stops {
-        Stops { name: !self.token.unbounded_shr(by as u32), value: !self.value.unbounded_shr(by as u32) }
+        Stops { name: !self.name.unbounded_shr(by as u32), value: !self.value.unbounded_shr(by as u32) }
     }
 
     /// The lower and the upper sixteen of 32.
     #[inline(always)]
     fn halves(self) -> (Passed, Passed) {
-        let lower = Passed { token: self.token & 0xffff, value: self.value & 0xffff };
-        (lower, Passed { token: self.token >> 16, value: self.value >> 16 })
+        let lower = Passed { name: self.name & 0xffff, value: self.value & 0xffff };
+        (lower, Passed { name: self.name >> 16, value: self.value >> 16 })
     }
 
     /// These, and `other` that begins `by` bytes behind them.
     #[inline(always)]
     fn joined(self, other: Passed, by: usize) -> Passed {
-        Passed { token: self.token | other.token << by, value: self.value | other.value << by }
+        Passed { name: self.name | other.name << by, value: self.value | other.value << by }
     }
 }
 
@@ -253,10 +259,10 @@ mod avx2 {
         let high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0xf));
         let kinds = _mm256_and_si256(_mm256_shuffle_epi8(columns, bytes), _mm256_shuffle_epi8(rows, high));
         let none = _mm256_setzero_si256();
-        let no_token = _mm256_cmpeq_epi8(_mm256_and_si256(kinds, _mm256_set1_epi8(kind::TCHAR as i8)), none);
+        let no_name = _mm256_cmpeq_epi8(_mm256_and_si256(kinds, _mm256_set1_epi8(kind::TCHAR as i8)), none);
         let value = _mm256_cmpeq_epi8(_mm256_and_si256(kinds, _mm256_set1_epi8(kind::NO_VALUE as i8)), none);
         Passed {
-            token: u64::from(!_mm256_movemask_epi8(no_token) as u32),
+            name: u64::from(!_mm256_movemask_epi8(no_name) as u32),
             value: u64::from(_mm256_movemask_epi8(value) as u32),
         }
     }
@@ -305,7 +311,7 @@ mod ssse3 {
     #[target_feature(enable = "ssse3")]
     fn passed_in_block(block: &[u8; BLOCK]) -> Passed {
         let (parts, _) = block.as_chunks::<LANES>();
-        let (mut all, mut by) = (Passed { token: 0, value: 0 }, 0);
+        let (mut all, mut by) = (Passed { name: 0, value: 0 }, 0);
         for part in parts {
             all = all.joined(passed(vector(part)), by);
             by += LANES;
@@ -319,10 +325,10 @@ mod ssse3 {
         let high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0xf));
         let (columns, rows) = (_mm_shuffle_epi8(vector(&COLUMNS), bytes), _mm_shuffle_epi8(vector(&ROWS), high));
         let (kinds, none) = (_mm_and_si128(columns, rows), _mm_setzero_si128());
-        let no_token = _mm_cmpeq_epi8(_mm_and_si128(kinds, _mm_set1_epi8(kind::TCHAR as i8)), none);
+        let no_name = _mm_cmpeq_epi8(_mm_and_si128(kinds, _mm_set1_epi8(kind::TCHAR as i8)), none);
         let value = _mm_cmpeq_epi8(_mm_and_si128(kinds, _mm_set1_epi8(kind::NO_VALUE as i8)), none);
         Passed {
-            token: u64::from(!_mm_movemask_epi8(no_token) as u16),
+            name: u64::from(!_mm_movemask_epi8(no_name) as u16),
             value: u64::from(_mm_movemask_epi8(value) as u16),
         }
     }
