@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use crate::http::caught::poll_caught;
 use crate::http::explain::{Problem, Style};
+use crate::http::field::Known;
 use crate::http::h1::framing::{Content, RequestFraming};
 use crate::http::h1::head::{HeadParser, Progress};
 use crate::http::h1::machine::Receive;
@@ -98,8 +99,9 @@ pub(super) struct Asked {
 /// How the answer words what went wrong. Nothing does, for most requests, and then nobody looks at what they accept.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wording {
-    /// As the head wishes, which is so long and still lies in the read buffer: nothing was read since.
-    InBuffer { head_len: usize },
+    /// As the head wishes, which is so long and still lies in the read buffer, so many bytes before what is unread: nothing was
+    /// read since.
+    InBuffer { head_len: usize, since: usize },
     /// The head was looked at.
     Decided(Style),
 }
@@ -124,6 +126,15 @@ pub(super) enum End {
 
 /// A head and what it says about its content and connection.
 type Understood = (Recycled<Head>, RequestFraming);
+
+impl Wording {
+    /// So many bytes behind the head were consumed, too.
+    fn passes(&mut self, bytes: usize) {
+        if let Wording::InBuffer { since, .. } = self {
+            *since += bytes;
+        }
+    }
+}
 
 /// A head that has come in part, and where its parser stands.
 struct BegunHead {
@@ -256,7 +267,7 @@ impl<T: Transport> Driver<T> {
             version: head.version,
             keep_alive: framing.keep_alive,
             upgrade: framing.upgrade,
-            wording: Wording::InBuffer { head_len: head.fields.bytes.len() },
+            wording: Wording::InBuffer { head_len: head.fields.bytes.len(), since: head.fields.bytes.len() },
             deadline: within(self.now, shared.config.deadlines.handler),
         }
     }
@@ -315,8 +326,7 @@ impl<T: Transport> Driver<T> {
         if framing.content == Content::None {
             return Ok((Request::new(head, Body::empty()), None));
         }
-        self.decide_wording(shared, asked);
-        let opened = self.open_content(shared, framing);
+        let opened = self.open_content(shared, &head, framing, asked);
         let (mut content, loan) =
             opened.map_err(|problem| End::Refused(Refusal::of_request(asked, self.style(shared, asked), problem)))?;
         content.limit(bytes_max);
@@ -332,7 +342,9 @@ impl<T: Transport> Driver<T> {
     fn open_content<H>(
         &mut self,
         shared: &Shared<H>,
+        head: &Head,
         framing: &RequestFraming,
+        asked: &mut Asked,
     ) -> Result<(Body, MaybeLoan<T>), Problem> {
         let config = &shared.config;
         let inbound = self.inbound.as_mut().expect("content is back before the next head");
@@ -345,6 +357,7 @@ impl<T: Transport> Driver<T> {
                     self.tap.received(trace::CONTENT, &content);
                 }
                 inbound.buffer.consume(content.len());
+                asked.wording.passes(content.len());
                 return Ok((Body::from(content), None));
             }
             Content::Length(_) => {}
@@ -356,10 +369,12 @@ impl<T: Transport> Driver<T> {
                         trace::chunks_received(&mut self.tap, &unread[..whole.used], &config.limits);
                     }
                     inbound.buffer.consume(whole.used);
+                    asked.wording.passes(whole.used);
                     return Ok((Body::whole(whole.content, whole.trailers), None));
                 }
             }
         }
+        asked.wording = Wording::Decided(style(shared, head.fields.known(Known::Accept)));
         let inbound = self.inbound.take().expect("it was there a moment ago");
         let (loan, lent) = content::lend(
             inbound,
@@ -407,8 +422,8 @@ impl<T: Transport> Driver<T> {
     pub(super) fn style<H>(&self, shared: &Shared<H>, asked: &Asked) -> Style {
         match (asked.wording, &self.inbound) {
             (Wording::Decided(style), _) => style,
-            (Wording::InBuffer { head_len }, Some(inbound)) => {
-                style(shared, accept_lines(inbound.buffer.consumed(head_len)))
+            (Wording::InBuffer { head_len, since }, Some(inbound)) => {
+                style(shared, accept_lines(&inbound.buffer.consumed(since)[..head_len]))
             }
             (Wording::InBuffer { .. }, None) => unreachable!("decided before the buffer was lent"),
         }
