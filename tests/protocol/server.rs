@@ -124,6 +124,45 @@ async fn refusals_are_worded_as_asked() {
     }
 }
 
+/// What a request accepts is looked up when its answer is worded: its head must still be there then.
+#[tokio::test(start_paused = true)]
+async fn problems_are_worded_as_asked_whenever_a_handler_tells_them() {
+    let handler = |mut request: Request| async move {
+        match request.target_path() {
+            "/later" => tokio::time::sleep(Duration::from_millis(5)).await,
+            "/read" => drop(request.content().collect(1 << 20).await),
+            _ => {}
+        }
+        Problem::new(Fault::NotFound)
+    };
+    let server = TestServer::new(Server::new(handler));
+    // The requests around it, and its own content, ask for something else.
+    let before = "GET / HTTP/1.1|Host: x||";
+    let behind = "GET /later HTTP/1.1|Host: x|Accept: nothing/json||";
+    let text = "text/plain; charset=utf-8";
+    for (accept, content_type) in [("text/html, application/json", "application/problem+json"), ("a/json, b/c", text)] {
+        for (line, framing, content) in [
+            ("GET /", "", ""),
+            ("GET /later", "", ""),
+            ("POST /", "Content-Length: 9|", "Accept: x"),
+            ("POST /read", "Content-Length: 9|", "Accept: x"),
+            ("POST /read", "Transfer-Encoding: chunked|", "9|Accept: x|0||"),
+        ] {
+            let request = format!("{line} HTTP/1.1|Host: x|Accept: {accept}|{framing}|{content}");
+            let sent = wire(&format!("{before}{request}{behind}"));
+            for cut in 0..sent.len() {
+                let mut connection = server.connect();
+                connection.send(&sent[..cut]).await;
+                connection.send(&sent[cut..]).await;
+                for expected in [text, content_type, text] {
+                    let answer = connection.read_response().await;
+                    assert_eq!(answer.field("content-type"), Some(expected), "{request} cut at {cut}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_names_the_page_of_codes_where_there_is_one_and_an_applications_own_words_stay() {
     let handler = |request: Request| async move {
