@@ -178,7 +178,8 @@ impl<'a> Seen<'a> {
         members(value).for_each(|(_, option)| _ = self.option(option));
     }
 
-    /// Notes one connection option; whether it is one that is known here.
+    /// Notes one connection option; whether it is one that is known here. `option` may be no token, but it has no CR, and
+    /// that is the one byte that [`spells`] could take for a `-`.
     #[inline]
     fn option(&mut self, option: &[u8]) -> bool {
         let seen = match option.len() {
