@@ -93,7 +93,7 @@ soak: ## What takes minutes: full sizes in release, one after the other, with th
 	    cargo test --release --test protocol simulation::every -- --nocapture
 	$(MAKE) fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS)
 
-# No sanitizer: they look for what `unsafe` does wrong, of which there is none here, and cost nine tenths of the speed.
+# No sanitizer: they look for what `unsafe` does wrong, of which there is little here, and cost nine tenths of the speed.
 fuzz: ## Each fuzz target for FUZZ_SECONDS, seeded from tests/corpus; installs what is missing
 	cargo +nightly --version > /dev/null 2>&1 || rustup toolchain install nightly --profile minimal
 	cargo fuzz --version > /dev/null 2>&1 || cargo install --locked cargo-fuzz

@@ -193,7 +193,7 @@ impl Registry {
 impl Registered {
     /// Whether the connection, which waits, may keep what it works with: most that were asked once are asked again, and
     /// giving it back and making it anew costs more than an answer. [`Registry::watch_deadlines`] tells when that has lasted
-    /// for [`WARM_TIME`]. At most [`WARM_MAX`] may at a time.
+    /// for half a second, and [`Card::take_due`] says so. At most 512 connections may at a time.
     #[inline]
     pub fn keep_warm(&self) -> bool {
         self.card.warm.load(Relaxed) || self.warm_up()
