@@ -29,7 +29,7 @@ pub(crate) const LOOK_GAP: Duration = Duration::from_millis(50);
 pub(crate) const WARM_TIME: Duration = Duration::from_millis(500);
 
 /// Connections that wait and are warm, at most: what they keep is given back late, and then lies between what others hold.
-pub(crate) const WARM_MAX: usize = 512;
+pub(crate) const WARM_MAX: usize = 256;
 
 /// No deadline is armed.
 const NEVER: u64 = u64::MAX;
@@ -193,7 +193,7 @@ impl Registry {
 impl Registered {
     /// Whether the connection, which waits, may keep what it works with: most that were asked once are asked again, and
     /// giving it back and making it anew costs more than an answer. [`Registry::watch_deadlines`] tells when that has lasted
-    /// for half a second, and [`Card::take_due`] says so. At most 512 connections may at a time.
+    /// for half a second, and [`Card::take_due`] says so. At most 256 connections may at a time.
     #[inline]
     pub fn keep_warm(&self) -> bool {
         self.card.warm.load(Relaxed) || self.warm_up()
