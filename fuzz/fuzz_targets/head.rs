@@ -16,10 +16,11 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use firstbyte::http::h1::framing::{RequestFraming, decide_request};
-use firstbyte::http::h1::head::{HeadParser, Progress, RequestHead, Span};
+use firstbyte::http::h1::head::{HeadParser, Progress, RequestHead};
 use firstbyte::http::target::{Target, parse_target};
-use firstbyte::http::{Fault, Fields, Limits, Method, ProtocolError, Version};
+use firstbyte::http::{Fault, Limits, Method, ProtocolError};
 use firstbyte_fuzz::judge::draw::Draw;
+use firstbyte_fuzz::told::{Told, Verdict};
 use libfuzzer_sys::fuzz_target;
 
 /// Most places at which the bytes are cut.
@@ -53,25 +54,6 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// One head: where its pieces lie, and what its lines say.
-#[derive(Debug)]
-struct Told {
-    len: usize,
-    method: Span,
-    target: Span,
-    version: Version,
-    fields: Fields,
-}
-
-impl PartialEq for Told {
-    fn eq(&self, other: &Told) -> bool {
-        let pieces = |told: &Told| (told.len, told.method, told.target, told.version);
-        pieces(self) == pieces(other) && self.fields.iter().eq(other.fields.iter())
-    }
-}
-
-type Verdict = Result<Option<Told>, ProtocolError>;
-
 /// The verdict on bytes that arrive as `prefixes`, none shorter than the one before.
 fn parse<'a>(prefixes: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Verdict {
     let (mut parser, mut head) = (HeadParser::default(), RequestHead::default());
@@ -84,8 +66,7 @@ fn parse<'a>(prefixes: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> V
         ControlFlow::Continue(()) => return Ok(None),
         ControlFlow::Break(end) => end?,
     };
-    let (method, target, version) = (head.method(), head.target(), head.version());
-    Ok(Some(Told { len, method, target, version, fields: head.take_fields(bytes[..len].to_vec()) }))
+    Ok(Some(Told::of(head, &bytes[..len])))
 }
 
 /// What was accepted keeps to the limits, and means the same when it is written in the usual way.

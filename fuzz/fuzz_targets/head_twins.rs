@@ -6,14 +6,15 @@
 //!         ── Portable ─┘
 //! ```
 //!
-//! The bytes are moved to the end of a larger buffer, and what follows them there is no part of what is parsed: a search
+//! The bytes stand at the beginning of a larger buffer, and what follows them there is no part of what is parsed: a search
 //! that looks behind its end finds a line end there and not what the others find.
 
 #![no_main]
 
-use firstbyte::http::h1::head::{HeadParser, Progress, RequestHead, Span};
+use firstbyte::http::Limits;
+use firstbyte::http::h1::head::{HeadParser, Progress, RequestHead};
 use firstbyte::http::h1::scan::{Twin, use_only};
-use firstbyte::http::{Fields, Limits, ProtocolError, Version};
+use firstbyte_fuzz::told::{Told, Verdict};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -26,30 +27,10 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-type Verdict = Result<Option<Told>, ProtocolError>;
-
-/// One head: where its pieces lie, and what its lines say.
-#[derive(Debug)]
-struct Told {
-    len: usize,
-    method: Span,
-    target: Span,
-    version: Version,
-    fields: Fields,
-}
-
-impl PartialEq for Told {
-    fn eq(&self, other: &Told) -> bool {
-        let pieces = |told: &Told| (told.len, told.method, told.target, told.version);
-        pieces(self) == pieces(other) && self.fields.iter().eq(other.fields.iter())
-    }
-}
-
 fn parse(bytes: &[u8]) -> Verdict {
     let mut head = RequestHead::default();
     let Progress::Done { len } = HeadParser::default().parse(bytes, &Limits::default(), &mut head)? else {
         return Ok(None);
     };
-    let (method, target, version) = (head.method(), head.target(), head.version());
-    Ok(Some(Told { len, method, target, version, fields: head.take_fields(bytes[..len].to_vec()) }))
+    Ok(Some(Told::of(head, &bytes[..len])))
 }

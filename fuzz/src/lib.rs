@@ -3,3 +3,4 @@
 #[path = "../../tests/judge/mod.rs"]
 pub mod judge;
 pub mod tape;
+pub mod told;

@@ -1,5 +1,5 @@
-//! Owns the `Date` field's text: the current second as an IMF-fixdate, as the field line it stands in, formatted once a second
-//! a thread.
+//! Owns the `Date` field's text: the current second as an IMF-fixdate, as the field line it stands in,
+//! formatted once a second a thread.
 //!
 //! Spec: RFC 9110 5.6.7 (`IMF-fixdate`), 6.6.1 (`Date`).
 //! Never: reads the clock for a request: the caller's `now`, which it has anyway, says whether the text still holds.

@@ -326,6 +326,7 @@ impl Fields {
     /// Adds a line of ours at the end.
     #[inline]
     pub(crate) fn push_own(&mut self, own: &OwnLine) {
+        debug_assert_eq!(Known::of(own.line.name(own.text.as_bytes())), Known::Other, "{}", own.text);
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(own.text.as_bytes());
         let FieldLine { name_start, value_start, .. } = own.line;
@@ -358,6 +359,7 @@ impl Fields {
     /// Adds a line that begins with `own` and goes on with `parts`. They are ours: nothing in them can split a message.
     #[inline]
     pub(crate) fn push_own_with(&mut self, own: &OwnStart, parts: &[&[u8]]) {
+        debug_assert_eq!(Known::of(own.line.name(own.text.as_bytes())), Known::Other, "{}", own.text);
         debug_assert!(parts.iter().all(|part| part.iter().all(|&byte| grammar::is_field_value(byte))), "{parts:?}");
         let start = self.bytes.len();
         let rest: usize = parts.iter().map(|part| part.len()).sum();
@@ -421,7 +423,8 @@ impl OwnStart {
     }
 }
 
-/// Where the name of a line that begins with `text` lies, and its value up to `end`.
+/// Where the name of a line that begins with `text` lies, and its value up to `end`. None that the encoder writes itself, nor
+/// any other that is known: those are for [`Fields::append`].
 const fn own_line(text: &str, end: usize) -> FieldLine {
     let mut name_len = 0;
     while text.as_bytes()[name_len] != b':' {

@@ -107,7 +107,7 @@ impl Method {
 
     /// Whether RFC 9110 or RFC 5789 defines it.
     pub fn is_registered(&self) -> bool {
-        !matches!(self.0, Repr::Other(..))
+        self.registered_index().is_some()
     }
 
     /// Its place in [`Method::REGISTERED`], if it is there: a number to compare in place of a name.

@@ -191,8 +191,8 @@ impl Head {
 }
 
 /// The authority that a request is for: of an absolute target, else of `Host` (RFC 9110 7.2).
-pub(crate) fn authority<'a>(target: &'a Target, fields: &'a Fields) -> Option<&'a str> {
-    target.authority(&fields.bytes).or_else(|| fields.known(Known::Host).next()).map(text)
+pub(crate) fn authority<'a>(target: &'a Target, fields: &'a Fields) -> Option<&'a [u8]> {
+    target.authority(&fields.bytes).or_else(|| fields.known(Known::Host).next())
 }
 
 impl Request {
@@ -285,7 +285,7 @@ impl Request {
 
     /// The authority that the request is for: of an absolute target, else of `Host` (RFC 9110 7.2).
     pub fn authority(&self) -> Option<&str> {
-        authority(&self.head.target, &self.head.fields)
+        authority(&self.head.target, &self.head.fields).map(text)
     }
 
     /// The field lines.

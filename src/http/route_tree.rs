@@ -30,10 +30,10 @@ use crate::http::pattern::{Host, Pattern, Segment};
 use crate::http::{Method, authority};
 
 mod captures;
+mod hash_table;
 #[cfg(test)]
 mod properties;
 mod segments;
-mod slots;
 #[cfg(test)]
 mod tests;
 mod whole_paths;

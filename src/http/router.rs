@@ -27,11 +27,11 @@ use std::sync::Arc;
 
 use crate::http::condition::Conditions;
 use crate::http::explain::Problem;
-use crate::http::field::{Known, name};
+use crate::http::field::name;
 use crate::http::pattern::{Pattern, PatternError};
-use crate::http::request::Peer;
+use crate::http::request::{Peer, authority};
 use crate::http::route_tree::{Conflict, Lookup, MethodSet, RouteTree};
-use crate::http::{BodyError, Fault, Fields, Handler, IntoResponse, Method, Request, Response, Status, Target};
+use crate::http::{BodyError, Fault, Handler, IntoResponse, Method, Request, Response, Status};
 
 /// What becomes of a handler whose client leaves before the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -250,17 +250,12 @@ impl Routes {
     }
 }
 
-/// The authority that a request is for (RFC 9110 7.2), as bytes: hosts are compared without being read as text.
-fn authority_bytes<'a>(target: &'a Target, fields: &'a Fields) -> Option<&'a [u8]> {
-    target.authority(&fields.bytes).or_else(|| fields.known(Known::Host).next())
-}
-
 #[diagnostic::do_not_recommend]
 impl Handler for Routes {
     async fn handle(&self, mut request: Request) -> Response {
         let head = &mut *request.head;
         let bytes = &head.fields.bytes;
-        let host = self.tree.names_hosts().then(|| authority_bytes(&head.target, &head.fields)).flatten();
+        let host = self.tree.names_hosts().then(|| authority(&head.target, &head.fields)).flatten();
         let endpoint = match self.tree.lookup(head.method, host, head.target.path_bytes(bytes), &mut head.captures) {
             Lookup::Found(route) => &route.value,
             Lookup::WrongMethod(allow) => return self.unrouted(&request, Some(&allow)),

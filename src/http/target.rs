@@ -92,10 +92,7 @@ impl Target {
     /// The path in normal form: dot segments removed, triplets of unreserved bytes decoded, other triplets in upper
     /// case. `*` in asterisk-form, empty in authority-form.
     pub fn path<'a>(&'a self, head: &'a [u8]) -> &'a str {
-        match &self.path {
-            Path::Received(span) => std::str::from_utf8(span.of(head)).unwrap_or_default(),
-            Path::Normal(path) => path,
-        }
+        std::str::from_utf8(self.path_bytes(head)).unwrap_or_default()
     }
 
     /// The path as [`Target::path`] has it, for whoever needs no text: that asks for a check of its bytes.

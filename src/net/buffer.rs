@@ -1,4 +1,4 @@
-//! Owns the bytes that have arrived and are not yet used: one bounded read buffer a connection.
+//! Owns the memory of what is received: one bounded read buffer a connection, and pieces for much content.
 //!
 //! The one idea: memory is held only while there is something in it. A buffer comes from the thread's free list when
 //! bytes are about to arrive and goes back when the last one was consumed, so that an idle connection holds none.
@@ -7,6 +7,8 @@
 //!   [ consumed | unread | room ]
 //!              start    end    capacity: PIECE_BYTES, doubling up to the bound its user gives
 //! ```
+//!
+//! A [`Piece`] is not a part of it: content that is known to be long is read there, past the buffer, and goes on with it.
 //!
 //! Never: grows past the bound that [`Buffer::room`] was given; zeroes memory for each read.
 //! Invariants: `start <= end <= bytes.len()`; an empty buffer that was [released](Buffer::release) owns no memory.

@@ -1,6 +1,7 @@
 //! Owns a connection as two halves with their buffers, and the two things done with them: fill and flush.
 //!
-//! The one idea: bytes that arrived are in the [`Buffer`] and bytes to be sent are in the [`Output`]; no future holds any.
+//! The one idea: bytes that arrived are in the [`Buffer`], or with who asked for them by [`Inbound::poll_read`], and bytes to
+//! be sent are in the [`Output`]; no future holds any.
 //! So whatever is awaited may be dropped at any point and nothing is lost.
 //!
 //! ```text
@@ -63,6 +64,9 @@ impl<R: ReadHalf> Inbound<R> {
     /// When the buffer holds `bytes_max` bytes.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<io::Result<usize>> {
         let Inbound { buffer, reader, end } = self;
+        if end.is_some() {
+            return poll_read(reader, end, cx, &mut []);
+        }
         let room = buffer.room(bytes_max);
         assert!(!room.is_empty(), "filled a full buffer");
         let read = poll_read(reader, end, cx, room);

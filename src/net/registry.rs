@@ -2,7 +2,8 @@
 //!
 //! The one idea: one writer and many readers. A connection writes what its card says with plain stores, so that keeping the
 //! table costs a request almost nothing; `/inspect`, metrics and the shutdown read it. Since the table knows the deadline of
-//! every connection that waits, it also watches them: one timer for all.
+//! every connection that waits, it also watches them: one timer for all. And it knows how many of them still keep what they
+//! work with (they are *warm*), and tells each when that has lasted long enough.
 //!
 //! Never: holds bytes of a message (that is [`crate::net::tap`]); keeps a card after its [`Registered`] is dropped.
 //! Invariant: a card's waker is the waker of the task that drives its connection.
@@ -149,8 +150,8 @@ impl Registry {
         }
     }
 
-    /// Wakes the connections whose time to wait, or to stay warm, is over, again and again, as long as the table is there. A timer for each
-    /// would cost more memory than all else that an idle connection holds.
+    /// Wakes the connections whose time to wait, or to stay warm, is over, again and again, as long as the table is there.
+    /// A timer for each would cost more memory than all else that an idle connection holds.
     ///
     /// It looks when the next deadline passes, but no later than `within` from the last look: that is how late a connection may
     /// be told whose deadline is shorter.
@@ -193,7 +194,7 @@ impl Registry {
 impl Registered {
     /// Whether the connection, which waits, may keep what it works with: most that were asked once are asked again, and
     /// giving it back and making it anew costs more than an answer. [`Registry::watch_deadlines`] tells when that has lasted
-    /// for half a second, and [`Card::take_due`] says so. At most 256 connections may at a time.
+    /// for `WARM_TIME`, and [`Card::take_due`] says so. At most `WARM_MAX` connections may at a time.
     #[inline]
     pub fn keep_warm(&self) -> bool {
         self.card.warm.load(Relaxed) || self.warm_up()
@@ -209,7 +210,7 @@ impl Registered {
 
     /// Leaves the place of a warm connection to another.
     pub fn cool(&self) {
-        if self.card.warm.swap(false, Relaxed) {
+        if self.card.warm.load(Relaxed) && self.card.warm.swap(false, Relaxed) {
             self.registry.warm.fetch_sub(1, Relaxed);
         }
     }
@@ -471,6 +472,31 @@ mod tests {
         drop(cards);
         drop(registry);
         watching.await.expect("it ends with the table");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn some_connections_stay_warm_for_a_while() {
+        let registry = Registry::new();
+        let watching = tokio::spawn(registry.watch_deadlines(Duration::from_millis(500)));
+        let mut many: Vec<_> = (0..=WARM_MAX).map(|_| registry.register(peer(), Instant::now())).collect();
+        let last = many.pop().expect("one more than there are places");
+        assert!(many.iter().all(Registered::keep_warm) && many.iter().all(Registered::keep_warm), "one place each");
+        assert!(!last.keep_warm());
+        many[0].cool();
+        many[0].cool();
+        assert!(last.keep_warm() && !many[0].keep_warm());
+        drop(many.pop());
+        assert!(many[0].keep_warm());
+
+        tokio::time::sleep(WARM_TIME - Duration::from_millis(1)).await;
+        assert!(!last.take_due());
+        last.enter(Phase::Idle, Instant::now());
+        tokio::time::sleep(LOOK_GAP).await;
+        assert!(many.iter().all(|card| card.take_due()) && !last.take_due(), "it has just been asked again");
+        many.iter().for_each(Registered::cool);
+        tokio::time::sleep(WARM_TIME).await;
+        assert!(last.take_due() && !many.iter().any(|card| card.take_due()));
+        watching.abort();
     }
 
     #[tokio::test]

@@ -235,7 +235,7 @@ impl WriteHalf for TcpWriter {
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.line.socket().poll_write_ready(cx))?;
-            // Most writes have one slice, and the kernel takes that without a list for less.
+            // Most writes have one slice. The kernel takes it by `send` for less than by `writev`, which takes a list.
             let written = match slices {
                 [slice] => self.line.half.try_write(slice),
                 slices => self.line.half.try_write_vectored(slices),

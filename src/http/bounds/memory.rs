@@ -17,6 +17,7 @@
 
 use crate::http::bounds::InForce;
 use crate::http::field::FieldLine;
+use crate::http::h1::line_room;
 use crate::http::server::BATCH_BYTES;
 use crate::http::{Limits, recycle, request, response};
 use crate::net::admission::Caps;
@@ -210,9 +211,10 @@ fn head(limits: &Limits) -> u64 {
     copied + lines(limits, limits.head_bytes_max)
 }
 
-/// Two lists of lines: the parser's and the head's. The shortest line has four bytes, and lists grow by doubling.
+/// Two lists of lines: the parser's and the head's. The shortest line has four bytes, and lists begin with some room and
+/// grow by doubling.
 fn lines(limits: &Limits, section_bytes_max: usize) -> u64 {
-    let lines = limits.field_lines_max.min(section_bytes_max / b"a:\r\n".len()).max(4) as u64;
+    let lines = limits.field_lines_max.min(section_bytes_max / b"a:\r\n".len()).max(line_room::LINES_MIN) as u64;
     let places = lines.checked_next_power_of_two().unwrap_or(u64::MAX);
     places.saturating_mul(2 * size_of::<FieldLine>() as u64)
 }

@@ -213,6 +213,12 @@ fn fixed() -> Vec<Bound> {
             .bounds("The least time between two of those looks")
             .larger("the same; smaller: crowds whose time is up cost more looks")
             .seen(Seen::Waits),
+        Bound::fixed("warm_time", Amount::Time(registry::WARM_TIME))
+            .bounds("How long a connection that waits keeps what it works with")
+            .larger("memory is given back later; smaller: what is asked again soon is made anew"),
+        Bound::fixed("warm_max", Amount::count(registry::WARM_MAX))
+            .bounds("Connections that wait and keep it")
+            .larger("idle connections cost more memory; smaller: more of them make it anew for each request"),
     ];
     let heads = [
         Bound::fixed("field_name_bytes_max", Amount::bytes(h1::field_section::NAME_BYTES_MAX))
@@ -304,6 +310,9 @@ fn kept() -> Vec<Bound> {
     let rows = [
         Bound::fixed("free_read_buffers_max", Amount::count(buffer::KEPT_MAX))
             .bounds("Free read buffers of 16 KiB that a thread keeps")
+            .larger(AGAIN),
+        Bound::fixed("free_large_pieces_max", Amount::count(buffer::LARGE_KEPT_MAX))
+            .bounds("Free pieces of 64 KiB that a thread keeps")
             .larger(AGAIN),
         Bound::fixed("free_write_buffers_max", Amount::count(output::KEPT_MAX))
             .bounds("Free write buffers that a thread keeps")

@@ -13,8 +13,8 @@
 //! A line is usual when its name has at most 64 bytes, one SP follows the colon, no white space is at either end of the
 //! value, and CR LF ends it.
 //!
-//! Spec: as [`super::head`]; what is accepted here is accepted there, to the same numbers (the fuzz target `head` compares
-//! them).
+//! Spec: as [`super::head`]; what is accepted here is accepted there, to the same numbers (the fuzz targets `head` and
+//! `head_twins` compare them).
 //! Never: refuses anything; reads a byte more than four times, or more than two blocks behind the head.
 //! Limits: `method_bytes_max`, `target_bytes_max`, `field_lines_max`.
 
@@ -22,8 +22,8 @@ use crate::http::Version;
 use crate::http::field::{FieldLine, Known};
 use crate::http::h1::grammar;
 use crate::http::h1::head::{RequestHead, Span};
+use crate::http::h1::line_room::{LineRoom, LineWriter, write_behind};
 use crate::http::h1::scan::{BLOCK, Lanes, Stops, Work};
-use crate::http::h1::slots::{Slots, Write, write_behind};
 use crate::http::limits::Limits;
 use crate::http::method::METHOD_BYTES_MAX;
 
@@ -101,12 +101,12 @@ struct Section<'a, L> {
     line: u32,
 }
 
-impl<L: Lanes> Write for Section<'_, L> {
+impl<L: Lanes> LineWriter for Section<'_, L> {
     type Output = u32;
 
-    /// Where the line begins that is not usual, or has no slot.
+    /// Where the line begins that is not usual, or has no room.
     #[inline(always)]
-    fn write(self, slots: &mut Slots<'_>) -> u32 {
+    fn write(self, room: &mut LineRoom<'_>) -> u32 {
         let Section { lanes, input, mut line } = self;
         // Offsets are u32, as in a span: so the compiler knows that a sum of them and a few does not overflow a usize.
         let mut stops = Stops { name: 0, value: 0 };
@@ -136,7 +136,7 @@ impl<L: Lanes> Write for Section<'_, L> {
                 name_len: (name_end - line) as u16,
                 known: Known::of(name),
             };
-            if slots.push(field).is_none() {
+            if room.push(field).is_none() {
                 return line;
             }
             line = value_end + 2;

@@ -1,7 +1,8 @@
 //! HTTP/1.1 as bytes (RFC 9112): no I/O, no async, no clock.
 //!
 //! [`grammar`] names the byte classes, [`head`] finds the start-line and the field lines (with `field_section`, which
-//! trailers share; `common` is its fast way, on the masks of [`scan`]), [`framing`] decides how long the content is, [`chunked`] takes it apart and puts it together.
+//! trailers share; `common` is its fast way, on the masks of [`scan`]), [`framing`] decides how long the content is,
+//! [`chunked`] takes it apart and puts it together.
 
 pub mod chunked;
 mod common;
@@ -10,6 +11,6 @@ pub(crate) mod field_section;
 pub mod framing;
 pub mod grammar;
 pub mod head;
+pub(crate) mod line_room;
 pub mod machine;
 pub mod scan;
-mod slots;

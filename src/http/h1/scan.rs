@@ -12,12 +12,17 @@
 //!
 //! A line costs two shifts and two counts of zeros, whatever its length; a block costs some thirty instructions. Which
 //! instructions there are is asked once. What needs them runs as a whole inside of a function compiled for them
-//! (`Work`), so that the searches are part of it and not calls. Machines without any go without (`run` says `None`).
+//! (`Work`), so that the searches are part of it and not calls. On a machine without any, `run` says `None`.
 //!
 //! Spec: none of its own; the classes are those of [`grammar`](crate::http::h1::grammar).
 //! Never: reads a byte behind the end of what it is given; decides what a stop means.
 //! Invariants: all lanes find what asking `grammar` about one byte after the other finds (a test compares them); the
 //! token of lanes is only made on a machine that has them.
+
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, unused_variables, reason = "nothing searches by lanes there")
+)]
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -38,8 +43,9 @@ impl Twin {
     pub const ALL: [Twin; 3] = [Twin::Avx2, Twin::Ssse3, Twin::Portable];
 }
 
-/// Lets the whole process search by `twin` from now on, to compare it with the others: in fuzzers and benches. False, and
-/// nothing is changed, when this machine lacks it.
+/// Lets the whole process search by `twin` from now on, so that a fuzzer can compare it with the others. False, and nothing is
+/// changed, when this machine lacks it.
+#[doc(hidden)]
 pub fn use_only(twin: Twin) -> bool {
     #[cfg(target_arch = "x86_64")]
     return x86::use_only(twin);

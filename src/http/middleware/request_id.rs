@@ -51,6 +51,7 @@ impl Middleware for RequestId {
         request.insert(id);
         let mut response = next.handle(request).await;
         response.fields_mut().remove(name::X_REQUEST_ID);
+        // Where it came with the request, it was looked through byte by byte when it was read.
         response.fields_mut().push_own_with(&LINE, &[id.as_bytes()]);
         response
     }
@@ -97,7 +98,7 @@ impl RequestIdValue {
     }
 }
 
-/// A new UUID of version 7: 48 bits of time, 12 of a counter, 62 that are random.
+/// A new UUID of version 7: 48 bits of time, 12 of a counter, 62 scattered from a seed.
 ///
 /// RFC 9562 6.2: the counter keeps those of one millisecond in order; when it is full, the time goes ahead of the clock.
 /// The last bits are what stands before them, scattered from a seed that each process draws: an id is no secret.

@@ -44,7 +44,7 @@ impl Middleware for Timeout {
         request.stop_at(deadline);
         let awaited = request.content().awaited();
         let mut handling = pin!(next.handle(request));
-        // Most handlers answer at once: no timer is made for them.
+        // Most handlers answer at once: no timer is made for them. Others are polled twice when they are first waited for.
         let at_once = poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx))).await;
         if let Poll::Ready(response) = at_once {
             return response;

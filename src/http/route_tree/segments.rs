@@ -17,7 +17,7 @@
 //! Never: decodes a segment without `%`, which is nearly all of them; allocates during a lookup.
 //! Invariant: no two literals are the same.
 
-use super::slots::{Slots, spread};
+use super::hash_table::{HashTable, spread};
 use crate::http::h1::grammar;
 
 const SLASHES: u64 = repeated(b'/');
@@ -43,7 +43,7 @@ pub(super) struct PathSegment {
 #[derive(Debug)]
 pub(super) struct Literals<V> {
     /// Those that a path may spell octet by octet: all without `%`.
-    plain: Slots<Literal<V>>,
+    plain: HashTable<Literal<V>>,
     /// Those with a `%`, which a path can only spell `%25`.
     with_percent: Vec<Literal<V>>,
 }
@@ -145,7 +145,7 @@ fn octets_before_first(marks: u64) -> usize {
 
 impl<V: Copy> Literals<V> {
     pub(super) const fn new() -> Literals<V> {
-        Literals { plain: Slots::new(), with_percent: Vec::new() }
+        Literals { plain: HashTable::new(), with_percent: Vec::new() }
     }
 
     /// The value of the literal that `segment` is, once decoded.

@@ -7,13 +7,13 @@
 //! Never: knows a path that has another spelling: a `%` or a `/` inside of a literal leaves its pattern to the tree.
 
 use super::NodeId;
-use super::slots::{Slots, spread};
+use super::hash_table::{HashTable, spread};
 use crate::http::pattern::Segment;
 
 /// Paths, each with the node that it ends at.
 #[derive(Debug)]
 pub(super) struct WholePaths {
-    paths: Slots<WholePath>,
+    paths: HashTable<WholePath>,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Ends {
 
 impl WholePaths {
     pub(super) const fn new() -> WholePaths {
-        WholePaths { paths: Slots::new() }
+        WholePaths { paths: HashTable::new() }
     }
 
     /// The node at which the walk along `path` ends first, when that is known.

@@ -9,10 +9,12 @@
 //!      └───── Loan: Returned <────┘
 //! ```
 //!
+//! Content of which more than a buffer is known to be to come is read past the buffer, into a [`Piece`] that goes on with it.
+//!
 //! Spec: RFC 9112 6.3 (length), 7.1 (chunks), 8 (incomplete); RFC 9110 10.1.1: `100 Continue` is asked for when the
 //! handler first reads, and only when nothing has come yet.
 //! Never: keeps the half longer than the body lives; writes: the driver sends the 100.
-//! Limits: `content_rate` of the deadlines, chunk and trailer limits.
+//! Limits: `content_rate` of the deadlines, chunk and trailer limits, [`LARGE_PIECE_BYTES`].
 
 use std::io;
 use std::pin::Pin;
@@ -224,10 +226,9 @@ impl<R: ReadHalf> Lent<R> {
         is_empty && matches!(self.receive, Receive::Length { left, .. } if left > PIECE_BYTES as u64)
     }
 
-    /// Reads content past the buffer, into memory that is passed on with it, not longer than the rate allows: much content is
-    /// neither copied nor read in small steps.
+    /// Reads content past the buffer, into memory that is passed on with it, not longer than the rate allows.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
-        let Some(inbound) = &mut self.inbound else { return Poll::Ready(Ok(Bytes::new())) };
+        let inbound = self.inbound.as_mut().expect("more is to come");
         let mut piece = Piece::take();
         let left = usize::try_from(self.receive.left().unwrap_or_default()).unwrap_or(usize::MAX);
         let most = left.min(LARGE_PIECE_BYTES);

@@ -1,15 +1,15 @@
 //! Owns a spell of work of a connection: read a head, lend the content, call the handler, send the answer, again.
 //!
 //! ```text
-//!            ┌───────────────────────── kept alive ────────────────────────────┐
-//!            v                                                                 │
-//!   read_head ──head──> open_content ──Request──> call ──Response──> answer ───┤
-//!       │ refused            │ refused             │ gone                      │ not kept alive
-//!       v                    v                     v                           v
+//!            ┌───────────────────────── kept alive ─────────────────────────────────┐
+//!            v                                                                      │
+//!   parse_head ──head──> open_request ──Request──> handler ──Response──> answer ────┤
+//!       │ refused            │ refused               │ gone                         │ not kept alive
+//!       v                    v                       v                              v
 //!     close: answer the refusal, flush, FIN, linger until the peer has read it
 //! ```
 //!
-//! When nothing of another request has come and all is sent, the connection goes back to [`Idle`].
+//! When nothing of another request has come for a moment and all is sent, the connection goes back to [`Idle`].
 //!
 //! This is the only place where bytes, time and handlers meet; what it decides is decided by the cores in
 //! [`h1`](crate::http::h1). It keeps no protocol state across an await but in `self`, so the task may be dropped at any
@@ -99,9 +99,9 @@ pub(super) struct Asked {
 /// How the answer words what went wrong. Nothing does, for most requests, and then nobody looks at what they accept.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wording {
-    /// As the head wishes, which is so long and still lies in the read buffer, so many bytes before what is unread: nothing was
-    /// read since.
-    InBuffer { head_len: usize, since: usize },
+    /// Nobody has looked. Nothing was read since, so the head is still in the read buffer: its `head_len` bytes begin
+    /// `bytes_back` before the first unread one.
+    InBuffer { head_len: usize, bytes_back: usize },
     /// The head was looked at.
     Decided(Style),
 }
@@ -130,8 +130,8 @@ type Understood = (Recycled<Head>, RequestFraming);
 impl Wording {
     /// So many bytes behind the head were consumed, too.
     fn passes(&mut self, bytes: usize) {
-        if let Wording::InBuffer { since, .. } = self {
-            *since += bytes;
+        if let Wording::InBuffer { bytes_back, .. } = self {
+            *bytes_back += bytes;
         }
     }
 }
@@ -267,7 +267,7 @@ impl<T: Transport> Driver<T> {
             version: head.version,
             keep_alive: framing.keep_alive,
             upgrade: framing.upgrade,
-            wording: Wording::InBuffer { head_len: head.fields.bytes.len(), since: head.fields.bytes.len() },
+            wording: Wording::InBuffer { head_len: head.fields.bytes.len(), bytes_back: head.fields.bytes.len() },
             deadline: within(self.now, shared.config.deadlines.handler),
         }
     }
@@ -323,9 +323,6 @@ impl<T: Transport> Driver<T> {
         let bytes_max = shared.config.limits.content_bytes_max;
         head.content_bytes_max = bytes_max;
         head.deadline = asked.deadline;
-        if framing.content == Content::None {
-            return Ok((Request::new(head, Body::empty()), None));
-        }
         let opened = self.open_content(shared, &head, framing, asked);
         let (mut content, loan) =
             opened.map_err(|problem| End::Refused(Refusal::of_request(asked, self.style(shared, asked), problem)))?;
@@ -422,8 +419,8 @@ impl<T: Transport> Driver<T> {
     pub(super) fn style<H>(&self, shared: &Shared<H>, asked: &Asked) -> Style {
         match (asked.wording, &self.inbound) {
             (Wording::Decided(style), _) => style,
-            (Wording::InBuffer { head_len, since }, Some(inbound)) => {
-                style(shared, accept_lines(&inbound.buffer.consumed(since)[..head_len]))
+            (Wording::InBuffer { head_len, bytes_back }, Some(inbound)) => {
+                style(shared, accept_lines(&inbound.buffer.consumed(bytes_back)[..head_len]))
             }
             (Wording::InBuffer { .. }, None) => unreachable!("decided before the buffer was lent"),
         }

@@ -77,7 +77,7 @@ impl<T: Transport, H: Handler> Future for Life<T, H> {
                 }
                 Life::AtWork(work) => match ready!(work.as_mut().poll(cx)) {
                     Some((idle, shared)) => {
-                        // It has asked for bytes and found none: they will wake it, as whoever changes something does.
+                        // The driver has just asked for bytes and found none, so their arrival wakes this task.
                         *life = Life::Idle(idle, shared);
                         return Poll::Pending;
                     }

@@ -116,12 +116,13 @@ impl<T: Transport> Driver<T> {
         }
         if !draining && self.is_idle() {
             if !is_due && self.card.keep_warm() {
-                // As long as it does nothing else the table watches its deadline.
+                // No timer is armed: the table wakes it when this has lasted too long.
                 return Poll::Pending;
             }
             self.card.cool();
             return Poll::Ready(Err(End::Idle));
         }
+        self.card.cool();
         ready!(self.poll_expired(cx))?;
         if draining {
             shared.watch.tally.reached(Reached::DrainIdle);
@@ -213,6 +214,8 @@ impl<T: Transport> Driver<T> {
             self.peer.0.cancel(Reason::Shutdown);
             return Err(End::Forced);
         }
+        // It does not wait for a request: another connection may stay warm for that.
+        self.card.cool();
         if loan.is_some_and(|loan| loan.take_continue()) {
             self.ask_for_content();
         }

@@ -12,8 +12,8 @@
 //! What is behind the end is never read: the last block is read so that it ends with the bytes, and its masks are shifted
 //! to where it was asked for. Vectors are only made from arrays of their size, so the compiler sees to that.
 //!
-//! Invariant: a value of type [`Avx2`] or [`Ssse3`] is a proof that the machine was asked; what is safe because of it says
-//! so.
+//! Invariant: a value of type [`Avx2`] or [`Ssse3`] exists only where the machine has these instructions; that makes calling
+//! them safe.
 #![allow(unsafe_code, reason = "arrays become vectors; calls of what the machine was asked for")]
 
 use std::arch::x86_64::*;

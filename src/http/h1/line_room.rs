@@ -17,38 +17,38 @@ use std::slice::IterMut;
 use crate::http::field::FieldLine;
 
 /// Lines for which there is room at least, unless fewer are allowed.
-const ROOM: usize = 16;
+pub(crate) const LINES_MIN: usize = 16;
 
-/// What writes lines into slots.
-pub(super) trait Write {
+/// What writes lines into the room.
+pub(super) trait LineWriter {
     /// What comes of it.
     type Output;
 
     /// Writes them. A method and not a closure, so that it can be `#[inline(always)]`.
-    fn write(self, slots: &mut Slots<'_>) -> Self::Output;
+    fn write(self, room: &mut LineRoom<'_>) -> Self::Output;
 }
 
 /// Lets `writer` write behind `lines`, up to `lines_max` in all, or fewer when the vector would have to grow for them.
 #[inline(always)]
-pub(super) fn write_behind<W: Write>(lines: &mut Vec<FieldLine>, lines_max: usize, writer: W) -> W::Output {
-    lines.reserve(ROOM);
+pub(super) fn write_behind<W: LineWriter>(lines: &mut Vec<FieldLine>, lines_max: usize, writer: W) -> W::Output {
+    lines.reserve(LINES_MIN);
     let before = lines.len();
     let free = lines.spare_capacity_mut();
-    let room = free.len().min(lines_max.saturating_sub(before));
-    let mut slots = Slots { free: free[..room].iter_mut() };
-    let output = writer.write(&mut slots);
-    let written = room - slots.free.len();
-    // SAFETY: a slot is only taken by writing a line into it, in order, so that many lines behind `before` are written.
+    let places = free.len().min(lines_max.saturating_sub(before));
+    let mut room = LineRoom { free: free[..places].iter_mut() };
+    let output = writer.write(&mut room);
+    let written = places - room.free.len();
+    // SAFETY: a place is only taken by writing a line into it, in order, so that many lines behind `before` are written.
     unsafe { lines.set_len(before + written) };
     output
 }
 
 /// Room for field lines.
-pub(super) struct Slots<'a> {
+pub(super) struct LineRoom<'a> {
     free: IterMut<'a, MaybeUninit<FieldLine>>,
 }
 
-impl Slots<'_> {
+impl LineRoom<'_> {
     /// Writes a line; `None` when there is no room.
     #[inline(always)]
     pub(super) fn push(&mut self, line: FieldLine) -> Option<()> {
@@ -66,14 +66,14 @@ mod tests {
         FieldLine { name_start, value_start: 0, value_len: 0, name_len: 1, known: Known::Other }
     }
 
-    /// Writes as many lines as there are slots, but so many at most.
+    /// Writes as many lines as there is room for, but so many at most.
     struct Many(usize);
 
-    impl Write for Many {
+    impl LineWriter for Many {
         type Output = ();
 
-        fn write(self, slots: &mut Slots<'_>) {
-            (0..self.0).take_while(|_| slots.push(line(7)).is_some()).for_each(drop);
+        fn write(self, room: &mut LineRoom<'_>) {
+            (0..self.0).take_while(|_| room.push(line(7)).is_some()).for_each(drop);
         }
     }
 
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(lines.iter().map(|line| line.name_start).collect::<Vec<_>>(), [0, 7, 7, 7]);
         write_behind(&mut lines, usize::MAX, Many(0));
         assert_eq!(lines.len(), 4);
-        write_behind(&mut lines, usize::MAX, Many(ROOM));
-        assert_eq!(lines.len(), 4 + ROOM);
+        write_behind(&mut lines, usize::MAX, Many(LINES_MIN));
+        assert_eq!(lines.len(), 4 + LINES_MIN);
     }
 }

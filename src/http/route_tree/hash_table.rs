@@ -10,14 +10,14 @@ use std::mem;
 
 /// Entries, each found by the hash that its owner has for it.
 #[derive(Debug)]
-pub(super) struct Slots<E> {
+pub(super) struct HashTable<E> {
     slots: Vec<Option<E>>,
     count: usize,
 }
 
-impl<E> Slots<E> {
-    pub(super) const fn new() -> Slots<E> {
-        Slots { slots: Vec::new(), count: 0 }
+impl<E> HashTable<E> {
+    pub(super) const fn new() -> HashTable<E> {
+        HashTable { slots: Vec::new(), count: 0 }
     }
 
     /// The entry with `hash` that `is_it` says yes to.
