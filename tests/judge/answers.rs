@@ -36,7 +36,9 @@ pub fn read_answer(bytes: &[u8], method: Option<Method>) -> Result<Answer, Strin
         if named.next().is_none() { Ok(value) } else { Err(format!("{name} twice")) }
     };
     let (length, coding) = (one("Content-Length")?, one("Transfer-Encoding")?);
-    let closes = one("Connection")?.is_some_and(|options| options == b"close");
+    // RFC 9110 7.6.1: a list, in which an Upgrade field has an option of its own.
+    let closes = one("Connection")?
+        .is_some_and(|options| options.split(|&byte| byte == b',').any(|it| it.trim_ascii() == b"close"));
     let content = &bytes[head_len..];
     let mut ends_by_close = false;
     let (len, broke_off) = match (length, coding) {
