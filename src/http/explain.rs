@@ -299,9 +299,6 @@ pub(crate) fn wants_json(accept: &[u8]) -> bool {
 
 /// Whether the parameters that begin `rest` give their media type no weight. RFC 9110 12.4.2: a weight of 0 is a refusal.
 fn is_refused(rest: &[u8]) -> bool {
-    if matches!(rest.first(), None | Some(b',')) {
-        return false;
-    }
     // Bounded: a list that names JSON again and again would otherwise be read to its end for each.
     let rest = &rest[..rest.len().min(PARAMETER_BYTES_MAX)];
     let mut parameters = rest.split(|&byte| byte == b',').next().unwrap_or_default().split(|&byte| byte == b';');

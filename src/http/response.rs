@@ -187,10 +187,6 @@ impl Response {
         self.head.problem.as_deref()
     }
 
-    pub(crate) fn head(&self) -> &Head {
-        &self.head
-    }
-
     pub(crate) fn head_mut(&mut self) -> &mut Head {
         &mut self.head
     }

@@ -40,6 +40,16 @@ enum StreamEnd {
     Failed(io::ErrorKind),
 }
 
+impl StreamEnd {
+    /// What a read comes to from then on.
+    fn told(self) -> io::Result<usize> {
+        match self {
+            StreamEnd::Fin => Ok(0),
+            StreamEnd::Failed(kind) => Err(kind.into()),
+        }
+    }
+}
+
 impl<R: ReadHalf> Inbound<R> {
     /// A half that has received nothing.
     pub fn new(reader: R) -> Inbound<R> {
@@ -64,8 +74,8 @@ impl<R: ReadHalf> Inbound<R> {
     /// When the buffer holds `bytes_max` bytes.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<io::Result<usize>> {
         let Inbound { buffer, reader, end } = self;
-        if end.is_some() {
-            return poll_read(reader, end, cx, &mut []);
+        if let Some(end) = end {
+            return Poll::Ready(end.told());
         }
         let room = buffer.room(bytes_max);
         assert!(!room.is_empty(), "filled a full buffer");
@@ -108,10 +118,8 @@ fn poll_read(
     cx: &mut Context<'_>,
     into: &mut [u8],
 ) -> Poll<io::Result<usize>> {
-    match end {
-        Some(StreamEnd::Fin) => return Poll::Ready(Ok(0)),
-        Some(StreamEnd::Failed(kind)) => return Poll::Ready(Err((*kind).into())),
-        None => {}
+    if let Some(end) = end {
+        return Poll::Ready(end.told());
     }
     let read = ready!(reader.poll_read(cx, into));
     *end = match &read {

@@ -210,7 +210,8 @@ impl Registered {
 
     /// Leaves the place of a warm connection to another.
     pub fn cool(&self) {
-        if self.card.warm.load(Relaxed) && self.card.warm.swap(false, Relaxed) {
+        if self.card.warm.load(Relaxed) {
+            self.card.warm.store(false, Relaxed);
             self.registry.warm.fetch_sub(1, Relaxed);
         }
     }

@@ -20,7 +20,7 @@
 //! the first byte of the content; what is kept is bounded by `trailer_bytes_max`.
 //! Limits: `chunk_line_bytes_max`, `chunk_extension_bytes_max`, `trailer_bytes_max`, `field_lines_max`.
 
-use crate::http::field::Fields;
+use crate::http::field::{Fields, push_line};
 use crate::http::h1::field_section::{FieldSectionParser, LineRules, Progress};
 use crate::http::h1::grammar;
 use crate::http::{Fault, Limits, ProtocolError};
@@ -361,9 +361,7 @@ pub fn encode_end(out: &mut Vec<u8>, trailers: Option<&Fields>) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers.iter().flat_map(|fields| fields.iter()) {
         if !is_forbidden_trailer(name.as_bytes()) {
-            for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-                out.extend_from_slice(piece);
-            }
+            push_line(name.as_bytes(), value, out);
         }
     }
     out.extend_from_slice(b"\r\n");

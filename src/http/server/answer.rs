@@ -142,7 +142,7 @@ impl<T: Transport> Driver<T> {
         taken: u64,
         reusable: bool,
     ) -> AnswerFraming {
-        if response.head().problem.is_some() {
+        if response.problem().is_some() {
             word(response, self.style(shared, asked), shared);
         }
         let (head, body) = response.parts();

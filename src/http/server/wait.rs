@@ -114,15 +114,15 @@ impl<T: Transport> Driver<T> {
         if is_due {
             self.now = Instant::now();
         }
-        if !draining && self.is_idle() {
-            if !is_due && self.card.keep_warm() {
-                // No timer is armed: the table wakes it when this has lasted too long.
-                return Poll::Pending;
-            }
-            self.card.cool();
-            return Poll::Ready(Err(End::Idle));
+        let is_idle = !draining && self.is_idle();
+        if is_idle && !is_due && self.card.keep_warm() {
+            // No timer is armed: the table wakes it when this has lasted too long.
+            return Poll::Pending;
         }
         self.card.cool();
+        if is_idle {
+            return Poll::Ready(Err(End::Idle));
+        }
         ready!(self.poll_expired(cx))?;
         if draining {
             shared.watch.tally.reached(Reached::DrainIdle);
