@@ -7,13 +7,12 @@ move much.
 
 import contextlib
 
-from peers import Failure, running
+from peers import PEERS, Failure, running
 from plan import interleaved
 from report import Row
 from wrk import wrk
 
 SCALE_PEERS = ("firstbyte", "floor", "hyper", "nginx")
-FLAGS = {"firstbyte": ["--connections-max", "16384"]}
 
 
 def cases(plan):
@@ -60,7 +59,7 @@ def measure_scaling(plan, names, folder, progress):
     names = [name for name in SCALE_PEERS if name in names]
     rows = []
     with contextlib.ExitStack() as up:
-        peers = {name: up.enter_context(running(name, folder, flags=FLAGS.get(name, ()))) for name in names}
+        peers = {name: up.enter_context(running(name, folder, flags=PEERS[name].for_many)) for name in names}
         for connections in plan.scale:
             rows.append(Row("scaling, µs a request", f"{connections:,} connections", digits=2))
             for number, name in interleaved(names, plan.few_rounds):

@@ -6,13 +6,10 @@ kernel's own part, the socket, is the same for all and not in it.
 
 import time
 
-from peers import running
+from peers import PEERS, running
 from plan import interleaved
 from report import Row
 from wire import CLIENT, Client
-
-# Where a default would refuse so many.
-FLAGS = {"firstbyte": ["--connections-max", "16384"]}
 
 WARM_UP = 200
 
@@ -28,7 +25,7 @@ def measure(plan, names, folder, progress):
     row = Row("memory", f"bytes an idle connection, {plan.idle:,} of them", digits=0)
     for number, name in interleaved(names, plan.few_rounds):
         progress.say(f"round {number} of {plan.few_rounds}, {name}")
-        with running(name, folder, flags=FLAGS.get(name, ())) as peer:
+        with running(name, folder, flags=PEERS[name].for_many) as peer:
             with Client(peer.port) as client:
                 client.ask(CLIENT, WARM_UP)
             time.sleep(SETTLE_SECONDS)

@@ -80,12 +80,15 @@ class Kind:
     start: Callable
     # What it does not do: `echo` content, `close` a connection when asked to, `keep` one after an echo.
     cannot: frozenset = frozenset()
+    # Flags without which it would refuse ten thousand connections.
+    for_many: tuple = ()
 
 
 PEERS = {
     "firstbyte": Kind(
         lambda: output(OURS / "firstbyte", "--version").split()[-1],
         printing(OURS / "firstbyte", "serve", "--listen", "127.0.0.1:0"),
+        for_many=("--connections-max", "16384"),
     ),
     "hyper": Kind(lambda: locked("hyper"), rust("hyper")),
     "hyper-flush": Kind(lambda: locked("hyper"), rust("hyper", "--pipeline-flush")),
