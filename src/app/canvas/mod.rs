@@ -1,0 +1,5 @@
+//! Owns the canvas: a grid of pixels that everybody in a room draws on at once. `README.md` beside this file has its
+//! protocol, byte by byte.
+
+pub mod domain;
+pub mod grid;
