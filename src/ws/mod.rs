@@ -1,0 +1,4 @@
+//! WebSocket.
+
+pub mod accept_key;
+pub mod keys;
