@@ -1,4 +1,5 @@
 //! WebSocket.
 
 pub mod accept_key;
+pub mod handshake;
 pub mod keys;
