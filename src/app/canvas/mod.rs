@@ -2,4 +2,7 @@
 //! protocol, byte by byte.
 
 pub mod domain;
+pub mod fanout;
 pub mod grid;
+mod random;
+pub mod service;
