@@ -1,0 +1,6 @@
+//! WebSocket.
+
+pub mod deflate;
+mod role;
+
+pub use role::Role;
