@@ -20,3 +20,4 @@ mod simulation;
 mod splitting;
 mod stage;
 mod tally;
+mod violations;

@@ -28,6 +28,15 @@ const RULES: &[Rule] = &[
     Rule { below: "http/h1/", except: None, never: CORE_NEVER },
     Rule { below: "http/route_tree", except: None, never: CORE_NEVER },
     Rule { below: "http/middleware/rate_limit/", except: None, never: CORE_NEVER },
+    Rule { below: "ws/frame", except: None, never: CORE_NEVER },
+    Rule { below: "ws/mask", except: None, never: CORE_NEVER },
+    Rule { below: "ws/utf8", except: None, never: CORE_NEVER },
+    Rule { below: "ws/close", except: None, never: CORE_NEVER },
+    Rule { below: "ws/violation", except: None, never: CORE_NEVER },
+    Rule { below: "ws/message", except: None, never: CORE_NEVER },
+    Rule { below: "ws/limits", except: None, never: CORE_NEVER },
+    Rule { below: "ws/machine", except: None, never: CORE_NEVER },
+    Rule { below: "ws/deflate", except: None, never: CORE_NEVER },
 ];
 
 /// What a core has no need of.
