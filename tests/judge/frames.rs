@@ -14,7 +14,6 @@ use std::time::Instant;
 use firstbyte::ws::frame::HEADER_BYTES_MAX;
 use firstbyte::ws::limits::Limits;
 use firstbyte::ws::machine::{Event, Machine, Role, State};
-use firstbyte::ws::message::Message;
 use firstbyte::ws::violation::Violation;
 
 use super::draw::Draw;
@@ -108,6 +107,11 @@ pub fn judge(input: &[u8]) -> Verdict {
     let mut draw = Draw::of(input);
     let role = *draw.of_these(&[Role::Server, Role::Server, Role::Client]);
     let limits = *draw.of_these(&[SMALL, SMALL, Limits::default()]);
+    judge_as(input, role, limits, &mut draw)
+}
+
+/// Judges `input` as `role` receives it within `limits`.
+pub fn judge_as(input: &[u8], role: Role, limits: Limits, draw: &mut Draw) -> Verdict {
     let machine = || Machine::new(role, limits);
     let whole = play(machine(), [input], Way::Receive);
     let cuts = draw.cuts(input.len(), 6);
@@ -133,9 +137,4 @@ fn check_bounds(event: &Event, limits: &Limits) {
         Event::Header(header) => panic!("nobody asked for {header:?}"),
         Event::Close(None) | Event::Ping(_) | Event::Pong(_) => {}
     }
-}
-
-/// The messages among `events`.
-pub fn messages(events: &[Event]) -> impl Iterator<Item = &Message> {
-    events.iter().filter_map(|event| if let Event::Message(message) = event { Some(message) } else { None })
 }

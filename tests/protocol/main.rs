@@ -9,6 +9,7 @@ mod corpus;
 mod deadlines;
 mod differential;
 mod dropped;
+mod frames;
 mod fuzzed;
 mod half_close;
 #[path = "../judge/mod.rs"]

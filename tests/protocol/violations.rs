@@ -209,6 +209,11 @@ fn every_violation_is_refused_with_its_code_however_it_comes() {
     table().iter().for_each(check);
 }
 
+/// The bytes of every row: where mutants begin.
+pub fn seeds() -> Vec<Vec<u8>> {
+    table().into_iter().map(|row| row.bytes).filter(|bytes| bytes.len() < 200).collect()
+}
+
 fn check(row: &Row) {
     let Row { what, bytes, refused_after, violation, .. } = row;
     let label = format!("{violation:?}: {what}");
