@@ -30,6 +30,7 @@
 //! Never: names `crate::http`, but in the handshake.
 
 pub mod accept_key;
+pub mod client;
 pub mod close;
 pub mod config;
 pub mod deflate;
