@@ -5,4 +5,5 @@ pub mod domain;
 pub mod fanout;
 pub mod grid;
 mod random;
+pub mod replica;
 pub mod service;
