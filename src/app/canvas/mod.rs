@@ -11,5 +11,6 @@ mod history;
 mod places;
 pub mod protocol;
 mod random;
+pub mod replica;
 pub mod runs;
 pub mod service;
