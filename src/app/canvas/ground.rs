@@ -6,17 +6,20 @@
 //! ```text
 //!   draw, undo ──┐          ┌─ changed ── cut ──> Delta, for the members
 //!                ├─> Grid ──┤
-//!   merge ───────┘          └─ drawn ── take_drawn ──> pixels, for the other nodes (only what was written here)
+//!   hear ────────┘          └─ drawn ── take_drawn ──> pixels, for the other nodes (only what was written here)
 //! ```
 //!
 //! Never: does I/O, reads a clock, knows who is there.
 //! Invariants: a snapshot that is kept has the number of the last delta. A place whose colour was written is in the next
 //! delta, whether it is another colour or not: a client may have drawn something else ahead.
 
+use bytes::Bytes;
+
 use crate::app::canvas::domain::{Colour, PLACES, Place};
 use crate::app::canvas::grid::{Grid, NodeId, Pixel, Stamp};
 use crate::app::canvas::protocol::{self, Position};
 use crate::app::canvas::random::random;
+use crate::app::canvas::replica::{self, Replica};
 use crate::app::canvas::{deltas::Deltas, places::Places};
 use crate::ws::Prepared;
 
@@ -76,18 +79,19 @@ impl Ground {
         Some(before)
     }
 
-    /// Lets `change` take pixels of other nodes into the grid. It returns what it has taken, besides anything else.
-    pub fn merge<T>(&mut self, change: impl FnOnce(&mut Grid) -> T, taken: impl FnOnce(&T) -> &[Pixel]) -> T {
-        let changed = change(&mut self.grid);
-        for pixel in taken(&changed) {
-            self.changed.insert(pixel.place);
-        }
-        changed
-    }
-
-    /// Whether there is something for a delta.
-    pub fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
+    /// Takes what another node has said. The messages that answer it.
+    ///
+    /// # Errors
+    /// What is wrong with it. Nothing of it was taken.
+    pub fn hear(
+        &mut self,
+        replica: &mut Replica,
+        message: &[u8],
+        now: std::time::Instant,
+    ) -> Result<Vec<Bytes>, replica::Malformed> {
+        let merged = replica.hear(message, &mut self.grid, now)?;
+        merged.pixels.iter().for_each(|pixel| self.changed.insert(pixel.place));
+        Ok(merged.answer)
     }
 
     /// The delta of all that was written since the last one; `None` when nothing was. When numbers have ended, a new epoch

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::app::canvas::domain::{Colour, Place};
-use crate::app::canvas::grid::Pixel;
+use crate::app::canvas::grid::{Pixel, Stamp};
 use crate::app::canvas::ground::{Ground, Overdrawn};
 
 /// Strokes that a member can take back.
@@ -81,9 +81,7 @@ impl History {
                 drawn.insert(place, Overdrawn { colour: before.colour, stamp: before.stamp, own: stamp });
             }
         }
-        if !drawn.is_empty() || !goes_on {
-            self.remember(drawn, goes_on);
-        }
+        self.remember(drawn, goes_on);
     }
 
     /// Takes the last stroke back. Whether there was one.
@@ -106,7 +104,7 @@ impl History {
     }
 
     /// The stroke that had drawn what came back, if it was one of ours, owns it again.
-    fn own_again(&mut self, place: Place, overdrawn: Overdrawn, stamp: crate::app::canvas::grid::Stamp) {
+    fn own_again(&mut self, place: Place, overdrawn: Overdrawn, stamp: Stamp) {
         let earlier = self.strokes.iter_mut().rev().find_map(|stroke| stroke.get_mut(&place));
         if let Some(earlier) = earlier.filter(|earlier| earlier.own == overdrawn.stamp) {
             earlier.own = stamp;

@@ -154,7 +154,7 @@ mod tests {
             let runs = parse_some(&bytes).expect("runs");
             let pixels: Vec<_> = runs
                 .iter()
-                .flat_map(|(place, run)| (place.0..).take(run.count).map(|place| (place, run.colour)))
+                .flat_map(|(place, run)| (place.index()..).take(run.count).map(|at| (at as u16, run.colour)))
                 .collect();
             let expected: Vec<_> = places.iter().map(|&place| (place, colours[usize::from(place)])).collect();
             prop_assert_eq!(pixels, expected);
