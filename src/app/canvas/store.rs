@@ -12,7 +12,8 @@
 //! A server starts without its Redis, says so, draws on, and keeps everything as soon as it is there: a picture that comes
 //! late is merged. It does not start without its folder: what is wrong with that does not mend itself.
 //!
-//! Never: overwrites what it cannot read: that is put aside, and said. Never gives one [`Position`] to two nodes.
+//! Never: overwrites what it cannot read: that is put aside, and said. Never gives one [`Position`](Snapshot::position) to two
+//! nodes.
 //! Invariants: a picture is replaced as a whole, or not at all, whenever the machine stops.
 
 mod folder;
@@ -33,7 +34,7 @@ use crate::app::canvas::grid::{Pixel, Tile};
 use crate::app::canvas::replica::Digests;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
 pub use keeper::{Found, Keeper, Schedule};
-pub use snapshot::{Corrupt, Position, Snapshot};
+pub use snapshot::{Corrupt, Snapshot};
 
 /// How often a picture is read again because another node has replaced it meanwhile. They write every few seconds.
 const ATTEMPTS: usize = 8;

@@ -20,10 +20,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::{Position, Snapshot, Store};
+use super::{Snapshot, Store};
 use crate::app::canvas::backoff;
 use crate::app::canvas::domain::RoomName;
 use crate::app::canvas::grid::{Pixel, Tile};
+use crate::app::canvas::protocol::Position;
 
 /// A room that nobody has drawn on for so long is kept.
 pub const QUIET: Duration = Duration::from_secs(5);

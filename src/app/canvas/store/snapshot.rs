@@ -14,6 +14,7 @@ use std::fmt;
 use flate2::Crc;
 
 use crate::app::canvas::grid::{Grid, Tile};
+use crate::app::canvas::protocol::Position;
 use crate::app::canvas::stamped;
 
 const MAGIC: &[u8] = b"firstbyte canvas\n";
@@ -25,17 +26,8 @@ const CRC_BYTES: usize = 4;
 pub struct Snapshot {
     /// Its pixels.
     pub grid: Grid,
-    /// Where its members stand, when it was closed and nothing was drawn since.
+    /// How far its members are, when they have just these pixels: it was closed, and nothing was drawn since.
     pub position: Option<Position>,
-}
-
-/// How far a room's members are: whoever has this has what the grid beside it shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Of the sequence numbers.
-    pub epoch: u32,
-    /// The last of them.
-    pub seq: u32,
 }
 
 /// Why bytes are no snapshot.
