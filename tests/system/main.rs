@@ -26,6 +26,7 @@ mod server;
 mod services;
 mod shortage;
 mod siege;
+mod store;
 mod stream;
 mod tools;
 mod wire;
