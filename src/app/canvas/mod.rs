@@ -16,6 +16,7 @@
 //! Limits: [`CanvasConfig`], and the constants of the parts.
 
 mod allowance;
+mod backoff;
 mod deltas;
 pub mod domain;
 pub mod fanout;
@@ -36,6 +37,8 @@ mod rooms;
 pub mod runs;
 mod seat;
 pub mod service;
+mod stamped;
+pub mod store;
 
 use std::time::Duration;
 
