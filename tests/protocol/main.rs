@@ -22,3 +22,4 @@ mod splitting;
 mod stage;
 mod tally;
 mod violations;
+mod websocket;
