@@ -6,5 +6,6 @@ pub mod begun;
 pub mod draw;
 pub mod exchange;
 pub mod heads;
+pub mod inflate;
 pub mod log;
 pub mod mutate;
