@@ -7,6 +7,7 @@ mod conformance;
 mod content;
 mod corpus;
 mod deadlines;
+mod deflate;
 mod differential;
 mod dropped;
 mod frames;
