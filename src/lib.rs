@@ -30,3 +30,4 @@ pub mod app;
 pub mod conformance;
 pub mod http;
 pub mod net;
+pub mod ws;

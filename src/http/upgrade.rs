@@ -29,35 +29,21 @@
 //! Never: loses an unread byte; speaks HTTP after the 101.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use crate::http::field::name;
 use crate::http::{Response, Status};
-use crate::net::buffer::Buffer;
+use crate::net::connection::{Connection, Inbound};
 use crate::net::transport::{Duplex, ReadHalf, WriteHalf};
 
 /// A connection that has left HTTP: tokio's `AsyncRead` and `AsyncWrite`, or its two halves for those who split it. The
 /// receiving half yields the unread bytes first.
-pub type Upgraded = Duplex<Unread, Box<dyn WriteHalf>>;
-
-/// A receiving half that yields the bytes which were read too early, then those of the connection.
-pub struct Unread {
-    buffer: Buffer,
-    reader: Box<dyn ReadHalf>,
-}
+pub type Upgraded = Duplex<Inbound<Box<dyn ReadHalf>>, Box<dyn WriteHalf>>;
 
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What is to be done with the connection after the 101.
-pub(crate) struct OnUpgrade(pub(crate) Box<dyn FnOnce(Upgraded) -> Task + Send>);
-
-impl Upgraded {
-    pub(crate) fn new(reader: impl ReadHalf, buffer: Buffer, writer: impl WriteHalf) -> Upgraded {
-        Duplex { reader: Unread { buffer, reader: Box::new(reader) }, writer: Box::new(writer) }
-    }
-}
+pub(crate) struct OnUpgrade(pub(crate) Box<dyn FnOnce(Connection) -> Task + Send>);
 
 impl Response {
     /// `101 Switching Protocols` to `protocol`; `task` gets the connection once that is sent. The task is dropped when a
@@ -67,22 +53,21 @@ impl Response {
         F: FnOnce(Upgraded) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let mut response = Response::new(Status::SWITCHING_PROTOCOLS).with(name::UPGRADE, protocol);
-        response.head_mut().upgrade = Some(OnUpgrade(Box::new(|upgraded| Box::pin(task(upgraded)))));
-        response
+        Response::hand_over(protocol, |connection| {
+            task(Duplex { reader: connection.inbound, writer: connection.writer })
+        })
     }
-}
 
-impl ReadHalf for Unread {
-    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.buffer.is_empty() {
-            return self.reader.poll_read(cx, into);
-        }
-        let count = self.buffer.len().min(into.len());
-        into[..count].copy_from_slice(&self.buffer.unread()[..count]);
-        self.buffer.consume(count);
-        self.buffer.release();
-        Poll::Ready(Ok(count))
+    /// As [`Response::upgrade`], for a protocol that drives the connection as HTTP did: with its buffers, its card, its tap
+    /// and the phase of the server.
+    pub fn hand_over<F, T>(protocol: &str, task: F) -> Response
+    where
+        F: FnOnce(Connection) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let mut response = Response::new(Status::SWITCHING_PROTOCOLS).with(name::UPGRADE, protocol);
+        response.head_mut().upgrade = Some(OnUpgrade(Box::new(|connection| Box::pin(task(connection)))));
+        response
     }
 }
 
@@ -99,10 +84,10 @@ mod tests {
     fn upgraded(early: &[u8]) -> (Upgraded, MemoryStream) {
         let (ours, peer) = duplex(64);
         let (reader, writer) = ours.split();
-        let mut buffer = Buffer::new();
-        buffer.room(64)[..early.len()].copy_from_slice(early);
-        buffer.filled(early.len());
-        (Upgraded::new(reader, buffer, writer), peer)
+        let mut inbound = Inbound::new(reader).boxed();
+        inbound.buffer.room(64)[..early.len()].copy_from_slice(early);
+        inbound.buffer.filled(early.len());
+        (Duplex { reader: inbound, writer: Box::new(writer) }, peer)
     }
 
     #[tokio::test]

@@ -54,6 +54,12 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
+    /// The same, for a protocol that understands them where they lie.
+    #[inline]
+    pub fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
     /// How many bytes are not yet consumed.
     #[inline]
     pub fn len(&self) -> usize {

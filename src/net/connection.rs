@@ -14,7 +14,9 @@
 //! Never: knows what the bytes mean.
 //! Invariant: after an end or an error, a half yields only that.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
@@ -22,6 +24,9 @@ use tokio::time::Instant;
 use crate::net::buffer::Buffer;
 use crate::net::deadline::{Rate, RateWatch};
 use crate::net::output::Output;
+use crate::net::registry::Card;
+use crate::net::shutdown::Shutdown;
+use crate::net::tap::Tap;
 use crate::net::transport::{ReadHalf, WriteHalf};
 
 /// The receiving half: reader and read buffer.
@@ -104,9 +109,44 @@ impl<R: ReadHalf> Inbound<R> {
         poll_read(&mut self.reader, &mut self.end, cx, into)
     }
 
-    /// Takes the half apart: the reader, and the bytes not yet used.
-    pub fn into_parts(self) -> (R, Buffer) {
-        (self.reader, self.buffer)
+    /// The same half, its reader behind a pointer, for a protocol that does not know what carries it.
+    pub fn boxed(self) -> Inbound<Box<dyn ReadHalf>> {
+        Inbound { buffer: self.buffer, reader: Box::new(self.reader), end: self.end }
+    }
+}
+
+/// What is in the buffer first, then what comes.
+impl<R: ReadHalf> ReadHalf for Inbound<R> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.buffer.is_empty() {
+            return Inbound::poll_read(self, cx, into);
+        }
+        let count = self.buffer.len().min(into.len());
+        into[..count].copy_from_slice(&self.buffer.unread()[..count]);
+        self.buffer.consume(count);
+        self.buffer.release();
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// A connection as one protocol hands it to another: both halves, the bytes that are not used yet, and where its life is
+/// told and ended.
+pub struct Connection {
+    /// The receiving half, and what has come too early.
+    pub inbound: Inbound<Box<dyn ReadHalf>>,
+    /// The sending half.
+    pub writer: Box<dyn WriteHalf>,
+    /// What the table says of it.
+    pub card: Arc<Card>,
+    /// Who watches it.
+    pub tap: Tap,
+    /// When it should end. A change of phase wakes the task that the card names.
+    pub shutdown: Shutdown,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("card", &self.card).finish_non_exhaustive()
     }
 }
 

@@ -18,10 +18,10 @@ use crate::http::server::drive::{Driver, End};
 use crate::http::server::refusal::Refusal;
 use crate::http::server::{Shared, trace};
 use crate::http::tally::Reached;
-use crate::http::upgrade::{OnUpgrade, Upgraded};
+use crate::http::upgrade::OnUpgrade;
 use crate::http::{Fault, Handler};
 use crate::net::buffer::PIECE_BYTES;
-use crate::net::connection::Lost;
+use crate::net::connection::{Connection, Lost};
 use crate::net::context::Reason;
 use crate::net::deadline::{Deadlines, Phase, earlier, within};
 use crate::net::shutdown;
@@ -445,14 +445,22 @@ impl<T: Transport> Driver<T> {
         }
         let Some(inbound) = self.inbound.take() else { return self.closed("a task holds the content") };
         self.enter(Phase::Upgraded, None);
-        let (reader, buffer) = inbound.into_parts();
         // The card stays in the table as long as the other protocol lasts.
         let Driver { outbound, card, mut tap, peer: _peer, .. } = self;
-        let upgraded = Upgraded::new(reader, buffer, outbound.into_writer());
-        tokio::select! {
-            () = (task.0)(upgraded) => {}
-            () = shared.watch.shutdown.forced() => {}
-        }
+        let mut task = (task.0)(Connection {
+            inbound: inbound.boxed(),
+            writer: Box::new(outbound.into_writer()),
+            card: Arc::clone(&card),
+            tap: tap.clone(),
+            shutdown: shared.watch.shutdown.clone(),
+        });
+        // The card is woken when the phase of the server changes.
+        std::future::poll_fn(|cx| match task.as_mut().poll(cx) {
+            Poll::Pending if shared.watch.shutdown.phase() < shutdown::Phase::Forced => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
+        drop(task);
         card.enter(Phase::Closed, Instant::now());
         if tap.is_watched() {
             trace::closed(&mut tap, &card, "the protocol that took over has ended");

@@ -1,0 +1,4 @@
+//! Owns the opening handshake.
+
+pub mod client;
+pub mod url;
