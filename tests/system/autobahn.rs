@@ -44,8 +44,8 @@ const AGENT: &str = "firstbyte";
 /// Longer than any case takes.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// `wstest`, but its server listens on the socket that is its standard input: nobody else can take the port, and clients can
-/// connect before it is up.
+/// `wstest`, but its server listens on the socket that is its standard input: nobody else can take the port, and a client
+/// can connect before the server is up.
 const WSTEST: &str = "
 from autobahntestsuite import wstest, fuzzing
 import socket
