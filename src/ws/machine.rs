@@ -25,8 +25,6 @@
 
 mod assembly;
 mod rate;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::ops::Deref;
@@ -496,6 +494,16 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// These bytes.
+    ///
+    /// # Panics
+    /// When there are more than 125 (RFC 6455 5.5).
+    pub fn new(bytes: &[u8]) -> Payload {
+        let mut payload = Payload::default();
+        payload.push(bytes);
+        payload
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         let at = usize::from(self.len);
         self.bytes[at..at + bytes.len()].copy_from_slice(bytes);

@@ -32,6 +32,7 @@
 pub mod accept_key;
 pub mod close;
 pub mod config;
+pub mod deflate;
 mod driver;
 pub mod frame;
 pub mod handshake;

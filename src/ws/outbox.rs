@@ -192,12 +192,21 @@ impl Mailbox {
         self.changed.notify_waiters();
     }
 
+    /// As [`Mailbox::close`], instead of a Close that is not sent yet.
+    pub(super) fn fail(&self, close: Close) {
+        let mut state = self.lock();
+        state.closed &= state.closing.is_none();
+        state.close(close);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
     /// The application takes no more messages; what it has queued is sent.
     pub(super) fn leave(&self) {
         let mut state = self.lock();
         state.deaf = true;
         state.inbox = None;
-        state.close(Close::from(CloseCode::NORMAL));
+        state.close(Close::new(CloseCode::NORMAL, ""));
     }
 
     /// Whether nothing more is taken to be sent.

@@ -25,7 +25,7 @@ use crate::ws::violation::Violation;
 pub struct Socket {
     mailbox: Arc<Mailbox>,
     peer: SocketAddr,
-    protocol: Option<&'static str>,
+    protocol: Option<String>,
 }
 
 /// A handle that sends, for other tasks. Clones are the same handle. It does not keep the connection open.
@@ -93,7 +93,7 @@ pub enum Late {
 }
 
 impl Socket {
-    pub(super) fn new(mailbox: Arc<Mailbox>, peer: SocketAddr, protocol: Option<&'static str>) -> Socket {
+    pub(super) fn new(mailbox: Arc<Mailbox>, peer: SocketAddr, protocol: Option<String>) -> Socket {
         Socket { mailbox, peer, protocol }
     }
 
@@ -141,8 +141,8 @@ impl Socket {
     }
 
     /// The subprotocol that was agreed on.
-    pub fn protocol(&self) -> Option<&'static str> {
-        self.protocol
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
     }
 }
 

@@ -63,9 +63,9 @@ violations! {
     CompressionNotAgreed PROTOCOL_ERROR "RSV1 must be 0: no extension was agreed that uses it"
         section "RFC 6455 5.2";
     CompressedControl PROTOCOL_ERROR "RSV1 must be 0 in a control frame: it is never compressed"
-        section "RFC 7692 6.1";
+        section "RFC 7692 6";
     CompressedContinuation PROTOCOL_ERROR "RSV1 must be 0 in a continuation: the first frame says whether a message is compressed"
-        section "RFC 7692 6.1";
+        section "RFC 7692 6";
     ControlFlood POLICY "too many control frames a second"
         section "RFC 6455 10.4";
     ContinuationWithoutMessage PROTOCOL_ERROR "a continuation must follow a frame of its message whose FIN bit is 0"

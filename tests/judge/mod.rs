@@ -5,6 +5,7 @@ pub mod answers;
 pub mod begun;
 pub mod draw;
 pub mod exchange;
+pub mod frames;
 pub mod heads;
 pub mod log;
 pub mod mutate;

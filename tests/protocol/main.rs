@@ -9,6 +9,7 @@ mod corpus;
 mod deadlines;
 mod differential;
 mod dropped;
+mod frames;
 mod fuzzed;
 mod half_close;
 #[path = "../judge/mod.rs"]
@@ -20,3 +21,4 @@ mod simulation;
 mod splitting;
 mod stage;
 mod tally;
+mod violations;

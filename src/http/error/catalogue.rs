@@ -387,6 +387,28 @@ catalogue! {
         section "RFC 9110 7.4"
         remedy "curl http://127.0.0.1:8080/inspect";
 
+    // Another protocol on the same connection (RFC 9110 7.8, RFC 6455 4.2).
+    WebSocketOnly "HTTP-UPGRADE-001" UPGRADE_REQUIRED
+        "this is served over WebSocket"
+        expected "GET over HTTP/1.1 with Connection: upgrade and Upgrade: websocket"
+        section "RFC 9110 15.5.22"
+        remedy "firstbyte ws ws://127.0.0.1:8080/ws";
+    WebSocketVersion "HTTP-UPGRADE-002" UPGRADE_REQUIRED
+        "the version of the WebSocket protocol is not spoken here"
+        expected "Sec-WebSocket-Version: 13"
+        section "RFC 6455 4.4"
+        remedy "firstbyte ws ws://127.0.0.1:8080/ws";
+    WebSocketKey "HTTP-UPGRADE-003" BAD_REQUEST
+        "Sec-WebSocket-Key is no nonce of 16 bytes"
+        expected "one Sec-WebSocket-Key field: 16 random bytes in base64, new for each handshake"
+        section "RFC 6455 4.1"
+        remedy "curl -iN -H 'Connection: upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H \"Sec-WebSocket-Key: $(openssl rand -base64 16)\" http://127.0.0.1:8080/ws";
+    ForeignOrigin "HTTP-UPGRADE-004" FORBIDDEN
+        "a page of another site must not open this socket"
+        expected "an Origin of the host that is asked, or none, as programs send it"
+        section "RFC 6455 10.2"
+        remedy "firstbyte ws ws://127.0.0.1:8080/ws";
+
     // What is read under a condition (RFC 9110 13).
     PreconditionFailed "HTTP-CONDITION-001" PRECONDITION_FAILED
         "what is here is not what If-Match names"

@@ -1,0 +1,200 @@
+//! Owns the receiving direction: the payload of a compressed message, as it arrives, into the message.
+//!
+//! The one idea: the decompressor is borrowed with the first byte of a message and given back behind its last. What the next
+//! message may refer to is the window, which is put together from the message itself.
+//!
+//! ```text
+//!   Between ── first bytes ──▶ Inside(decompressor) ── last: 00 00 FF FF, and a final block to see that
+//!      ▲                           │        ▲  │          no other is open ──┐
+//!      │                           └─ bytes ┘  └─ BFINAL: a new stream,      │
+//!      └─────────────────── window = its last bytes ◀──── the same window    ◀┘
+//! ```
+//!
+//! Spec: RFC 7692 7.2.2 (decompression), 7.2.1 (blocks with BFINAL, padded to a byte; the block behind them goes on), 7.2.3.6
+//! (an empty message is one octet, 00). More lenient than they demand: a message that ends in 00 00 FF FF, in a final block
+//! or with no octet at all has ended, too: a second flush of zlib writes nothing, and many peers send that. Stricter: a
+//! message that ends inside a block is refused, since nobody knows what it would have said.
+//! Never: makes more than it was allowed to, not even for a moment; looks at how large the whole would be.
+//! Invariants: between messages no decompressor is held.
+
+use std::fmt;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::sender::EMPTY_BLOCK_END;
+use super::{Window, pool};
+
+/// A block without content that says it is the last: at the end of a block it ends the stream, inside of one it does not.
+const FINAL_EMPTY_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xFF, 0xFF];
+
+/// Final blocks of one message. Each makes a new stream, which costs more than its two bytes: with the window to be copied
+/// each time, a message of them would take a second.
+const FINAL_BLOCKS_MAX: u32 = 1024;
+
+/// Room made for a piece of output at once, in bytes, at least and at most.
+const ROOM_MIN: usize = 256;
+const ROOM_MAX: usize = 64 * 1024;
+
+/// Bytes that one byte of input is expected to come to.
+const RATIO_EXPECTED: usize = 4;
+
+/// Most bytes back to which a message can refer (RFC 1951 2).
+const DISTANCE_MAX: usize = 32 * 1024;
+
+/// Why a compressed message is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InflateError {
+    /// It is not DEFLATE, ends inside a block, or refers to what it may not (RFC 7692 7.2.2).
+    Corrupt,
+    /// It would come to more bytes than are allowed.
+    TooLarge,
+}
+
+impl fmt::Display for InflateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            InflateError::Corrupt => "the compressed message is corrupt (RFC 7692 7.2.2)",
+            InflateError::TooLarge => "the message is too large once inflated",
+        })
+    }
+}
+
+impl std::error::Error for InflateError {}
+
+/// The receiving direction.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    window: Option<Window>,
+    message: Option<Stream>,
+}
+
+impl Receiver {
+    /// A direction with nothing received. With a `window`, messages may refer to those before them.
+    pub(super) fn new(window: Option<Window>) -> Receiver {
+        Receiver { window, message: None }
+    }
+
+    pub(super) fn inflate(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        into: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<(), InflateError> {
+        let window = self.window.as_ref().map_or(&[][..], Window::bytes);
+        let stream = match &mut self.message {
+            Some(stream) => stream,
+            None => self.message.insert(Stream::begin(window)?),
+        };
+        stream.inflate(bytes, into, bytes_max, window)?;
+        if last {
+            stream.end(into, bytes_max, window)?;
+            self.message.take().into_iter().for_each(Stream::give_back);
+            self.window.iter_mut().for_each(|window| window.push(into));
+        }
+        Ok(())
+    }
+}
+
+/// A message that has begun.
+#[derive(Debug)]
+struct Stream {
+    decompressor: Decompress,
+    /// The last four bytes that went in, the newest lowest: whether the message has ended without the end that is left out.
+    newest: u32,
+    /// The last block so far was a final one, or there is none yet.
+    at_start: bool,
+    final_blocks: u32,
+}
+
+impl Stream {
+    fn begin(window: &[u8]) -> Result<Stream, InflateError> {
+        let mut stream =
+            Stream { decompressor: pool::take_decompressor(), newest: u32::MAX, at_start: true, final_blocks: 0 };
+        stream.refer_to(window)?;
+        Ok(stream)
+    }
+
+    fn give_back(self) {
+        pool::give_decompressor(self.decompressor);
+    }
+
+    /// Inflates a piece of the payload.
+    fn inflate(
+        &mut self,
+        mut bytes: &[u8],
+        into: &mut Vec<u8>,
+        bytes_max: usize,
+        window: &[u8],
+    ) -> Result<(), InflateError> {
+        for &byte in &bytes[bytes.len().saturating_sub(4)..] {
+            self.newest = self.newest << 8 | u32::from(byte);
+        }
+        while !bytes.is_empty() {
+            let (used, status) = self.step(bytes, into, bytes_max)?;
+            if used == 0 {
+                return Err(InflateError::Corrupt);
+            }
+            bytes = &bytes[used..];
+            self.at_start = status == Status::StreamEnd;
+            if self.at_start {
+                self.begin_again(into, window)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 7692 7.2.2: the end that the peer has left out is put back. Behind it a block must be over.
+    fn end(&mut self, into: &mut Vec<u8>, bytes_max: usize, window: &[u8]) -> Result<(), InflateError> {
+        let len = into.len();
+        if !self.at_start && self.newest != u32::from_be_bytes(EMPTY_BLOCK_END) {
+            self.inflate(&EMPTY_BLOCK_END, into, bytes_max, window)?;
+        }
+        let (used, status) = self.step(&FINAL_EMPTY_BLOCK, into, bytes_max)?;
+        let is_over = status == Status::StreamEnd && used == FINAL_EMPTY_BLOCK.len() && into.len() == len;
+        if is_over { Ok(()) } else { Err(InflateError::Corrupt) }
+    }
+
+    /// Inflates until `bytes` are used or a final block has ended.
+    fn step(&mut self, bytes: &[u8], into: &mut Vec<u8>, bytes_max: usize) -> Result<(usize, Status), InflateError> {
+        let start = self.decompressor.total_in();
+        loop {
+            let used = (self.decompressor.total_in() - start) as usize;
+            make_room(into, bytes.len() - used, bytes_max);
+            let status = self.decompressor.decompress_vec(&bytes[used..], into, FlushDecompress::None);
+            let status = status.map_err(|_| InflateError::Corrupt)?;
+            if into.len() > bytes_max {
+                into.truncate(bytes_max);
+                return Err(InflateError::TooLarge);
+            }
+            // Where room is left over, nothing waits inside.
+            if into.len() < into.capacity() || status == Status::StreamEnd {
+                return Ok(((self.decompressor.total_in() - start) as usize, status));
+            }
+        }
+    }
+
+    /// RFC 7692 7.2.1: behind a final block, from the next byte on, another one follows. It refers to the same window.
+    fn begin_again(&mut self, message: &[u8], window: &[u8]) -> Result<(), InflateError> {
+        self.final_blocks += 1;
+        if self.final_blocks > FINAL_BLOCKS_MAX {
+            return Err(InflateError::Corrupt);
+        }
+        self.decompressor.reset(false);
+        self.refer_to(&window[window.len().min(message.len())..])?;
+        self.refer_to(&message[message.len().saturating_sub(DISTANCE_MAX)..])
+    }
+
+    fn refer_to(&mut self, bytes: &[u8]) -> Result<(), InflateError> {
+        self.decompressor.set_dictionary(bytes).map(drop).map_err(|_| InflateError::Corrupt)
+    }
+}
+
+/// Makes room for some output where there is none: for one byte more than allowed at most, which shows what is too large.
+fn make_room(into: &mut Vec<u8>, bytes_in: usize, bytes_max: usize) {
+    if into.len() == into.capacity() {
+        let expected = (RATIO_EXPECTED * bytes_in).clamp(ROOM_MIN, ROOM_MAX).max(into.len());
+        let allowed = bytes_max.saturating_sub(into.len()).saturating_add(1);
+        into.reserve_exact(expected.min(allowed));
+    }
+}

@@ -1,0 +1,47 @@
+//! Owns the names under which a tap is told what the bytes of a WebSocket are.
+//!
+//! Never: decides anything; tells anything while nobody watches.
+
+use crate::net::tap::{Part, Tap};
+use crate::ws::close::Close;
+use crate::ws::message::Message;
+
+/// The header of a frame.
+pub const FRAME_HEADER: Part = Part { name: "frame header", section: "RFC 6455 5.2" };
+/// A text message, unmasked and put together.
+pub const TEXT: Part = Part { name: "text message", section: "RFC 6455 5.6" };
+/// A binary message, unmasked and put together.
+pub const BINARY: Part = Part { name: "binary message", section: "RFC 6455 5.6" };
+/// What a ping carries.
+pub const PING: Part = Part { name: "ping payload", section: "RFC 6455 5.5.2" };
+/// What a pong carries.
+pub const PONG: Part = Part { name: "pong payload", section: "RFC 6455 5.5.3" };
+/// Code and reason of a Close.
+pub const CLOSE: Part = Part { name: "close payload", section: "RFC 6455 5.5.1" };
+
+/// What such a message is.
+pub(super) fn message(message: &Message) -> Part {
+    if message.is_text() { TEXT } else { BINARY }
+}
+
+/// Tells that `message` goes out behind `header`, which may be its whole frame.
+#[cold]
+pub(super) fn sent(tap: &mut Tap, header: &[u8], message: &Message) {
+    tap.sent(FRAME_HEADER, &header[..header.len().min(header_len(header))]);
+    tap.sent(self::message(message), message.as_bytes());
+}
+
+/// The bytes of a Close frame's payload (RFC 6455 5.5.1).
+pub(super) fn close_payload(close: Option<&Close>) -> Vec<u8> {
+    close.map_or_else(Vec::new, |close| [&close.code().get().to_be_bytes(), close.reason().as_bytes()].concat())
+}
+
+/// How long the header is that begins with these two bytes (RFC 6455 5.2).
+fn header_len(header: &[u8]) -> usize {
+    let mask = if header[1] & 0x80 == 0 { 0 } else { 4 };
+    match header[1] & 0x7f {
+        126 => 4 + mask,
+        127 => 10 + mask,
+        _ => 2 + mask,
+    }
+}
