@@ -121,6 +121,7 @@ mod tests {
         "H1-CONTENT",
         "HTTP-ROUTE",
         "HTTP-ACCESS",
+        "HTTP-UPGRADE",
         "HTTP-CONDITION",
         "HTTP-INPUT",
         "HTTP-SERVER",
@@ -153,7 +154,8 @@ mod tests {
             assert!(entry.status.is_error(), "{}", entry.code);
             assert!(!entry.expected.is_empty() && !entry.title.ends_with('.'), "{}", entry.code);
             assert!(entry.section.starts_with("RFC "), "{}", entry.code);
-            let command = ["curl ", "printf '", "gzip ", "iconv "].iter().any(|start| entry.remedy.starts_with(start));
+            let programs = ["curl ", "printf '", "gzip ", "iconv ", "firstbyte "];
+            let command = programs.iter().any(|program| entry.remedy.starts_with(program));
             assert!(command && !entry.remedy.contains('\n'), "{}: {}", entry.code, entry.remedy);
             // What is said beside a command must not be in the way of whoever pastes it.
             let remark = entry.remedy.split_once("   ").is_none_or(|(_, remark)| remark.starts_with("# "));

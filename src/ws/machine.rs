@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Spec: RFC 6455 5.1 (who masks), 5.4 (fragments), 5.5 (control frames), 5.5.1 and 7.1 (closing), 6.2 (receiving), 10.4
-//! (limits). Stricter: codes that no specification defines are refused in a Close frame, and so are lengths that are not
+//! (limits); RFC 7692 6 (RSV1). Stricter: codes that no specification defines are refused in a Close frame, and so are lengths that are not
 //! minimal, from either end.
 //! Never: reads a clock, chooses a masking key, answers by itself: pongs and Close frames are sent by whoever drives it.
 //! Invariants: work is linear in the bytes that come, however they come; memory grows with what has come, not with what was
@@ -32,7 +32,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::ws::Role;
 use crate::ws::close::Close;
+use crate::ws::deflate::Deflate;
 use crate::ws::frame::{self, CONTROL_PAYLOAD_BYTES_MAX, HEADER_BYTES_MAX, Header, HeaderBytes, Opcode};
 use crate::ws::limits::Limits;
 use crate::ws::mask;
@@ -45,15 +47,6 @@ use rate::Rate;
 
 /// Payload that is missing must be more than this for [`Machine::room`] to be worth a read of its own.
 const ROOM_WORTH_BYTES: u64 = 4 * 1024;
-
-/// Which end of the connection we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// We unmask what comes, and do not mask.
-    Server,
-    /// We mask what we send, and expect no masks.
-    Client,
-}
 
 /// What has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +113,7 @@ pub struct Machine {
     state: State,
     reading: Reading,
     message: Option<InMessage>,
+    deflate: Option<Deflate>,
     control_frames: Rate,
     tells_headers: bool,
 }
@@ -152,18 +146,21 @@ struct Data {
 #[derive(Debug)]
 struct InMessage {
     fragments: u32,
+    /// RFC 7692 6: as its first frame says.
+    compressed: bool,
     assembly: Assembly,
 }
 
 impl Machine {
-    /// An end on which nothing has come yet.
-    pub fn new(role: Role, limits: Limits) -> Machine {
+    /// An end on which nothing has come yet. `deflate` is there when the handshake has agreed on it.
+    pub fn new(role: Role, limits: Limits, deflate: Option<Deflate>) -> Machine {
         Machine {
             role,
             limits,
             state: State::Open,
             reading: Reading::Header,
             message: None,
+            deflate,
             control_frames: Rate::new(limits.control_frames_per_second),
             tells_headers: false,
         }
@@ -189,13 +186,13 @@ impl Machine {
     }
 
     /// Room for payload of a large data frame that is still to come, so that it is read to where the message is put together.
-    /// Empty, unless more than 4 KiB are missing. What has been read there is told to [`filled`](Machine::filled); until
+    /// Empty, unless more than 4 KiB are missing, and while a message is compressed. What has been read there is told to [`filled`](Machine::filled); until
     /// then the room stays the same.
     ///
     /// Memory grows with what has arrived, at most double of it and 64 KiB, never with what was announced.
     pub fn room(&mut self) -> &mut [u8] {
         match (&self.reading, &mut self.message) {
-            (Reading::Data(data), Some(message)) if data.left > ROOM_WORTH_BYTES => {
+            (Reading::Data(data), Some(message)) if data.left > ROOM_WORTH_BYTES && !message.compressed => {
                 message.assembly.room(data.coming())
             }
             _ => &mut [],
@@ -232,7 +229,7 @@ impl Machine {
         self.state
     }
 
-    /// The frame of a message. `mask` is a fresh key (RFC 6455 5.3) from a client, nothing from a server.
+    /// The frame of a message, compressed where that was agreed and is worth it. `mask` is a fresh key (RFC 6455 5.3) from a client, nothing from a server.
     ///
     /// # Panics
     /// When a Close frame was sent: nothing follows it (RFC 6455 5.5.1). When the mask is not the role's.
@@ -240,9 +237,11 @@ impl Machine {
     pub fn encode(&mut self, message: &Message, mask: Option<[u8; 4]>) -> Frame {
         assert!(!self.state.is_close_sent(), "no data behind a Close frame (RFC 6455 5.5.1)");
         self.check_mask(mask);
-        let payload = message.as_shared();
-        let header = Header { fin: true, rsv1: false, opcode: message.opcode(), mask, length: payload.len() as u64 };
-        Frame { header: header.encode(), payload: masked(payload.clone(), mask) }
+        let compressed = self.deflate.as_mut().and_then(|deflate| deflate.deflate(message.as_bytes()));
+        let rsv1 = compressed.is_some();
+        let payload = compressed.unwrap_or_else(|| message.as_shared().clone());
+        let header = Header { fin: true, rsv1, opcode: message.opcode(), mask, length: payload.len() as u64 };
+        Frame { header: header.encode(), payload: masked(payload, mask) }
     }
 
     /// A Ping frame.
@@ -333,13 +332,13 @@ impl Machine {
             self.reading = Reading::Control(*header, Payload::default());
             return self.take_control(rest);
         }
-        if header.fin && self.message.is_none() && rest.len() as u64 >= header.length {
+        if header.fin && !header.rsv1 && self.message.is_none() && rest.len() as u64 >= header.length {
             let payload = &mut rest[..header.length as usize];
             return Ok((payload.len(), Some(Event::Message(whole_message(header, payload)?))));
         }
         if header.opcode != Opcode::Continuation {
             let assembly = Assembly::new(header.opcode == Opcode::Text);
-            self.message = Some(InMessage { fragments: 0, assembly });
+            self.message = Some(InMessage { fragments: 0, compressed: header.rsv1, assembly });
         }
         if let Some(message) = &mut self.message {
             message.fragments += 1;
@@ -357,15 +356,25 @@ impl Machine {
             Role::Client if header.mask.is_some() => return Err(Violation::Masked),
             _ => {}
         }
-        // RFC 6455 5.2: a bit that no extension gives a meaning.
         if header.rsv1 {
-            return Err(Violation::CompressionNotAgreed);
+            self.judge_compression(header)?;
         }
         if header.opcode.is_control() {
             return if self.control_frames.exceeds(now) { Err(Violation::ControlFlood) } else { Ok(()) };
         }
         self.judge_order(header)?;
         self.judge_size(header)
+    }
+
+    /// RFC 7692 6: RSV1 is for the first frame of a data message.
+    fn judge_compression(&self, header: &Header) -> Result<(), Violation> {
+        match header.opcode {
+            // RFC 6455 5.2: a bit that no extension gives a meaning.
+            _ if self.deflate.is_none() => Err(Violation::CompressionNotAgreed),
+            Opcode::Text | Opcode::Binary => Ok(()),
+            Opcode::Continuation => Err(Violation::CompressedContinuation),
+            _ => Err(Violation::CompressedControl),
+        }
     }
 
     /// RFC 6455 5.4: fragments follow their beginning, and no message begins between them.
@@ -383,9 +392,13 @@ impl Machine {
         if header.length > self.limits.frame_bytes_max {
             return Err(Violation::FrameTooLarge);
         }
-        let so_far = self.message.as_ref().map_or(0, |message| message.assembly.len());
+        let (compressed, so_far) = match &self.message {
+            Some(message) => (message.compressed, message.assembly.len()),
+            None => (header.rsv1, 0),
+        };
         let left = (self.limits.message_bytes_max - so_far) as u64;
-        if header.length > left { Err(Violation::MessageTooLarge) } else { Ok(()) }
+        // What a compressed one comes to, its length does not say.
+        if header.length > left && !compressed { Err(Violation::MessageTooLarge) } else { Ok(()) }
     }
 
     /// Takes what is there of a data frame's payload.
@@ -395,7 +408,17 @@ impl Machine {
         };
         let count = usize::try_from(data.left).map_or(rest.len(), |left| left.min(rest.len()));
         let (mask, at) = data.advance(count);
-        message.assembly.push(&rest[..count], mask, at, data.coming())?;
+        let come = &mut rest[..count];
+        match &mut self.deflate {
+            Some(deflate) if message.compressed => {
+                if let Some(key) = mask {
+                    mask::apply(come, key, at);
+                }
+                let last = data.fin && data.left == 0;
+                message.assembly.inflate(deflate, come, last, self.limits.message_bytes_max)?;
+            }
+            _ => message.assembly.push(come, mask, at, data.coming())?,
+        }
         Ok((count, self.end_of_data()?.map(Event::Message)))
     }
 
@@ -478,12 +501,20 @@ fn whole_message(header: &Header, payload: &mut [u8]) -> Result<Message, Violati
     Ok(Message::Text(Text::from(text)))
 }
 
-/// A payload as it is sent.
+/// A payload as it is sent: masked where it lies when it is nobody else's.
 fn masked(payload: Bytes, mask: Option<[u8; 4]>) -> Bytes {
     let Some(key) = mask else { return payload };
-    let mut bytes = Vec::new();
-    mask::extend(&mut bytes, &payload, key, 0);
-    Bytes::from(bytes)
+    match payload.try_into_mut() {
+        Ok(mut own) => {
+            mask::apply(&mut own, key, 0);
+            own.freeze()
+        }
+        Err(shared) => {
+            let mut bytes = Vec::new();
+            mask::extend(&mut bytes, &shared, key, 0);
+            Bytes::from(bytes)
+        }
+    }
 }
 
 /// The payload of a control frame, inline.

@@ -30,6 +30,7 @@
 //! Never: names `crate::http`, but in the handshake.
 
 pub mod accept_key;
+pub mod client;
 pub mod close;
 pub mod config;
 pub mod deflate;
@@ -42,6 +43,7 @@ pub mod machine;
 pub mod mask;
 pub mod message;
 mod outbox;
+mod role;
 mod socket;
 pub mod trace;
 pub mod utf8;
@@ -51,8 +53,8 @@ pub use close::{Close, CloseCode};
 pub use config::{Config, Deadlines, Origins};
 pub use handshake::upgrade;
 pub use limits::Limits;
-pub use machine::Role;
 pub use message::{Message, Prepared, Text};
 pub use outbox::Outgoing;
+pub use role::Role;
 pub use socket::{Closed, Ended, Late, Overflow, Refused, Sender, Socket};
 pub use violation::Violation;

@@ -11,9 +11,10 @@
 
 use std::time::Instant;
 
+use firstbyte::ws::Role;
 use firstbyte::ws::frame::HEADER_BYTES_MAX;
 use firstbyte::ws::limits::Limits;
-use firstbyte::ws::machine::{Event, Machine, Role, State};
+use firstbyte::ws::machine::{Event, Machine, State};
 use firstbyte::ws::violation::Violation;
 
 use super::draw::Draw;
@@ -112,7 +113,7 @@ pub fn judge(input: &[u8]) -> Verdict {
 
 /// Judges `input` as `role` receives it within `limits`.
 pub fn judge_as(input: &[u8], role: Role, limits: Limits, draw: &mut Draw) -> Verdict {
-    let machine = || Machine::new(role, limits);
+    let machine = || Machine::new(role, limits, None);
     let whole = play(machine(), [input], Way::Receive);
     let cuts = draw.cuts(input.len(), 6);
     let cut = || cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]);

@@ -4,10 +4,11 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use firstbyte::ws::Role;
 use firstbyte::ws::close::{Close, CloseCode};
 use firstbyte::ws::frame::{Header, Opcode};
 use firstbyte::ws::limits::Limits;
-use firstbyte::ws::machine::{Event, Machine, Payload, Received, Role, State};
+use firstbyte::ws::machine::{Event, Machine, Payload, Received, State};
 use firstbyte::ws::mask;
 use firstbyte::ws::message::{Message, Text};
 use firstbyte::ws::violation::Violation;
@@ -105,7 +106,7 @@ fn what_is_said_comes_out_however_it_is_fragmented_and_cut() {
         }
         let expected = Verdict { events: said.events, end: End::Open };
         let cuts = draw.cuts(said.bytes.len(), 12);
-        let machine = || Machine::new(role, Limits::default());
+        let machine = || Machine::new(role, Limits::default(), None);
         for way in [Way::Receive, Way::Room] {
             let pieces = cuts.windows(2).map(|cut| &said.bytes[cut[0]..cut[1]]);
             assert_eq!(play(machine(), pieces, way), expected, "conversation {number} cut at {cuts:?}, {way:?}");
@@ -122,7 +123,7 @@ fn one_end_understands_the_other() {
         [(Role::Server, Role::Client, None), (Role::Client, Role::Server, Some([1, 2, 3, 4]))]
     {
         let mut draw = Draw::of(b"both ends");
-        let mut sender = Machine::new(sender, Limits::default());
+        let mut sender = Machine::new(sender, Limits::default(), None);
         let (mut bytes, mut messages) = (Vec::new(), Vec::new());
         for _ in 0..40 {
             let message = any_message(&mut draw);
@@ -134,7 +135,7 @@ fn one_end_understands_the_other() {
         let close = Close::new(CloseCode::GOING_AWAY, "bye");
         bytes.extend_from_slice(&sender.encode_close(Some(&close), mask));
         messages.push(Event::Close(Some(close)));
-        let verdict = play(Machine::new(receiver, Limits::default()), [&bytes[..]], Way::Receive);
+        let verdict = play(Machine::new(receiver, Limits::default(), None), [&bytes[..]], Way::Receive);
         assert_eq!(verdict, Verdict { events: messages, end: End::Closed });
     }
 }
@@ -142,7 +143,7 @@ fn one_end_understands_the_other() {
 #[test]
 fn a_server_sends_the_bytes_of_the_message_themselves() {
     let message = Message::from("shared".repeat(100));
-    let frame = Machine::new(Role::Server, Limits::default()).encode(&message, None);
+    let frame = Machine::new(Role::Server, Limits::default(), None).encode(&message, None);
     assert_eq!(frame.payload.as_ptr(), message.as_bytes().as_ptr());
 }
 
@@ -160,7 +161,7 @@ fn a_trickle_is_as_good_as_a_flood() {
     let mut said = Said::default();
     said.frame(Role::Server, true, Opcode::Text, text.as_bytes(), &mut Draw::of(b"key"));
     for way in [Way::Receive, Way::Room] {
-        let verdict = play(Machine::new(Role::Server, limits), said.bytes.chunks(1), way);
+        let verdict = play(Machine::new(Role::Server, limits, None), said.bytes.chunks(1), way);
         assert_eq!(verdict.events, [Event::Message(Message::from(&*text))], "{way:?}");
     }
     // And in tens of thousands of fragments, half of them empty.
@@ -171,13 +172,13 @@ fn a_trickle_is_as_good_as_a_flood() {
         bytes.extend_from_slice(&[0x00, 0x00]);
     });
     bytes.extend_from_slice(&[0x80, 0x00]);
-    let verdict = play(Machine::new(Role::Client, limits), bytes.chunks(1_000), Way::Receive);
+    let verdict = play(Machine::new(Role::Client, limits, None), bytes.chunks(1_000), Way::Receive);
     assert_eq!(verdict.events, [Event::Message(Message::from(text))]);
 }
 
 #[test]
 fn room_grows_with_what_has_come_and_not_with_what_was_announced() {
-    let mut machine = Machine::new(Role::Client, Limits::default());
+    let mut machine = Machine::new(Role::Client, Limits::default(), None);
     assert!(machine.room().is_empty() && !machine.in_message());
     let mut header = *b"\x82\x7f\0\0\0\0\x00\x10\0\0";
     machine.receive(&mut header, Instant::now()).unwrap();
@@ -203,7 +204,7 @@ fn room_grows_with_what_has_come_and_not_with_what_was_announced() {
 #[test]
 fn there_is_no_room_for_little() {
     for (bytes, room) in [(&b"\x82\x7e\x10\x00"[..], 0), (b"\x82\x7e\x10\x01", 4_097), (b"\x82\x7e\x10\x01x", 0)] {
-        let mut machine = Machine::new(Role::Client, Limits::default());
+        let mut machine = Machine::new(Role::Client, Limits::default(), None);
         machine.receive(&mut bytes.to_vec(), Instant::now()).unwrap();
         assert_eq!(machine.room().len(), room, "{bytes:x?}");
         assert_eq!(machine.filled(0), Ok(None));
@@ -212,7 +213,7 @@ fn there_is_no_room_for_little() {
 
 #[test]
 fn behind_a_close_frame_nothing_is_looked_at() {
-    let mut machine = Machine::new(Role::Client, Limits::default());
+    let mut machine = Machine::new(Role::Client, Limits::default(), None);
     // A message that has begun does not go on either.
     let mut bytes = *b"\x01\x01a\x88\x02\x03\xe8\x80\x01b\xff\xff";
     let close = Event::Close(Some(Close::new(CloseCode::NORMAL, "")));
@@ -227,7 +228,7 @@ fn behind_a_close_frame_nothing_is_looked_at() {
 
 #[test]
 fn behind_a_violation_nothing_is_looked_at() {
-    let mut machine = Machine::new(Role::Server, Limits::default());
+    let mut machine = Machine::new(Role::Server, Limits::default(), None);
     assert_eq!(machine.receive(&mut b"\x81\x00".to_vec(), Instant::now()), Err(Violation::Unmasked));
     assert_eq!(machine.state(), State::CloseReceived);
     let mut good = *b"\x81\x80\0\0\0\0";
@@ -240,7 +241,7 @@ fn behind_a_violation_nothing_is_looked_at() {
 
 #[test]
 fn what_was_on_its_way_still_comes_when_we_have_closed() {
-    let mut machine = Machine::new(Role::Server, Limits::default());
+    let mut machine = Machine::new(Role::Server, Limits::default(), None);
     machine.encode_close(Some(&Close::new(CloseCode::NORMAL, "")), None);
     assert_eq!(machine.state(), State::CloseSent);
     let received = machine.receive(&mut b"\x81\x81\0\0\0\0a".to_vec(), Instant::now()).unwrap();
@@ -252,7 +253,7 @@ fn what_was_on_its_way_still_comes_when_we_have_closed() {
 #[test]
 #[should_panic = "no data behind a Close frame"]
 fn no_data_is_sent_behind_a_close_frame() {
-    let mut machine = Machine::new(Role::Server, Limits::default());
+    let mut machine = Machine::new(Role::Server, Limits::default(), None);
     machine.encode_close(None, None);
     machine.encode(&Message::from("late"), None);
 }
@@ -260,7 +261,7 @@ fn no_data_is_sent_behind_a_close_frame() {
 #[test]
 #[should_panic = "one Close frame is sent"]
 fn one_close_frame_is_sent() {
-    let mut machine = Machine::new(Role::Server, Limits::default());
+    let mut machine = Machine::new(Role::Server, Limits::default(), None);
     machine.encode_close(None, None);
     machine.encode_close(None, None);
 }
@@ -268,7 +269,7 @@ fn one_close_frame_is_sent() {
 #[test]
 #[should_panic = "a client masks"]
 fn a_client_never_sends_without_a_mask() {
-    Machine::new(Role::Client, Limits::default()).encode(&Message::from("plain"), None);
+    Machine::new(Role::Client, Limits::default(), None).encode(&Message::from("plain"), None);
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn headers_are_told_before_their_frames_are_judged_and_change_nothing() {
     let header = |fin, opcode, length| Event::Header(Header { fin, rsv1: false, opcode, mask: None, length });
     let bytes = b"\x01\x01a\x89\x00\x80\x01b\x82\x00\x80\x00";
     let told = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-        let mut machine = Machine::new(Role::Client, Limits::default());
+        let mut machine = Machine::new(Role::Client, Limits::default(), None);
         machine.tell_headers(true);
         play(machine, pieces, Way::Receive)
     };
@@ -295,7 +296,7 @@ fn headers_are_told_before_their_frames_are_judged_and_change_nothing() {
     assert_eq!(verdict.events, expected);
     assert_eq!(verdict.end, End::Failed(Violation::ContinuationWithoutMessage));
     assert_eq!(told(&mut bytes.chunks(1)), verdict);
-    let untold = play(Machine::new(Role::Client, Limits::default()), [&bytes[..]], Way::Receive);
+    let untold = play(Machine::new(Role::Client, Limits::default(), None), [&bytes[..]], Way::Receive);
     let events = verdict.events.into_iter().filter(|event| !matches!(event, Event::Header(_)));
     assert_eq!((events.collect::<Vec<_>>(), verdict.end), (untold.events, untold.end));
 }

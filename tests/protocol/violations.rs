@@ -8,7 +8,8 @@
 
 use std::collections::HashSet;
 
-use firstbyte::ws::machine::{Machine, Role};
+use firstbyte::ws::Role;
+use firstbyte::ws::machine::Machine;
 use firstbyte::ws::violation::Violation::{self, *};
 
 use crate::judge::frames::{End, SMALL, Way, play};
@@ -218,7 +219,7 @@ fn check(row: &Row) {
     let Row { what, bytes, refused_after, violation, .. } = row;
     let label = format!("{violation:?}: {what}");
     assert_eq!((violation.close_code().get(), violation.section()), (row.close_code, row.section), "{label}");
-    let end = |pieces: &mut dyn Iterator<Item = &[u8]>, way| play(Machine::new(row.role, SMALL), pieces, way).end;
+    let end = |pieces: &mut dyn Iterator<Item = &[u8]>, way| play(Machine::new(row.role, SMALL, None), pieces, way).end;
     let failed = End::Failed(*violation);
     let behind = [bytes, &b"\x81\x01a"[..]].concat();
     for way in [Way::Receive, Way::Room] {

@@ -34,6 +34,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("H1-CONTENT", "The content as a whole"),
     ("HTTP-ROUTE", "Which handler"),
     ("HTTP-ACCESS", "Who may have it"),
+    ("HTTP-UPGRADE", "Another protocol on the same connection"),
     ("HTTP-CONDITION", "What is read under a condition"),
     ("HTTP-INPUT", "What a handler reads"),
     ("HTTP-SERVER", "The server itself"),

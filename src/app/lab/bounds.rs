@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{BYTES_MAX, DRIP_BYTES_MAX, ECHO_BYTES_MAX, LINES_MAX, REDIRECTS_MAX, SHOWN_BYTES_MAX, WAIT_MS_MAX};
+use super::{
+    BYTES_MAX, DRIP_BYTES_MAX, ECHO_BYTES_MAX, LINES_MAX, MESSAGE_BYTES_MAX, REDIRECTS_MAX, ROOM_NAME_BYTES_MAX,
+    ROOMS_MAX, SHOWN_BYTES_MAX, WAIT_MS_MAX,
+};
 use crate::http::Fault;
 use crate::http::bounds::{Amount, Bound, Seen};
 
@@ -42,5 +45,17 @@ pub fn bounds() -> Vec<Bound> {
             .bounds("Content that /anything shows; it reads the rest, and says how much that was")
             .larger("its answers hold more")
             .seen(Seen::Shortened),
+        Bound::fixed("lab_message_bytes_max", Amount::bytes(MESSAGE_BYTES_MAX))
+            .bounds("A message of /ws and /room/{name}: closed with 1009")
+            .larger("each of their connections may hold as much")
+            .seen(Seen::Close),
+        Bound::fixed("lab_rooms_max", Amount::Count(ROOMS_MAX as u64))
+            .bounds("Rooms that are open: /room/{name} is closed with 1013")
+            .larger("names of rooms hold more memory")
+            .seen(Seen::Close),
+        Bound::fixed("lab_room_name_bytes_max", Amount::bytes(ROOM_NAME_BYTES_MAX))
+            .bounds("The name of a room")
+            .larger("the same")
+            .seen(PATH),
     ]
 }

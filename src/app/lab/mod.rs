@@ -6,11 +6,11 @@
 //! ```text
 //!   hello    what never changes          reflect  what came, sent back
 //!   produce  content made as it is sent  timing   answers that take their time
-//!   answer   a status that was ordered
+//!   answer   a status that was ordered           socket   WebSockets: an echo, and rooms
 //! ```
 //!
 //! Spec: RFC 9110, section by section in the files.
-//! Never: keeps anything between two requests; holds content that it streams.
+//! Never: keeps anything between two requests, but who is in a room; holds content that it streams.
 //! Limits: each route states its own, below.
 
 mod answer;
@@ -18,6 +18,7 @@ mod bounds;
 mod hello;
 mod produce;
 mod reflect;
+mod socket;
 mod timing;
 
 use std::future::Future;
@@ -52,8 +53,18 @@ pub const REDIRECTS_MAX: u64 = 1_000;
 /// Bytes of content that `/anything` shows. It reads the rest, and says how much that was.
 pub const SHOWN_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a message that `/ws` and `/room/{name}` take: 16 MiB, as much as conformance suites send.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// Rooms that are open at a time.
+pub const ROOMS_MAX: usize = 1_024;
+
+/// Bytes of a room's name.
+pub const ROOM_NAME_BYTES_MAX: usize = 64;
+
 /// Adds the lab's routes to `router`.
 pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    let rooms = socket::Rooms::default();
     let echo = RouteOptions { content_bytes_max: Some(ECHO_BYTES_MAX), ..RouteOptions::default() };
     router
         .route("GET /plaintext", stateless(hello::plaintext))
@@ -79,6 +90,8 @@ pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> 
         .route("/status/{code}", stateless(answer::status))
         .route("GET /redirect/{n}", stateless(answer::redirect))
         .route("GET /panic", stateless(answer::panic))
+        .route("GET /ws", stateless(socket::echo))
+        .route("GET /room/{name}", stateless(move |request| socket::room(rooms.clone(), request)))
 }
 
 /// A handler for a router whose state it does not need.

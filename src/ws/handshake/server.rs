@@ -26,11 +26,12 @@ use crate::http::caught::caught;
 use crate::http::field::name;
 use crate::http::{Fault, IntoResponse, Method, Problem, Request, Response};
 use crate::net::connection::Connection;
+use crate::ws::Role;
 use crate::ws::accept_key::accept_key;
 use crate::ws::close::{Close, CloseCode};
 use crate::ws::config::{Config, Origins};
 use crate::ws::driver::Driver;
-use crate::ws::machine::{Machine, Role};
+use crate::ws::machine::Machine;
 use crate::ws::outbox::Mailbox;
 use crate::ws::socket::Socket;
 
@@ -63,7 +64,7 @@ where
     let response = Response::hand_over("websocket", move |connection: Connection| {
         let mailbox = Arc::new(Mailbox::new(config.queue_bytes_max, config.queue_messages_max));
         let socket = Socket::new(Arc::clone(&mailbox), peer, socket_protocol);
-        let machine = Machine::new(Role::Server, config.limits);
+        let machine = Machine::new(Role::Server, config.limits, None);
         let driver = Driver::new(connection, &config, machine, Arc::clone(&mailbox), None);
         driver.run(guarded(task, socket, mailbox))
     });

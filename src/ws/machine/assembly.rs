@@ -10,11 +10,12 @@
 //!
 //! Spec: RFC 6455 5.4 (fragments are concatenated), 8.1 (text).
 //! Never: grows by what was announced: at most double what has come, and [`ROOM_BYTES`].
-//! Invariants: `filled <= bytes.len()`; of a text, `bytes[..filled]` went through the validator.
+//! Invariants: `filled <= bytes.len()`, and equal where payload is compressed; of a text, `bytes[..filled]` went through the validator.
 #![allow(unsafe_code, reason = "one call: text that was validated piece by piece is text")]
 
 use bytes::Bytes;
 
+use crate::ws::deflate::{Deflate, InflateError};
 use crate::ws::mask;
 use crate::ws::message::{Message, Text};
 use crate::ws::utf8::Utf8Validator;
@@ -73,6 +74,23 @@ impl Assembly {
             self.bytes.extend_from_slice(behind);
         }
         self.take(payload.len(), key, offset)
+    }
+
+    /// Adds what compressed payload comes to; `last` is the end of the message.
+    pub(super) fn inflate(
+        &mut self,
+        deflate: &mut Deflate,
+        payload: &[u8],
+        last: bool,
+        bytes_max: usize,
+    ) -> Result<(), Violation> {
+        let inflated = deflate.inflate(payload, last, &mut self.bytes, bytes_max);
+        // Text that came out before a fault is wrong before it, however the payload was cut.
+        self.take(self.bytes.len() - self.filled, None, 0)?;
+        inflated.map_err(|error| match error {
+            InflateError::Corrupt => Violation::CorruptCompression,
+            InflateError::TooLarge => Violation::MessageTooLarge,
+        })
     }
 
     /// Room for payload that is still to come; [`take`](Assembly::take) says how much of it has.
