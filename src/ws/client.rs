@@ -36,12 +36,14 @@ use crate::net::registry::{Registered, Registry};
 use crate::net::shutdown::Shutdown;
 use crate::net::tap::Hub;
 use crate::net::transport::Transport;
+use crate::ws::Role;
 use crate::ws::config::Config;
+use crate::ws::deflate::{self, Deflate, Disagreement};
 use crate::ws::driver::Driver;
 use crate::ws::handshake::client::{Agreed, Ask, AskError, Handshake, HandshakeError};
 use crate::ws::handshake::url::{Url, UrlError};
 use crate::ws::keys::Keys;
-use crate::ws::machine::{Machine, Role};
+use crate::ws::machine::Machine;
 use crate::ws::outbox::Mailbox;
 use crate::ws::socket::Socket;
 
@@ -108,6 +110,8 @@ pub enum ConnectError {
     HandshakeTimeout,
     /// The answer was not a yes.
     Handshake(HandshakeError),
+    /// It agreed to an extension that was not offered so.
+    Extensions(Disagreement),
     /// The system has no random bytes.
     Random(io::Error),
 }
@@ -125,10 +129,11 @@ pub enum ConnectError {
 pub async fn connect(url: &str, config: &ClientConfig) -> Result<Socket, ConnectError> {
     let keys = Keys::new().map_err(ConnectError::Random)?;
     let Opened { stream, agreed } = open(url, config).await?;
+    let deflate = agreed_deflate(&agreed, &config.socket)?;
     let peer = stream.peer_addr().map_err(ConnectError::Broken)?;
     let (connection, registered) = connection(stream, &agreed.early, config).map_err(ConnectError::Broken)?;
     let mailbox = Arc::new(Mailbox::new(config.socket.queue_bytes_max, config.socket.queue_messages_max));
-    let machine = Machine::new(Role::Client, config.socket.limits);
+    let machine = Machine::new(Role::Client, config.socket.limits, deflate);
     let driver = Driver::new(connection, &config.socket, machine, Arc::clone(&mailbox), Some(keys));
     tokio::spawn(async move {
         let _in_the_table = registered;
@@ -147,7 +152,8 @@ pub async fn connect(url: &str, config: &ClientConfig) -> Result<Socket, Connect
 /// Dropping the future closes the connection.
 pub async fn open(url: &str, config: &ClientConfig) -> Result<Opened, ConnectError> {
     let url = Url::parse(url).map_err(ConnectError::Url)?;
-    let ask = Ask { protocols: &config.protocols, extensions: None, fields: &config.fields };
+    let extensions = config.socket.compression.as_ref().map(deflate::offer);
+    let ask = Ask { protocols: &config.protocols, extensions: extensions.as_deref(), fields: &config.fields };
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|error| ConnectError::Random(error.into()))?;
     let mut handshake = Handshake::new(&url, &ask, nonce).map_err(ConnectError::Ask)?;
@@ -160,6 +166,13 @@ pub async fn open(url: &str, config: &ClientConfig) -> Result<Opened, ConnectErr
             refused => ConnectError::Handshake(refused),
         }),
     }
+}
+
+/// permessage-deflate, if the server has agreed to what was offered.
+fn agreed_deflate(agreed: &Agreed, config: &Config) -> Result<Option<Deflate>, ConnectError> {
+    let Some(compression) = &config.compression else { return Ok(None) };
+    let params = deflate::agreed([&*agreed.extensions], compression).map_err(ConnectError::Extensions)?;
+    Ok(params.map(|params| Deflate::new(Role::Client, params, compression)))
 }
 
 async fn reach(url: &Url, within: Duration) -> Result<TcpStream, ConnectError> {
@@ -223,6 +236,7 @@ impl fmt::Display for ConnectError {
             ConnectError::Broken(error) => write!(f, "the connection broke before the answer was there: {error}"),
             ConnectError::HandshakeTimeout => f.write_str("the server did not answer in time"),
             ConnectError::Handshake(error) => error.fmt(f),
+            ConnectError::Extensions(error) => error.fmt(f),
             ConnectError::Random(error) => write!(f, "the system has no random bytes: {error}"),
         }
     }

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::net::deadline::Rate;
+use crate::ws::deflate::Compression;
 use crate::ws::limits::Limits;
 
 /// How a socket behaves, for servers and clients alike.
@@ -18,6 +19,8 @@ pub struct Config {
     pub limits: Limits,
     /// What takes too long.
     pub deadlines: Deadlines,
+    /// permessage-deflate (RFC 7692), when the other end wants it, too. Default: on, without context takeover.
+    pub compression: Option<Compression>,
     /// Subprotocols that are spoken here, the preferred one first (RFC 6455 1.9). Default: none.
     pub protocols: &'static [&'static str],
     /// Whose pages may open a socket. Default: those of the host that is asked.
@@ -68,6 +71,7 @@ impl Default for Config {
         Config {
             limits: Limits::default(),
             deadlines: Deadlines::default(),
+            compression: Some(Compression::default()),
             protocols: &[],
             origins: Origins::default(),
             queue_bytes_max: 1 << 20,

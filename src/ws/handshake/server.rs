@@ -30,12 +30,14 @@ use crate::ws::Role;
 use crate::ws::accept_key::accept_key;
 use crate::ws::close::{Close, CloseCode};
 use crate::ws::config::{Config, Origins};
+use crate::ws::deflate::{self, Compression, Deflate, Params};
 use crate::ws::driver::Driver;
 use crate::ws::machine::Machine;
 use crate::ws::outbox::Mailbox;
 use crate::ws::socket::Socket;
 
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 const VERSION: &str = "Sec-WebSocket-Version";
 
 /// The version that is spoken (RFC 6455 4.4).
@@ -58,21 +60,27 @@ where
         Err(problem) => return refusal(problem),
     };
     let protocol = chosen_protocol(request, config);
+    let deflate = agreed_deflate(request, config);
     let peer = request.peer().addr();
     let config = config.clone();
-    let socket_protocol = protocol.map(str::to_owned);
+    let spoken = protocol.map(str::to_owned);
+    let extensions = deflate.as_ref().map(|(params, _)| params.to_string());
     let response = Response::hand_over("websocket", move |connection: Connection| {
         let mailbox = Arc::new(Mailbox::new(config.queue_bytes_max, config.queue_messages_max));
-        let socket = Socket::new(Arc::clone(&mailbox), peer, socket_protocol);
-        let machine = Machine::new(Role::Server, config.limits, None);
+        let socket = Socket::new(Arc::clone(&mailbox), peer, spoken);
+        let deflate = deflate.map(|(params, compression)| Deflate::new(Role::Server, params, &compression));
+        let machine = Machine::new(Role::Server, config.limits, deflate);
         let driver = Driver::new(connection, &config, machine, Arc::clone(&mailbox), None);
         driver.run(guarded(task, socket, mailbox))
     });
-    let response = response.with("Sec-WebSocket-Accept", accept_key(&key));
-    match protocol {
-        Some(protocol) => response.with(PROTOCOL, protocol),
-        None => response,
+    let mut response = response.with("Sec-WebSocket-Accept", accept_key(&key));
+    if let Some(protocol) = protocol {
+        response = response.with(PROTOCOL, protocol);
     }
+    if let Some(extensions) = extensions {
+        response = response.with(EXTENSIONS, extensions);
+    }
+    response
 }
 
 /// RFC 6455 4.2.1: what a handshake must say. Its key.
@@ -141,6 +149,13 @@ fn is_ours(origin: &[u8], request: &Request, origins: &Origins) -> bool {
 fn chosen_protocol(request: &Request, config: &Config) -> Option<&'static str> {
     let offers = |ours: &str| request.fields().list(PROTOCOL).any(|offered| offered == ours.as_bytes());
     config.protocols.iter().copied().find(|ours| offers(ours))
+}
+
+/// permessage-deflate, when it is offered in a way that we can meet (RFC 7692 5).
+fn agreed_deflate(request: &Request, config: &Config) -> Option<(Params, Compression)> {
+    let compression = config.compression.as_ref()?;
+    let offers = request.fields().all(EXTENSIONS).filter_map(|offers| std::str::from_utf8(offers).ok());
+    Some((deflate::accept(offers, compression)?, compression.clone()))
 }
 
 /// The application's task, whose panic ends its connection and no other.
