@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
 mod browser;
+mod canvas_page;
 mod check;
 mod chromium;
 mod client;

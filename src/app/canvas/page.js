@@ -1,12 +1,12 @@
-// The page of a room: a grid of pixels, drawn on by everybody who is there. README.md beside this file has the protocol.
+// The page of a room: a grid of pixels that everybody there draws on. README.md beside this file has the protocol.
 //
 //   pointer, keys ── strokes ──┬──────> socket ──> room
 //                              v                    │
 //                           screen <──── grid <─────┘ Snapshots, Deltas
 //
-// The one idea: the grid holds what the server has told and nothing else. What is drawn here is painted on the screen at
-// once and becomes part of the grid by the Delta that brings it back. So whatever the server did not take is gone as soon
-// as the screen is painted anew from the grid: after a Snapshot, and when the connection is lost.
+// The one idea: the grid holds what the server has told and nothing else. What is drawn here is painted on the screen
+// at once, and becomes part of the grid by the Delta that brings it back. So whatever the server did not take is gone
+// as soon as the screen is painted anew from the grid: after a Snapshot, and when the connection is lost.
 //
 // Whatever came over the wire is put into the page as text (textContent), never as markup.
 "use strict";
@@ -35,6 +35,7 @@ const RULED_FROM_PX = 8; // pixels as large as this have lines between them
 const $ = (id) => document.getElementById(id);
 const room = location.pathname.split("/")[2] ?? "";
 const canvas = $("canvas");
+const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
 // --- the connection ---
 
@@ -58,7 +59,7 @@ function connect() {
   opened.onopen = () => opened.send(hello());
   opened.onmessage = (event) => hear(event.data);
   opened.onclose = (event) => lost(event.code, event.reason);
-  timer = setTimeout(() => abandon("it does not answer"), OPEN_MS_MAX);
+  timer = setTimeout(() => abandon("the server does not answer"), OPEN_MS_MAX);
 }
 
 function live() {
@@ -67,6 +68,7 @@ function live() {
   liveSince = performance.now();
   show("live", "live");
   say("Connected.");
+  nextFrame();
 }
 
 // The connection has ended: waits and tries again, unless the server has found fault with this page.
@@ -85,11 +87,11 @@ function lost(code, reason) {
 
 // This side ends the connection, and does not wait until the peer agrees: it may be out of reach.
 function abandon(why) {
-  console.warn(`canvas: ${why}; connecting again`);
+  console.warn(`canvas: ${why}`);
   const left = socket;
   left.onopen = left.onmessage = left.onclose = null;
   left.close(4000, why);
-  lost(4000, "");
+  lost(4000, why);
 }
 
 function forgetConnection() {
@@ -99,6 +101,7 @@ function forgetConnection() {
   echo = 0;
   dropStrokes();
   tellPresence(0, []);
+  standing = "";
 }
 
 function countDown(why, until) {
@@ -144,7 +147,8 @@ function hear(data) {
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     position = null;
-    abandon(`a message is malformed: ${error.message}`);
+    console.warn(`canvas: ${error.message}`, data);
+    abandon("a message was malformed");
   }
 }
 
@@ -213,11 +217,15 @@ function readPresence(view) {
   tellPresence(view.getUint32(1), others);
 }
 
-const APART = 4; // other nodes are not reached: true until another notice says that they are
+const APART = 4; // holds until …
+const TOGETHER = 5;
 
 function readNotice(view) {
   const code = view.getUint8(1);
-  notice(new TextDecoder().decode(new Uint8Array(view.buffer, 2)), code === APART ? Infinity : NOTICE_MS);
+  const words = new TextDecoder().decode(new Uint8Array(view.buffer, 2));
+  if (code === APART) standing = words;
+  if (code === TOGETHER) standing = "";
+  notice(words);
 }
 
 // --- what the page says ---
@@ -233,10 +241,10 @@ function hello() {
   return message.buffer;
 }
 
-// Who loads the page anew is still the same member. A browser that keeps nothing throws.
+// Who loads the page anew is still the same member. Nothing kept throws, and so does a browser that keeps nothing.
 function keptToken() {
   try {
-    return JSON.parse(sessionStorage.getItem(`canvas ${room}`)) ?? [];
+    return JSON.parse(sessionStorage.getItem(`canvas ${room}`)).slice(0, 16);
   } catch {
     return [];
   }
@@ -246,7 +254,7 @@ function keepToken(token) {
   try {
     sessionStorage.setItem(`canvas ${room}`, JSON.stringify([...token]));
   } catch {
-    console.info("canvas: this browser keeps no token; what was drawn before the page is loaded anew cannot be undone");
+    console.info("canvas: this browser keeps nothing; what was drawn cannot be undone once the page is loaded anew");
   }
 }
 
@@ -260,16 +268,15 @@ let pointedAt = 0;
 function sendStrokes() {
   for (const { goesOn, colour, points } of strokes.splice(0)) {
     send(0x02, goesOn ? 1 : 0, colour, ...points);
-    echo ||= setTimeout(() => abandon("nothing comes back"), ECHO_MS_MAX);
+    echo ||= setTimeout(() => abandon("the server does not answer"), ECHO_MS_MAX);
   }
 }
 
 // Says where we point, unless what was said before is still on its way.
 function sendCursor() {
-  if (pointing?.x === pointed?.x && pointing?.y === pointed?.y) return;
   if (socket.bufferedAmount > 0) return;
-  if (pointing) send(0x03, pointing.x, pointing.y);
-  else send(0x05);
+  if (!pointing) send(0x05);
+  else if (pointing.x !== pointed?.x || pointing.y !== pointed?.y) send(0x03, pointing.x, pointing.y);
   pointed = pointing;
 }
 
@@ -283,7 +290,7 @@ function undo() {
 // --- strokes ---
 
 function putDown(x, y) {
-  if (state !== "live") return notice("Not connected: nothing is drawn.", NOTICE_MS);
+  if (state !== "live") return notice("Not connected: nothing is drawn.");
   pen = { x, y, colour, away: false };
   begin(x, y, false);
 }
@@ -392,7 +399,7 @@ function frame(now) {
     sendStrokes();
     strokesAt = now;
   }
-  if (now - pointedAt >= CURSOR_EVERY_MS) {
+  if (pointing !== pointed && now - pointedAt >= CURSOR_EVERY_MS) {
     sendCursor();
     pointedAt = now;
   }
@@ -405,7 +412,7 @@ const cursors = new Map(); // member -> its mark
 let counted = 0; // timer: the count is told to those who listen, but not each time
 
 function tellPresence(members, others) {
-  const words = members === 0 ? "" : members === 1 ? "only you" : members === 2 ? "you and 1 other" : `you and ${members - 1} others`;
+  const words = ["", "only you", "you and 1 other"][members] ?? `you and ${members - 1} others`;
   const count = words && `${words} · you are #${member}`;
   if ($("count").textContent !== count) {
     $("count").textContent = count;
@@ -467,12 +474,13 @@ canvas.addEventListener("pointermove", (event) => {
   if (pinch) return movePinch();
   if (event.pointerType === "touch" && !pen) return;
   const coalesced = event.getCoalescedEvents?.() ?? [];
-  for (const each of coalesced.length > 0 ? coalesced : [event]) follow(pointAt(each));
+  const points = (coalesced.length > 0 ? coalesced : [event]).map(pointAt);
+  if (pen) points.forEach(follow);
+  const { x, y } = points.at(-1);
+  moveHand(x, y, false);
 });
 
 function follow({ x, y, inside }) {
-  if (inside) moveHand(x, y, false);
-  if (!pen) return;
   if (pen.away && inside) return begin(x, y, true);
   if (!pen.away) drawTo(x, y);
   pen.away = !inside;
@@ -488,15 +496,17 @@ for (const name of ["pointerup", "pointercancel"]) {
 }
 canvas.addEventListener("pointerleave", () => pen || leave());
 
-// The pixel under a pointer; the nearest one while it is outside.
+// The pixel under a pointer; the nearest one that is seen while it is outside.
 function pointAt({ clientX, clientY }) {
-  const box = canvas.getBoundingClientRect();
-  const [x, y] = [
-    Math.floor(((clientX - box.left) / box.width) * SIDE),
-    Math.floor(((clientY - box.top) / box.height) * SIDE),
-  ];
-  const within = (at) => Math.min(Math.max(at, 0), SIDE - 1);
-  return { x: within(x), y: within(y), inside: x === within(x) && y === within(y) };
+  const [board, sheet] = [$("board").getBoundingClientRect(), canvas.getBoundingClientRect()];
+  const x = clamp(clientX, board.left, board.right - 1);
+  const y = clamp(clientY, board.top, board.bottom - 1);
+  const pixel = (at) => clamp(Math.floor(at * SIDE), 0, SIDE - 1);
+  return {
+    x: pixel((x - sheet.left) / sheet.width),
+    y: pixel((y - sheet.top) / sheet.height),
+    inside: x === clientX && y === clientY,
+  };
 }
 
 function beginPinch() {
@@ -554,8 +564,7 @@ canvas.addEventListener("keydown", (event) => {
 });
 
 function step([dx, dy], by) {
-  const within = (at) => Math.min(Math.max(at, 0), SIDE - 1);
-  moveHand(within(hand.x + dx * by), within(hand.y + dy * by), true);
+  moveHand(clamp(hand.x + dx * by, 0, SIDE - 1), clamp(hand.y + dy * by, 0, SIDE - 1), true);
   if (pen) drawTo(hand.x, hand.y);
   $("mark").scrollIntoView({ block: "nearest", inline: "nearest" });
   clearTimeout(moved);
@@ -604,12 +613,13 @@ let side = SIDE; // of the board, in CSS pixels
 
 function takePalette(palette) {
   const bytes = new Uint8Array(inks.buffer);
-  const colours = Array.from({ length: palette.length / 3 }, (_, index) => [...palette.subarray(3 * index, 3 * index + 3)]);
+  const rgb = (index) => [...palette.subarray(3 * index, 3 * index + 3)];
+  const colours = Array.from({ length: palette.length / 3 }, (_, index) => rgb(index));
   inks.fill(0);
   colours.forEach((rgb, index) => bytes.set([...rgb, 255], 4 * index));
   names = colours.map((rgb, index) => (index === 0 ? `eraser, ${word(rgb)}` : word(rgb)));
   $("swatches").replaceChildren(...colours.map(swatch));
-  choose(Math.min(colour, names.length - 1));
+  setColour(Math.min(colour, names.length - 1));
   repaint();
 }
 
@@ -627,20 +637,29 @@ function swatch(rgb, index) {
 
 function choose(index) {
   if (index >= names.length) return;
-  colour = index;
-  $("swatches").children[index].firstChild.checked = true;
-  $("chosen").textContent = `${index}: ${names[index]}`;
+  setColour(index);
   say(`Colour ${index}: ${names[index]}`);
 }
 
+function setColour(index) {
+  colour = index;
+  $("swatches").children[index].firstChild.checked = true;
+  $("chosen").textContent = `${index}: ${names[index]}`;
+}
+
+const HUES = "red orange yellow lime green jade turquoise azure blue violet magenta pink".split(" ");
+
 // A colour in words, for those who do not see it.
 function word([red, green, blue]) {
-  const [most, least] = [Math.max(red, green, blue), Math.min(red, green, blue)];
-  const light = (most + least) / 510;
-  if (most - least < 16) return light > 0.97 ? "white" : light < 0.03 ? "black" : light > 0.5 ? "light grey" : "dark grey";
-  const turns = { [blue]: (red - green) / (most - least) + 4, [green]: (blue - red) / (most - least) + 2, [red]: (green - blue) / (most - least) };
-  const hues = ["red", "orange", "yellow", "lime", "green", "sea green", "turquoise", "azure", "blue", "violet", "magenta", "pink"];
-  const hue = hues[Math.round(turns[most] * 2 + 12) % 12];
+  const most = Math.max(red, green, blue);
+  const range = most - Math.min(red, green, blue);
+  const light = (2 * most - range) / 510;
+  if (light > 0.97) return "white";
+  if (light < 0.03) return "black";
+  if (range < 16) return light > 0.5 ? "light grey" : "dark grey";
+  // How far around the wheel of colours, in sixths.
+  const [start, rise] = most === red ? [0, green - blue] : most === green ? [2, blue - red] : [4, red - green];
+  const hue = HUES[Math.round(2 * (start + rise / range) + 12) % 12];
   return light < 0.33 ? `dark ${hue}` : light > 0.72 ? `light ${hue}` : hue;
 }
 
@@ -662,7 +681,7 @@ function fractionAt(x, y) {
 
 // Zooms so that what is at `fraction` of the picture lies at x, y of the window.
 function zoomTo(wanted, x, y, fraction = fractionAt(x, y)) {
-  zoom = Math.min(Math.max(wanted, 1), ZOOM_MAX);
+  zoom = clamp(wanted, 1, ZOOM_MAX);
   const pixel = (side * zoom) / SIDE;
   $("sheet").style.setProperty("--pixel", `${pixel}px`);
   $("sheet").classList.toggle("ruled", pixel >= RULED_FROM_PX);
@@ -699,14 +718,18 @@ addEventListener("online", () => state === "waiting" && connect());
 
 // --- words ---
 
+let standing = ""; // what holds until further notice
 let noticed = 0; // timer: the notice goes
 
-function notice(words, forMs) {
+function notice(words) {
   clearTimeout(noticed);
   $("notice").textContent = words;
   $("notice").hidden = false;
   say(words);
-  if (forMs < Infinity) noticed = setTimeout(() => ($("notice").hidden = true), forMs);
+  noticed = setTimeout(() => {
+    $("notice").textContent = standing;
+    $("notice").hidden = standing === "";
+  }, NOTICE_MS);
 }
 
 // For those who hear the page: one polite place for all that changes.
