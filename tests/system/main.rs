@@ -29,4 +29,5 @@ mod shortage;
 mod siege;
 mod stream;
 mod tools;
+mod websocket;
 mod wire;
