@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fastwebsockets::{FragmentCollector, Payload};
-use firstbyte::ws::limits::Limits;
 use firstbyte::ws::Role;
 use firstbyte::ws::frame::{Header, Opcode};
+use firstbyte::ws::limits::Limits;
 use firstbyte::ws::machine::{Event, Machine};
 use firstbyte::ws::mask;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,6 +27,9 @@ pub const TRAFFIC: [(&str, Option<&str>, usize, usize); 6] = [
     ("binary 1 KiB", None, 1_024, 64),
     ("binary 64 KiB", None, 65_536, 4),
 ];
+
+/// Name of a peer, and what it makes of a tape.
+pub const PEERS: [(&str, fn(&[u8]) -> usize); 2] = [("tungstenite", tungstenite), ("fastwebsockets", fastwebsockets)];
 
 /// Bytes that a read brings at most.
 const READ_BYTES: usize = 16 * 1_024;
@@ -108,8 +111,7 @@ fn message_bytes(event: &Event) -> usize {
 /// # Panics
 /// When there is anything else.
 pub fn tungstenite(tape: &[u8]) -> usize {
-    let mut socket =
-        tungstenite::WebSocket::from_raw_socket(Tape(tape), tungstenite::protocol::Role::Server, None);
+    let mut socket = tungstenite::WebSocket::from_raw_socket(Tape(tape), tungstenite::protocol::Role::Server, None);
     let mut bytes = 0;
     // The tape ends without a Close frame.
     while let Ok(message) = socket.read() {
