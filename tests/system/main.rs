@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
+mod autobahn;
 mod browser;
 mod check;
 mod chromium;
