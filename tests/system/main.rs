@@ -6,6 +6,7 @@
 
 mod autobahn;
 mod browser;
+mod canvas_page;
 mod check;
 mod chromium;
 mod client;

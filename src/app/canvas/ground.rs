@@ -15,7 +15,7 @@
 
 use bytes::Bytes;
 
-use crate::app::canvas::domain::{Colour, PLACES, Place};
+use crate::app::canvas::domain::{Colour, PLACES};
 use crate::app::canvas::grid::{Grid, NodeId, Pixel, Stamp};
 use crate::app::canvas::protocol::{self, Position};
 use crate::app::canvas::random::random;

@@ -163,3 +163,148 @@ impl Overdrawn {
         if newer.stamp == self.own { Overdrawn { own: newer.own, ..self } } else { newer }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::canvas::grid::{Grid, NodeId};
+
+    /// Two members on one ground.
+    struct Drawing {
+        ground: Ground,
+        ours: History,
+        theirs: History,
+    }
+
+    fn drawing(budget: usize) -> Drawing {
+        let budget = Arc::new(Budget::new(budget));
+        let [ours, theirs] = std::array::from_fn(|_| History::new(Arc::clone(&budget)));
+        Drawing { ground: Ground::new(Grid::default(), NodeId::new(1)), ours, theirs }
+    }
+
+    impl Drawing {
+        fn draw(&mut self, colour: u8, places: std::ops::Range<u16>) {
+            self.ours.draw(&mut self.ground, false, Colour::of_low_bits(colour), places.map(Place));
+        }
+
+        fn go_on(&mut self, colour: u8, places: std::ops::Range<u16>) {
+            self.ours.draw(&mut self.ground, true, Colour::of_low_bits(colour), places.map(Place));
+        }
+
+        fn they_draw(&mut self, colour: u8, places: std::ops::Range<u16>) {
+            self.theirs.draw(&mut self.ground, false, Colour::of_low_bits(colour), places.map(Place));
+        }
+
+        fn undo(&mut self) -> bool {
+            self.ours.undo(&mut self.ground)
+        }
+
+        /// The first colours.
+        #[track_caller]
+        fn check(&self, expected: &[u8]) {
+            let colours = self.ground.grid().colours();
+            assert_eq!(colours[..expected.len()].iter().map(|colour| colour.index()).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn strokes_over_strokes_are_taken_back_one_by_one() {
+        let mut drawing = drawing(100);
+        drawing.draw(1, 0..3);
+        drawing.draw(2, 1..4);
+        drawing.draw(3, 1..2);
+        drawing.check(&[1, 3, 2, 2]);
+        assert!(drawing.undo());
+        drawing.check(&[1, 2, 2, 2]);
+        assert!(drawing.undo());
+        drawing.check(&[1, 1, 1, 0]);
+        assert!(drawing.undo());
+        drawing.check(&[0, 0, 0, 0]);
+        assert!(!drawing.undo(), "there is none left");
+    }
+
+    #[test]
+    fn what_somebody_else_drew_over_it_stays() {
+        let mut drawing = drawing(100);
+        drawing.draw(1, 0..3);
+        drawing.they_draw(2, 1..2);
+        drawing.undo();
+        drawing.check(&[0, 2, 0]);
+        // Over theirs, and back to theirs; below it was ours, and is no more.
+        drawing.draw(1, 0..3);
+        drawing.they_draw(2, 1..2);
+        drawing.draw(3, 0..3);
+        drawing.undo();
+        drawing.check(&[1, 2, 1]);
+        drawing.undo();
+        drawing.check(&[0, 2, 0]);
+    }
+
+    #[test]
+    fn the_same_colour_by_somebody_else_is_theirs() {
+        let mut drawing = drawing(100);
+        drawing.draw(1, 0..2);
+        drawing.they_draw(1, 0..1);
+        drawing.undo();
+        drawing.check(&[1, 0]);
+    }
+
+    #[test]
+    fn a_stroke_that_goes_on_is_one() {
+        let mut drawing = drawing(100);
+        drawing.draw(1, 0..2);
+        drawing.go_on(2, 1..3);
+        drawing.go_on(3, 2..4);
+        drawing.check(&[1, 2, 3, 3]);
+        drawing.undo();
+        drawing.check(&[0, 0, 0, 0]);
+        assert!(!drawing.undo());
+        // The first may say that it goes on, too.
+        drawing.go_on(1, 0..1);
+        assert!(drawing.undo());
+        drawing.check(&[0]);
+    }
+
+    #[test]
+    fn a_stroke_that_goes_on_over_another_comes_back_to_that() {
+        let mut drawing = drawing(100);
+        drawing.draw(1, 0..1);
+        drawing.they_draw(2, 0..1);
+        drawing.go_on(3, 0..1);
+        drawing.undo();
+        drawing.check(&[2]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_given_back() {
+        let mut drawing = drawing(usize::MAX >> 1);
+        for _ in 0..100 {
+            drawing.draw(1, 0..1);
+        }
+        assert_eq!(drawing.ours.strokes.len(), STROKES_MAX);
+        for stroke in 0..10 {
+            drawing.draw(stroke, 0..4_000);
+        }
+        assert_eq!((drawing.ours.strokes.len(), drawing.ours.pixels), (2, 8_000));
+        drawing.go_on(1, 4_000..5_000);
+        assert_eq!((drawing.ours.strokes.len(), drawing.ours.pixels), (1, 5_000), "the oldest has made place");
+        drawing.go_on(1, 5_000..9_000);
+        assert_eq!((drawing.ours.strokes.len(), drawing.ours.pixels), (1, 4_000), "what is too large begins anew");
+        let budget = Arc::clone(&drawing.ours.budget);
+        assert_eq!(budget.left(), (usize::MAX >> 1) - 4_000);
+        drop(drawing);
+        assert_eq!(budget.left(), usize::MAX >> 1);
+    }
+
+    #[test]
+    fn without_budget_the_own_oldest_goes_and_drawing_goes_on() {
+        let mut drawing = drawing(10);
+        drawing.they_draw(1, 0..4);
+        drawing.draw(2, 0..4);
+        drawing.draw(3, 0..4);
+        drawing.draw(4, 0..20);
+        drawing.check(&[4, 4, 4, 4, 4]);
+        assert!(!drawing.undo(), "there was no room for it");
+        assert_eq!(drawing.ours.budget.left(), 6, "theirs is untouched");
+    }
+}

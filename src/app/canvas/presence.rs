@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::app::canvas::domain::Point;
 use crate::app::canvas::protocol::{self, Cursor, MemberId};
 use crate::ws::Prepared;
 
@@ -103,6 +102,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::canvas::domain::Point;
     use crate::app::canvas::protocol::FromServer;
 
     fn cursor(member: MemberId) -> Cursor {

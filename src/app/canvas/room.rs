@@ -15,7 +15,7 @@
 //! twenty messages a second.
 //!
 //! Never: holds a lock over an await; waits for a member.
-//! Invariants: locks are taken in the order crowd, ground, presence. A member is in the crowd from its snapshot on, under one
+//! Invariants: locks are taken in the order crowd, replica, history, ground; presence alone. A member is in the crowd from its snapshot on, under one
 //! lock: it misses no delta and gets none twice. Once `is_closed`, nobody joins.
 //! Limits: [`TICK`], [`REMEMBERED_TIME`], [`REMEMBERED_MAX`].
 
@@ -103,7 +103,7 @@ pub enum NoSeat {
 }
 
 /// A room in a few numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Who is there.
     pub members: usize,
@@ -242,14 +242,16 @@ impl Room {
         let cut = self.ground(Ground::cut);
         let replica = self.tell_nodes(now);
         self.tell_of_nodes(&mut crowd);
-        let mut presence = lock(&self.presence);
-        let told = presence.tell(now);
-        let version = told.map_or(0, |told| told.version);
+        let (told, presence) = {
+            let mut presence = lock(&self.presence);
+            (presence.tell(now).cloned(), presence.deadline())
+        };
+        let version = told.as_ref().map_or(0, |told| told.version);
         let tick = Tick {
             now,
             delta: if let Some(Cut::Delta(delta)) = &cut { Some(delta) } else { None },
             all_anew: matches!(cut, Some(Cut::NewEpoch)),
-            presence: told,
+            presence: told.as_ref(),
             snapshot: &|| self.ground(Ground::snapshot),
         };
         crowd.members.values_mut().for_each(|member| member.tell(&tick));
@@ -257,7 +259,7 @@ impl Room {
         let next_tick = now + TICK;
         let members = crowd.members.values().filter_map(|member| member.deadline(version, next_tick));
         let left = crowd.left.front().map(|(until, _)| *until);
-        members.chain(left).chain(presence.deadline()).chain(replica).min()
+        members.chain(left).chain(presence).chain(replica).min()
     }
 
     /// Since when nobody is there.
@@ -265,11 +267,24 @@ impl Room {
         lock(&self.crowd).empty_since
     }
 
+    /// Whether nobody can join any more.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.crowd).is_closed
+    }
+
     /// Lets nobody join any more, unless somebody is there. Whether it is closed.
     pub fn close(&self) -> bool {
         let mut crowd = lock(&self.crowd);
         crowd.is_closed |= crowd.members.is_empty();
+        self.wake();
         crowd.is_closed
+    }
+
+    /// Members, people with a token, and entries of those who left.
+    #[cfg(test)]
+    pub(super) fn left_behind(&self) -> (usize, usize, usize) {
+        let crowd = lock(&self.crowd);
+        (crowd.members.len(), crowd.people.len(), crowd.left.len())
     }
 
     fn counted(&self, crowd: &Crowd) {

@@ -114,6 +114,7 @@ pub fn parse_some(mut bytes: &[u8]) -> Option<Vec<(Place, Run)>> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -131,8 +132,12 @@ mod tests {
         })
     }
 
+    fn config(cases: u32) -> ProptestConfig {
+        ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+        #![proptest_config(config(32))]
 
         #[test]
         fn a_grid_is_the_same_afterwards(colours in grids()) {

@@ -214,6 +214,7 @@ impl std::error::Error for Malformed {}
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -293,7 +294,13 @@ mod tests {
         check(false, &[[1, 0], [1, 0]], &[1]);
     }
 
+    fn config(cases: u32) -> ProptestConfig {
+        ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
+    }
+
     proptest! {
+        #![proptest_config(config(256))]
+
         #[test]
         fn bytes_from_anywhere_are_a_message_or_not(bytes in prop::collection::vec(any::<u8>(), 0..64), kind in 0..8u8) {
             let bytes = [&[kind][..], &bytes].concat();
