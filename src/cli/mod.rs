@@ -16,6 +16,7 @@ mod log;
 mod serve;
 mod settings;
 mod value;
+mod ws_bench;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -67,6 +68,9 @@ pub fn run() -> ExitCode {
     if let Some(matches) = matches.subcommand_matches("check") {
         return check::run(matches);
     }
+    if let Some(matches) = matches.subcommand_matches("ws-bench") {
+        return ws_bench::run(matches);
+    }
     // `serve` is what is meant when nothing is said.
     let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
     let environment = std::env::vars_os()
@@ -97,6 +101,7 @@ pub fn command() -> Command {
                 .max_term_width(120),
         )
         .subcommand(check::command())
+        .subcommand(ws_bench::command())
 }
 
 fn arguments() -> impl Iterator<Item = Arg> {

@@ -7,5 +7,6 @@ pub mod draw;
 pub mod exchange;
 pub mod frames;
 pub mod heads;
+pub mod inflate;
 pub mod log;
 pub mod mutate;
