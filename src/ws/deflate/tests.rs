@@ -251,3 +251,28 @@ fn what_is_compressed_once_is_read_by_all() {
         }
     }
 }
+
+/// zlib-rs does not forget all of a stream that is reset before it was read to its end: where its output began, whether a
+/// block was open.
+#[test]
+fn giving_up_on_a_message_leaves_nothing_for_the_next_one() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(64_000).collect();
+    let text = b"the next message of this thread, on another connection; ".repeat(20);
+    for level in [1, 6] {
+        let config = Compression { level, ..Compression::default() };
+        for len in [1000, 40_000, noise.len()] {
+            let (mut server, _) = pair(&config);
+            for _ in 0..2 {
+                assert_eq!(server.deflate(&noise[..len]), None, "{len} bytes at level {level}");
+            }
+            let (mut server, mut client) = pair(&config);
+            let payload = server.deflate(&text).unwrap();
+            assert_eq!(
+                inflate_in(100, &mut client, &payload, ROOMY).as_ref(),
+                Ok(&text),
+                "{len} bytes at level {level}"
+            );
+        }
+    }
+}
