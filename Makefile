@@ -14,10 +14,14 @@ SOAK_FUZZ_SECONDS ?= 600
 # Seeds that `make soak` gives to the simulation, new ones each time.
 SOAK_SEEDS ?= 2000000
 
-# What the tests drive, as command:package-of-Debian.
-TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium
+# Where `make autobahn` keeps the testsuite: an environment of Python of its own, outside of the tree and of the system.
+AUTOBAHN_VERSION := 25.10.1
+AUTOBAHN := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firstbyte/autobahn-$(AUTOBAHN_VERSION)
 
-.PHONY: help run test tools check-fmt lint unit doc fmt conformance bench bench-instructions peers check-peers bench-peers soak fuzz clean
+# What the tests drive, as command:package-of-Debian.
+TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium redis-server:redis-server nats-server:nats-server
+
+.PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn bench bench-instructions peers check-peers bench-peers soak fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -28,7 +32,7 @@ run: ## Serve at 127.0.0.1:8080; flags by ARGS="--trace"
 test: tools check-fmt lint unit doc ## Everything that has to pass; installs what is missing
 
 tools: ## Install what the tests need and is missing, from Debian's packages
-	@missing=()
+	@missing=(); PATH=$$PATH:/usr/sbin
 	for tool in $(TOOLS); do
 	    command -v "$${tool%%:*}" > /dev/null || missing+=("$${tool##*:}")
 	done
@@ -63,6 +67,30 @@ fmt: ## Format
 conformance: ## Print the ledger into CONFORMANCE.md
 	cargo run --quiet -- check --list --markdown > CONFORMANCE.md
 
+# The testsuite is Python 2 code. Its version 0.8.2 names the packages that it runs on, later ones do not.
+autobahn: ## Autobahn's testsuite on our WebSocket server and client (8 minutes); installs it where there is a Python 2.7
+	@folder="$(AUTOBAHN)"
+	if [[ ! -e "$$folder/complete" ]]; then
+	    for python in "$${PYTHON27:-}" python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7 ""; do
+	        if "$$python" -m pip --version &> /dev/null; then break; fi
+	    done
+	    if [[ -z "$$python" ]]; then
+	        echo "make: skipped: Autobahn's testsuite needs a Python 2.7 with pip, and none is here (PYTHON27=/path/to/one)"
+	        exit
+	    fi
+	    echo "make: installing Autobahn's testsuite into $$folder"
+	    mkdir -p "$$folder"
+	    if ! { "$$python" -m pip install --upgrade --target "$$folder/virtualenv" "virtualenv<20.22" &&
+	        PYTHONPATH="$$folder/virtualenv" "$$python" -m virtualenv --clear "$$folder/env" &&
+	        "$$folder/env/bin/pip" install autobahntestsuite==0.8.2 &&
+	        "$$folder/env/bin/pip" install --no-deps autobahntestsuite==$(AUTOBAHN_VERSION); } &> "$$folder/log"; then
+	        tail "$$folder/log" >&2
+	        echo "make: cannot install it; all that was said is in $$folder/log" >&2; exit 1
+	    fi
+	    touch "$$folder/complete"
+	fi
+	AUTOBAHN_PYTHON="$$folder/env/bin/python" cargo test --release --test system autobahn -- --include-ignored --nocapture
+
 bench: ## Every case beside its peer, as ratios (a minute), then criterion's history of each (three minutes)
 	cargo bench --package firstbyte-benches --bench ratios
 	for bench in head_parse chunked route fields encode middleware end_to_end; do
@@ -87,10 +115,11 @@ bench-peers: TOOLS += wrk:wrk valgrind:valgrind strace:strace
 bench-peers: tools peers ## firstbyte beside its peers, into benches/README.md (25 minutes; QUICK=1: five); leave the machine alone
 	benches/peers/measure --write $(if $(QUICK),--quick) $(ARGS)
 
-soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; then the fuzzers
-	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --test-threads=1 --nocapture
+soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; autobahn; the fuzzers
+	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --skip autobahn --test-threads=1 --nocapture
 	FIRSTBYTE_FIRST_SEED=0x$$(od -An -N8 -tx8 /dev/urandom | tr -d ' ') FIRSTBYTE_SEEDS=$(SOAK_SEEDS) \
 	    cargo test --release --test protocol simulation::every -- --nocapture
+	$(MAKE) autobahn
 	$(MAKE) fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS)
 
 # No sanitizer: they look for what `unsafe` does wrong, of which there is little here, and cost nine tenths of the speed.

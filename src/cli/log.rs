@@ -17,7 +17,8 @@ use super::value::LogFormat;
 pub fn init(filter: &str, format: LogFormat) {
     let terminal = io::stderr().is_terminal();
     // It was read when the settings were: here it is good.
-    let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(io::stderr);
+    let filter = EnvFilter::new(without_libraries(filter));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
         LogFormat::Auto if !terminal => lines.json().flatten_event(true).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
@@ -27,6 +28,11 @@ pub fn init(filter: &str, format: LogFormat) {
         }
     }
     std::panic::set_hook(Box::new(log_panic));
+}
+
+/// A library that tells of each attempt to connect is silent, unless `filter` names it: what matters of it is told by us.
+fn without_libraries(filter: &str) -> String {
+    if filter.contains("async_nats") { filter.to_owned() } else { format!("{filter},async_nats=off") }
 }
 
 /// Says where it was; who catches it says what becomes of it.

@@ -12,6 +12,7 @@
 use std::time::Instant;
 
 use firstbyte::ws::Role;
+use firstbyte::ws::deflate::{Compression, Deflate, Params};
 use firstbyte::ws::frame::HEADER_BYTES_MAX;
 use firstbyte::ws::limits::Limits;
 use firstbyte::ws::machine::{Event, Machine, State};
@@ -100,30 +101,58 @@ impl Player {
     }
 }
 
+/// One end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Side {
+    pub role: Role,
+    pub limits: Limits,
+    /// What was agreed on compression, if anything was.
+    pub params: Option<Params>,
+}
+
+impl Side {
+    pub fn machine(&self) -> Machine {
+        let config = Compression {
+            context_takeover: true,
+            memory_bytes_max: 128 * 1024,
+            message_bytes_min: 8,
+            ..Compression::default()
+        };
+        let deflate = self.params.map(|params| Deflate::new(self.role, params, &config));
+        Machine::new(self.role, self.limits, deflate)
+    }
+}
+
 /// Judges `input`, and says what came of it.
 ///
 /// # Panics
 /// When the machine does not come to the same end however the bytes come, or does not keep its limits.
 pub fn judge(input: &[u8]) -> Verdict {
     let mut draw = Draw::of(input);
-    let role = *draw.of_these(&[Role::Server, Role::Server, Role::Client]);
-    let limits = *draw.of_these(&[SMALL, SMALL, Limits::default()]);
-    judge_as(input, role, limits, &mut draw)
+    let isolated = Params { client_no_context_takeover: true, server_no_context_takeover: true, ..Params::default() };
+    let side = Side {
+        role: *draw.of_these(&[Role::Server, Role::Server, Role::Client]),
+        limits: *draw.of_these(&[SMALL, SMALL, Limits::default()]),
+        params: *draw.of_these(&[None, Some(Params::default()), Some(isolated)]),
+    };
+    judge_side(input, side, &mut draw)
 }
 
-/// Judges `input` as `role` receives it within `limits`.
-pub fn judge_as(input: &[u8], role: Role, limits: Limits, draw: &mut Draw) -> Verdict {
-    let machine = || Machine::new(role, limits, None);
-    let whole = play(machine(), [input], Way::Receive);
+/// Judges `input` as it is received by `side`.
+///
+/// # Panics
+/// As [`judge`].
+pub fn judge_side(input: &[u8], side: Side, draw: &mut Draw) -> Verdict {
+    let whole = play(side.machine(), [input], Way::Receive);
     let cuts = draw.cuts(input.len(), 6);
     let cut = || cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]);
-    assert_eq!(whole, play(machine(), cut(), Way::Receive), "cut at {cuts:?}");
-    assert_eq!(whole, play(machine(), cut(), Way::Room), "cut at {cuts:?}, through the room");
+    assert_eq!(whole, play(side.machine(), cut(), Way::Receive), "{side:?}, cut at {cuts:?}");
+    assert_eq!(whole, play(side.machine(), cut(), Way::Room), "{side:?}, cut at {cuts:?}, through the room");
     if draw.next(16) == 0 {
-        assert_eq!(whole, play(machine(), input.chunks(1), Way::Room), "byte by byte");
+        assert_eq!(whole, play(side.machine(), input.chunks(1), Way::Room), "{side:?}, byte by byte");
     }
     for event in &whole.events {
-        check_bounds(event, &limits);
+        check_bounds(event, &side.limits);
     }
     whole
 }

@@ -3,9 +3,11 @@
 
 pub mod answers;
 pub mod begun;
+pub mod deflate;
 pub mod draw;
 pub mod exchange;
 pub mod frames;
 pub mod heads;
+pub mod inflate;
 pub mod log;
 pub mod mutate;

@@ -6,7 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use firstbyte::ws::Role;
 use firstbyte::ws::close::{Close, CloseCode};
-use firstbyte::ws::frame::{Header, Opcode};
+use firstbyte::ws::deflate::Params;
+use firstbyte::ws::frame::{self, Header, Opcode};
 use firstbyte::ws::limits::Limits;
 use firstbyte::ws::machine::{Event, Machine, Payload, Received, State};
 use firstbyte::ws::mask;
@@ -14,12 +15,12 @@ use firstbyte::ws::message::{Message, Text};
 use firstbyte::ws::violation::Violation;
 
 use crate::judge::draw::Draw;
-use crate::judge::frames::{End, Verdict, Way, judge, play};
+use crate::judge::frames::{End, Side, Verdict, Way, judge, play};
 use crate::judge::mutate::mutant;
 use crate::violations;
 
 /// Random conversations of one run.
-const CONVERSATIONS: usize = 400;
+const CONVERSATIONS: usize = 250;
 
 /// Mutants of one run.
 const INPUTS: usize = 20_000;
@@ -28,49 +29,51 @@ const INPUTS: usize = 20_000;
 const TRICKLED: usize = 256 * 1024;
 
 /// What a peer says, as bytes, and what is to come out.
-#[derive(Default)]
 struct Said {
+    sender: Machine,
+    /// Who hears it.
+    role: Role,
     bytes: Vec<u8>,
     events: Vec<Event>,
 }
 
 impl Said {
-    fn frame(&mut self, role: Role, fin: bool, opcode: Opcode, payload: &[u8], draw: &mut Draw) {
-        // Who receives as a server is sent to by a client.
-        let mask = (role == Role::Server).then(|| (draw.next(1 << 32) as u32).to_be_bytes());
-        let header = Header { fin, rsv1: false, opcode, mask, length: payload.len() as u64 };
-        self.bytes.extend_from_slice(&header.encode());
-        match mask {
-            Some(key) => mask::extend(&mut self.bytes, payload, key, 0),
-            None => self.bytes.extend_from_slice(payload),
-        }
+    fn to(receiver: Side) -> Said {
+        let role = if receiver.role == Role::Server { Role::Client } else { Role::Server };
+        let sender = Side { role, ..receiver }.machine();
+        Said { sender, role: receiver.role, bytes: Vec::new(), events: Vec::new() }
+    }
+
+    fn frame(&mut self, header: Header, payload: &[u8], draw: &mut Draw) {
+        let mask = (self.role == Role::Server).then(|| (draw.next(1 << 32) as u32).to_be_bytes());
+        self.bytes.extend_from_slice(&Header { mask, length: payload.len() as u64, ..header }.encode());
+        mask::extend(&mut self.bytes, payload, mask.unwrap_or_default(), 0);
     }
 
     /// A message in random fragments, with control frames between them.
-    fn message(&mut self, role: Role, message: &Message, draw: &mut Draw) {
-        let payload = message.as_bytes();
-        let cuts = draw.cuts(payload.len(), 4);
+    fn message(&mut self, message: &Message, draw: &mut Draw) {
+        let mask = (self.role == Role::Server).then_some([0; 4]);
+        let whole = self.sender.encode(message, mask);
+        let (header, _) = frame::parse(&whole.header).unwrap().unwrap();
+        let cuts = draw.cuts(whole.payload.len(), 4);
         let last = cuts.len() - 2;
         for (index, cut) in cuts.windows(2).enumerate() {
-            let opcode = match (index, message.is_text()) {
-                (0, true) => Opcode::Text,
-                (0, false) => Opcode::Binary,
-                _ => Opcode::Continuation,
-            };
             if draw.next(3) == 0 {
-                self.control(role, draw);
+                self.control(draw);
             }
-            self.frame(role, index == last, opcode, &payload[cut[0]..cut[1]], draw);
+            let opcode = if index == 0 { header.opcode } else { Opcode::Continuation };
+            let header = Header { fin: index == last, rsv1: header.rsv1 && index == 0, opcode, ..header };
+            self.frame(header, &whole.payload[cut[0]..cut[1]], draw);
         }
         self.events.push(Event::Message(message.clone()));
     }
 
-    fn control(&mut self, role: Role, draw: &mut Draw) {
+    fn control(&mut self, draw: &mut Draw) {
         let payload: Vec<u8> = (0..draw.next(126)).map(|_| draw.next(256) as u8).collect();
         let (opcode, event): (_, fn(Payload) -> Event) =
             *draw.of_these(&[(Opcode::Ping, Event::Ping as fn(Payload) -> Event), (Opcode::Pong, Event::Pong)]);
         self.events.push(event(Payload::new(&payload)));
-        self.frame(role, true, opcode, &payload, draw);
+        self.frame(Header { fin: true, rsv1: false, opcode, mask: None, length: 0 }, &payload, draw);
     }
 }
 
@@ -97,21 +100,25 @@ fn any_message(draw: &mut Draw) -> Message {
 fn what_is_said_comes_out_however_it_is_fragmented_and_cut() {
     for number in 0..CONVERSATIONS {
         let mut draw = Draw::of(&number.to_le_bytes());
-        let role = *draw.of_these(&[Role::Server, Role::Client]);
-        let (mut said, mut payload) = (Said::default(), 0);
+        let side = Side {
+            role: *draw.of_these(&[Role::Server, Role::Client]),
+            limits: Limits::default(),
+            params: *draw.of_these(&[None, Some(Params::default())]),
+        };
+        let (mut said, mut payload) = (Said::to(side), 0);
         for _ in 0..1 + draw.next(4) {
             let message = any_message(&mut draw);
             payload += message.len();
-            said.message(role, &message, &mut draw);
+            said.message(&message, &mut draw);
         }
         let expected = Verdict { events: said.events, end: End::Open };
         let cuts = draw.cuts(said.bytes.len(), 12);
-        let machine = || Machine::new(role, Limits::default(), None);
         for way in [Way::Receive, Way::Room] {
             let pieces = cuts.windows(2).map(|cut| &said.bytes[cut[0]..cut[1]]);
-            assert_eq!(play(machine(), pieces, way), expected, "conversation {number} cut at {cuts:?}, {way:?}");
+            assert_eq!(play(side.machine(), pieces, way), expected, "conversation {number} cut at {cuts:?}, {way:?}");
             if payload < 1_000 {
-                assert_eq!(play(machine(), said.bytes.chunks(1), way), expected, "conversation {number}, {way:?}");
+                let verdict = play(side.machine(), said.bytes.chunks(1), way);
+                assert_eq!(verdict, expected, "conversation {number}, {way:?}");
             }
         }
     }
@@ -158,8 +165,9 @@ fn no_bytes_panic_or_change_the_verdict() {
 fn a_trickle_is_as_good_as_a_flood() {
     let limits = Limits { fragments_max: u32::MAX, ..Limits::default() };
     let text = "0123456é".repeat(TRICKLED / 9);
-    let mut said = Said::default();
-    said.frame(Role::Server, true, Opcode::Text, text.as_bytes(), &mut Draw::of(b"key"));
+    let mut said = Said::to(Side { role: Role::Server, limits, params: None });
+    let header = Header { fin: true, rsv1: false, opcode: Opcode::Text, mask: None, length: 0 };
+    said.frame(header, text.as_bytes(), &mut Draw::of(b"key"));
     for way in [Way::Receive, Way::Room] {
         let verdict = play(Machine::new(Role::Server, limits, None), said.bytes.chunks(1), way);
         assert_eq!(verdict.events, [Event::Message(Message::from(&*text))], "{way:?}");

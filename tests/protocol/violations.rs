@@ -7,18 +7,21 @@
 //! Frames for a server are masked by a key of zeros, so that the payload can be read here. The limits are `frames::SMALL`.
 
 use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use firstbyte::ws::Role;
-use firstbyte::ws::machine::Machine;
+use firstbyte::ws::deflate::Params;
+use firstbyte::ws::message::Message;
 use firstbyte::ws::violation::Violation::{self, *};
 
-use crate::judge::frames::{End, SMALL, Way, play};
+use crate::judge::frames::{End, SMALL, Side, Way, play};
 
 /// One thing that a peer does.
 struct Row {
     what: &'static str,
     /// Who receives it.
-    role: Role,
+    side: Side,
     bytes: Vec<u8>,
     /// The bytes of it that have to come until it is refused.
     refused_after: usize,
@@ -36,7 +39,7 @@ fn rows(
 ) -> Vec<Row> {
     let row = |&(what, role, bytes, refused_after): &(&'static str, Role, &[u8], usize)| Row {
         what,
-        role,
+        side: Side { role, limits: SMALL, params: None },
         bytes: bytes.to_vec(),
         refused_after,
         violation,
@@ -47,7 +50,7 @@ fn rows(
 }
 
 #[rustfmt::skip]
-fn table() -> Vec<Row> {
+fn without_compression() -> Vec<Row> {
     use Role::{Client, Server};
     let long_text = long_text_with_a_fault();
     [
@@ -194,6 +197,66 @@ fn table() -> Vec<Row> {
     .collect()
 }
 
+/// Rows for connections on which compression was agreed.
+#[rustfmt::skip]
+fn with_compression() -> Vec<Row> {
+    use Role::{Client, Server};
+    let large = compressed_zeros(20_001);
+    let mut rows: Vec<Row> = [
+        rows(CompressedControl, 1002, "RFC 7692 6", &[
+            ("a compressed ping", Server, b"\xc9\x80\0\0\0\0", 6),
+            ("a compressed Close frame", Client, b"\xc8\x00", 2),
+            ("a compressed pong inside of a compressed message", Client, b"\x41\x01\xf2\xca\x00", 5),
+        ]),
+        rows(CompressedContinuation, 1002, "RFC 7692 6", &[
+            ("RSV1 in the second fragment, too", Client, b"\x41\x03\xf2\x48\xcd\xc0\x04\xc9\xc9\x07\x00", 7),
+            ("RSV1 in the second fragment only", Server, b"\x01\x81\0\0\0\0a\xc0\x81\0\0\0\0b", 13),
+            ("RSV1 in a continuation of nothing", Client, b"\xc0\x00", 2),
+        ]),
+        rows(ReservedBit, 1002, "RFC 6455 5.2", &[
+            ("RSV2 beside RSV1", Client, b"\xe1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", 1),
+        ]),
+        rows(MessageInsideMessage, 1002, "RFC 6455 5.4", &[
+            ("a compressed message inside of one that is not", Client, b"\x01\x01a\xc1\x07", 5),
+        ]),
+        rows(CorruptCompression, 1007, "RFC 7692 7.2.2", &[
+            ("a block of a type that there is not", Client, b"\xc1\x02\x06\x00", 3),
+            ("a stored block whose lengths disagree", Client, b"\xc2\x06\x00\x01\x00\x00\x00a", 7),
+            ("a reference to before the beginning", Client, b"\xc2\x03\x02\x03\x00", 4),
+            ("a message that ends inside of a block", Client, b"\xc1\x03\xf2\x48\xcd", 5),
+            ("one whose last fragment is missing a piece", Client, b"\x41\x03\xf2\x48\xcd\x80\x00", 7),
+        ]),
+        rows(TextNotUtf8, 1007, "RFC 6455 8.1", &[
+            ("compressed 0xff", Client, b"\xc1\x07\x00\x01\x00\xfe\xff\xff\x00", 8),
+            ("a compressed surrogate in two fragments", Client,
+                b"\x41\x06\x00\x03\x00\xfc\xff\xed\x80\x03\xa0\x80\x00", 11),
+            ("compressed text that breaks off", Client, b"\xc1\x07\x00\x01\x00\xfe\xff\xc3\x00", 9),
+        ]),
+        rows(MessageTooLarge, 1009, "RFC 6455 10.4", &[
+            ("one that is large only when it is inflated", Client, &large, large.len() - 1),
+        ]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    rows.iter_mut().for_each(|row| row.side.params = Some(Params::default()));
+    rows
+}
+
+fn table() -> Vec<Row> {
+    let mut table = without_compression();
+    table.extend(with_compression());
+    table
+}
+
+/// A server's frame that comes to so many zeros.
+fn compressed_zeros(count: usize) -> Vec<u8> {
+    let sender = Side { role: Role::Server, limits: SMALL, params: Some(Params::default()) };
+    let frame = sender.machine().encode(&Message::from(vec![0; count]), None);
+    assert!(frame.payload.len() < 300, "zeros are easy to compress");
+    [&frame.header[..], &frame.payload].concat()
+}
+
 /// Where the long text is wrong.
 const LONG_FAULT: usize = 15_000;
 
@@ -210,16 +273,11 @@ fn every_violation_is_refused_with_its_code_however_it_comes() {
     table().iter().for_each(check);
 }
 
-/// The bytes of every row: where mutants begin.
-pub fn seeds() -> Vec<Vec<u8>> {
-    table().into_iter().map(|row| row.bytes).filter(|bytes| bytes.len() < 200).collect()
-}
-
 fn check(row: &Row) {
     let Row { what, bytes, refused_after, violation, .. } = row;
     let label = format!("{violation:?}: {what}");
     assert_eq!((violation.close_code().get(), violation.section()), (row.close_code, row.section), "{label}");
-    let end = |pieces: &mut dyn Iterator<Item = &[u8]>, way| play(Machine::new(row.role, SMALL, None), pieces, way).end;
+    let end = |pieces: &mut dyn Iterator<Item = &[u8]>, way| play(row.side.machine(), pieces, way).end;
     let failed = End::Failed(*violation);
     let behind = [bytes, &b"\x81\x01a"[..]].concat();
     for way in [Way::Receive, Way::Room] {
@@ -240,6 +298,35 @@ fn check(row: &Row) {
 #[test]
 fn every_violation_has_its_rows() {
     let seen: HashSet<Violation> = table().iter().map(|row| row.violation).collect();
-    let missing: Vec<_> = Violation::ALL.iter().filter(|violation| !seen.contains(violation)).collect();
-    assert_eq!(missing, [&CompressedControl, &CompressedContinuation, &CorruptCompression]);
+    let missing = Violation::ALL.iter().find(|violation| !seen.contains(violation));
+    assert_eq!(missing, None);
+}
+
+#[test]
+fn the_fuzzers_begin_with_every_row() {
+    let writes = std::env::var_os("FIRSTBYTE_WRITE_CORPUS").is_some();
+    for row in table() {
+        let name =
+            format!("{:?} {}", row.violation, row.what).to_lowercase().replace(|c: char| !c.is_alphanumeric(), "-");
+        let file = corpus().join(name).with_extension("frames");
+        if writes {
+            fs::write(&file, &row.bytes).expect("a file of the corpus");
+        }
+        let bytes = fs::read(&file).unwrap_or_default();
+        assert!(bytes == row.bytes, "{}: run this test with FIRSTBYTE_WRITE_CORPUS=1", file.display());
+    }
+    let files = fs::read_dir(corpus()).expect("the corpus").map(|file| file.unwrap().file_name());
+    let rows = files.filter(|name| !name.to_string_lossy().starts_with("good-")).count();
+    assert_eq!(rows, table().len(), "a file of the corpus is of no row");
+}
+
+/// The files of the corpus that are small: where mutants begin.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let mut files: Vec<_> = fs::read_dir(corpus()).expect("the corpus").map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).filter(|bytes| bytes.len() <= 512).collect()
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/ws")
 }

@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
+mod autobahn;
 mod browser;
+mod canvas_page;
 mod check;
 mod chromium;
 mod client;
@@ -16,14 +18,18 @@ mod deadlines;
 mod documents;
 mod drain;
 mod examples;
+mod fanout;
 mod floods;
 mod layers;
 mod limits;
 mod process;
 mod resets;
 mod server;
+mod services;
 mod shortage;
 mod siege;
+mod store;
 mod stream;
 mod tools;
+mod websocket;
 mod wire;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 /// Where `tool` is. `None`, after a loud line, when it is missing and need not be there.
 pub fn find(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file());
+    // Where Debian puts servers, and not everybody looks.
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let found = folders.map(|folder| folder.join(tool)).find(|file| file.is_file());
     if found.is_none() {
         let required = std::env::var_os("FIRSTBYTE_REQUIRE_TOOLS").is_some();
         assert!(!required, "{tool} is missing: make tools");

@@ -85,3 +85,67 @@ fn is_token(text: &str) -> bool {
     let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_tchar)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An element with its parameters.
+    type Told<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
+    /// All elements, `None` for malformed ones.
+    fn check(value: &str, expected: &[Option<Told<'_>>]) {
+        let elements: Vec<_> = elements(value).collect();
+        let seen: Vec<_> = elements
+            .iter()
+            .map(|element| element.as_ref().map(|element| (element.name, element.parameters().collect::<Vec<_>>())))
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|element| element.map(|(name, of)| (name, of.to_vec()))).collect();
+        assert_eq!(seen, expected, "{value}");
+    }
+
+    #[test]
+    fn a_list_comes_apart_into_elements_and_parameters() {
+        check("", &[]);
+        check(" , ,\t", &[]);
+        check("a", &[Some(("a", &[]))]);
+        check("a,b;c", &[Some(("a", &[])), Some(("b", &[("c", None)]))]);
+        check(" a ;\tb = c ; d , e", &[Some(("a", &[("b", Some("c")), ("d", None)])), Some(("e", &[]))]);
+        check(r#"a; b="c""#, &[Some(("a", &[("b", Some("c"))]))]);
+        check(r#"a; b="\c\d""#, &[Some(("a", &[("b", Some("cd"))]))]);
+    }
+
+    #[test]
+    fn what_is_malformed_spoils_no_other_element() {
+        for element in [
+            ";",
+            "a;",
+            "a;;b",
+            "a;b=",
+            "a;=b",
+            "a b",
+            "a; b c",
+            "a; b=c d",
+            "a=b",
+            "a/b",
+            "a; b=\"\"",
+            "a; b=\"c d\"",
+            "a; b=\"c\"d",
+            "a; b=\"c,d\"",
+            "a; b=\"c;d\"",
+            "a; b=\"c\\\",d\"",
+            "a; b=\"c\"d\"\"",
+            "ä",
+        ] {
+            check(&format!("{element}, z"), &[None, Some(("z", &[]))]);
+            check(&format!("z, {element}"), &[Some(("z", &[])), None]);
+        }
+    }
+
+    #[test]
+    fn a_quote_that_does_not_end_holds_the_rest() {
+        for element in ["a; b=\"c", "a; b=c\"", "a; b=\"c\\\"", "a; b=\""] {
+            check(&format!("z, {element}, y"), &[Some(("z", &[])), None]);
+        }
+    }
+}

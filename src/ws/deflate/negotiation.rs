@@ -129,3 +129,179 @@ fn meets(answer: &Params, offer: &Offer) -> bool {
 fn is_ours(extension: &Extension<'_>) -> bool {
     extension.name == PERMESSAGE_DEFLATE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    fn without() -> Compression {
+        Compression::default()
+    }
+
+    fn with(memory_bytes_max: usize) -> Compression {
+        Compression { context_takeover: true, memory_bytes_max, ..Compression::default() }
+    }
+
+    #[test]
+    fn an_offer_is_answered_with_what_fits_the_memory() {
+        fn check(config: &Compression, offer: &str, expected: &str) {
+            let answer = accept([offer], config).map(|params| params.to_string());
+            assert_eq!(answer.as_deref(), Some(expected), "{offer}");
+            // The answer is understood as what was meant.
+            let extension = elements(expected).next().flatten().expect("one element");
+            assert_eq!(Offer::parse(&extension).and_then(|offer| offer.as_answer()), accept([offer], config));
+        }
+        let neither = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        for (offer, limits) in [
+            ("permessage-deflate", ""),
+            ("permessage-deflate; client_max_window_bits", ""),
+            ("permessage-deflate; client_max_window_bits=9", "; client_max_window_bits=9"),
+            ("permessage-deflate; server_max_window_bits=9", "; server_max_window_bits=9"),
+            ("permessage-deflate; server_max_window_bits=8", "; server_max_window_bits=8"),
+            ("permessage-deflate; server_max_window_bits=15", "; server_max_window_bits=15"),
+            ("permessage-deflate; server_max_window_bits=\"10\"", "; server_max_window_bits=10"),
+            ("permessage-deflate;server_no_context_takeover;client_no_context_takeover", ""),
+        ] {
+            check(&without(), offer, &format!("{neither}{limits}"));
+            // Not even the smallest window fits.
+            check(&with(511), offer, &format!("{neither}{limits}"));
+        }
+        let offered = "permessage-deflate; client_max_window_bits";
+        check(&with(64 * KIB), offered, "permessage-deflate; client_max_window_bits=15");
+        check(&with(64 * KIB - 1), offered, "permessage-deflate; client_max_window_bits=14");
+        check(&with(512), offered, "permessage-deflate; client_max_window_bits=8");
+        let both = "permessage-deflate; server_max_window_bits=13; client_max_window_bits=11";
+        check(&with(8 * KIB), both, "permessage-deflate; server_max_window_bits=12; client_max_window_bits=11");
+        check(&with(64 * KIB), both, both);
+        // A client that cannot be limited keeps nothing, so neither do we.
+        check(&with(64 * KIB), "permessage-deflate", "permessage-deflate");
+        check(&with(32 * KIB), "permessage-deflate", "permessage-deflate; client_no_context_takeover");
+        let asked = "permessage-deflate; server_no_context_takeover; client_max_window_bits";
+        check(&with(64 * KIB), asked, &format!("{asked}=15"));
+        let narrow = Compression { window_bits: 10, ..with(64 * KIB) };
+        check(&narrow, both, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10");
+    }
+
+    #[test]
+    fn an_offer_that_is_not_valid_is_passed_over() {
+        let valid = "permessage-deflate; server_max_window_bits=11";
+        for offer in [
+            "x-webkit-deflate-frame",
+            "Permessage-Deflate",
+            "permessage-deflate; unknown",
+            "permessage-deflate; unknown=1",
+            "permessage-deflate; Server_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; server_no_context_takeover=true",
+            "permessage-deflate; client_no_context_takeover=\"\"",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+            "permessage-deflate; server_max_window_bits",
+            "permessage-deflate; server_max_window_bits=",
+            "permessage-deflate; server_max_window_bits=7",
+            "permessage-deflate; server_max_window_bits=16",
+            "permessage-deflate; server_max_window_bits=010",
+            "permessage-deflate; server_max_window_bits=+9",
+            "permessage-deflate; server_max_window_bits=-9",
+            "permessage-deflate; server_max_window_bits=9.0",
+            "permessage-deflate; server_max_window_bits=0x9",
+            "permessage-deflate; server_max_window_bits=256",
+            "permessage-deflate; server_max_window_bits=99999999999999999999",
+            "permessage-deflate; server_max_window_bits=ten",
+            "permessage-deflate; server_max_window_bits=\"1 0\"",
+            "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
+            "permessage-deflate; client_max_window_bits=7",
+            "permessage-deflate; client_max_window_bits=16",
+            "permessage-deflate; client_max_window_bits; client_max_window_bits",
+            "permessage-deflate; client_max_window_bits; client_max_window_bits=10",
+            "permessage-deflate client_max_window_bits",
+            "permessage-deflate;",
+            "permessage-deflate=1",
+        ] {
+            assert_eq!(accept([offer], &without()), None, "{offer}");
+            let limit = |values: &[&str]| accept(values.iter().copied(), &without())?.server_max_window_bits;
+            assert_eq!(limit(&[offer, valid]), Some(11), "{offer}, on two lines");
+            assert_eq!(limit(&[&format!("{offer}, {valid}")]), Some(11), "{offer}, on one line");
+            assert_eq!(limit(&[&format!("{valid}, {offer}")]), Some(11), "{offer}, behind");
+        }
+        assert_eq!(accept([], &without()), None);
+        assert_eq!(accept([""], &without()), None);
+    }
+
+    #[test]
+    fn the_first_offer_that_can_be_met_is_accepted() {
+        let limit = |values: &[&str]| accept(values.iter().copied(), &without())?.server_max_window_bits;
+        let offers = ["permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=10"];
+        assert_eq!(limit(&offers), Some(9));
+        assert_eq!(limit(&["x-other; a, x-more", &offers.join(",")]), Some(9));
+    }
+
+    #[test]
+    fn a_client_offers_what_fits_and_what_every_server_can_meet() {
+        let without_takeover =
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits";
+        assert_eq!(offer(&without()), without_takeover);
+        assert_eq!(offer(&with(0)), without_takeover);
+        let fallback = "permessage-deflate; server_no_context_takeover; client_max_window_bits";
+        assert_eq!(
+            offer(&with(8 * KIB)),
+            format!("permessage-deflate; server_max_window_bits=12; client_max_window_bits, {fallback}")
+        );
+        assert_eq!(offer(&with(64 * KIB)), format!("permessage-deflate; client_max_window_bits, {fallback}"));
+    }
+
+    #[test]
+    fn an_answer_holds_what_was_offered_or_fails_the_connection() {
+        fn check(config: &Compression, answer: &str, expected: Result<(), Disagreement>) {
+            assert_eq!(agreed([answer], config).map(drop), expected, "{answer}");
+        }
+        use Disagreement::{Extension, Malformed, NotOffered, Parameter};
+        let neither = "permessage-deflate; server_no_context_takeover";
+        assert_eq!(agreed([], &without()), Ok(None));
+        assert_eq!(agreed([" , "], &without()), Ok(None));
+        for (answer, expected) in [
+            (neither.to_owned(), Ok(())),
+            (format!("{neither}; client_no_context_takeover"), Ok(())),
+            (format!("{neither}; client_max_window_bits=8"), Ok(())),
+            (format!("{neither}; server_max_window_bits=15"), Ok(())),
+            ("permessage-deflate".to_owned(), Err(NotOffered)),
+            ("permessage-deflate; client_no_context_takeover".to_owned(), Err(NotOffered)),
+            (format!("{neither}; client_max_window_bits"), Err(Parameter)),
+            (format!("{neither}; server_max_window_bits"), Err(Parameter)),
+            (format!("{neither}; server_max_window_bits=7"), Err(Parameter)),
+            (format!("{neither}; server_no_context_takeover"), Err(Parameter)),
+            (format!("{neither}; unknown"), Err(Parameter)),
+            (format!("{neither}, {neither}"), Err(Extension)),
+            (format!("{neither}, x-other"), Err(Extension)),
+            (format!("x-other, {neither}"), Err(Extension)),
+            (format!("{neither}, ;"), Err(Extension)),
+            ("x-other".to_owned(), Err(Extension)),
+            ("permessage-deflate;".to_owned(), Err(Malformed)),
+        ] {
+            check(&without(), &answer, expected);
+        }
+        check(&with(8 * KIB), "permessage-deflate; server_max_window_bits=12", Ok(()));
+        check(&with(8 * KIB), "permessage-deflate; server_max_window_bits=9; client_max_window_bits=10", Ok(()));
+        check(&with(8 * KIB), neither, Ok(()));
+        check(&with(8 * KIB), "permessage-deflate", Err(NotOffered));
+        check(&with(8 * KIB), "permessage-deflate; server_max_window_bits=13", Err(NotOffered));
+        check(&with(64 * KIB), "permessage-deflate", Ok(()));
+        // Two lines are one list.
+        assert_eq!(agreed([neither, neither], &without()), Err(Extension));
+        let other = Offer { client_max_window_bits: None, ..Offer::default() };
+        assert!(!meets(&Params { client_max_window_bits: Some(10), ..Params::default() }, &other), "never offered");
+    }
+
+    #[test]
+    fn client_and_server_agree_whatever_their_memory() {
+        let configs = [without(), with(0), with(512), with(8 * KIB), with(64 * KIB)];
+        for client in &configs {
+            for server in &configs {
+                let params = accept([offer(client).as_str()], server).expect("an answer");
+                assert_eq!(agreed([params.to_string().as_str()], client), Ok(Some(params)), "{client:?} {server:?}");
+            }
+        }
+    }
+}

@@ -1,21 +1,24 @@
 //! Owns the receiving direction: the payload of a compressed message, as it arrives, into the message.
 //!
-//! The one idea: the decompressor is borrowed with the first byte of a message and given back behind its last. What the next
-//! message may refer to is the window, which is put together from the message itself.
+//! The one idea: a decompressor is borrowed when enough of a message is there, and given back behind its last byte. What the
+//! next message may refer to is put together from the message itself.
 //!
 //! ```text
-//!   Between ── first bytes ──▶ Inside(decompressor) ── last: 00 00 FF FF, and a final block to see that
-//!      ▲                           │        ▲  │          no other is open ──┐
-//!      │                           └─ bytes ┘  └─ BFINAL: a new stream,      │
-//!      └─────────────────── window = its last bytes ◀──── the same window    ◀┘
+//!             ┌─ few bytes ─┐          ┌─── bytes ───┐
+//!             ▼             │          ▼             │
+//!   nothing ─ held as they came ─▶ inside a stream ──┴─ last ─▶ its end, 00 00 FF FF, is put back; a block is over?
+//!      ▲                              │     ▲                     │
+//!      │                              └─────┘ final block:        │ the window remembers the message
+//!      │                        a new stream, the same window     │
+//!      └──────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Spec: RFC 7692 7.2.2 (decompression), 7.2.1 (blocks with BFINAL, padded to a byte; the block behind them goes on), 7.2.3.6
-//! (an empty message is one octet, 00). More lenient than they demand: a message that ends in 00 00 FF FF, in a final block
-//! or with no octet at all has ended, too: a second flush of zlib writes nothing, and many peers send that. Stricter: a
-//! message that ends inside a block is refused, since nobody knows what it would have said.
-//! Never: makes more than it was allowed to, not even for a moment; looks at how large the whole would be.
-//! Invariants: between messages no decompressor is held.
+//! Spec: RFC 7692 7.2.2 (decompression), 7.2.1 (blocks with BFINAL, padded to a byte, and more behind them), 7.2.3.6 (an empty
+//! message is one octet, 00). More lenient than they demand: a message has ended, too, behind 00 00 FF FF, behind a final
+//! block, or when it has no octet at all, since zlib writes nothing when it is flushed twice. Stricter: a message that ends
+//! inside a block is refused, for nobody knows what it would have said.
+//! Never: makes more than it was allowed to, not even for a moment, whatever the ratio.
+//! Invariants: between messages no decompressor is held; a byte that has come costs a byte until [`HELD_MAX`] are there.
 
 use std::fmt;
 
@@ -41,6 +44,10 @@ const RATIO_EXPECTED: usize = 4;
 /// Most bytes back to which a message can refer (RFC 1951 2).
 const DISTANCE_MAX: usize = 32 * 1024;
 
+/// Bytes of a message that are held as they came before a decompressor is borrowed for them: a peer that sends a byte and
+/// waits does not hold 47 KiB by it.
+const HELD_MAX: usize = 4 * 1024;
+
 /// Why a compressed message is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InflateError {
@@ -65,13 +72,15 @@ impl std::error::Error for InflateError {}
 #[derive(Debug)]
 pub(super) struct Receiver {
     window: Option<Window>,
-    message: Option<Stream>,
+    /// The beginning of a message that has no stream yet.
+    held: Vec<u8>,
+    stream: Option<Stream>,
 }
 
 impl Receiver {
     /// A direction with nothing received. With a `window`, messages may refer to those before them.
     pub(super) fn new(window: Option<Window>) -> Receiver {
-        Receiver { window, message: None }
+        Receiver { window, held: Vec::new(), stream: None }
     }
 
     pub(super) fn inflate(
@@ -81,18 +90,36 @@ impl Receiver {
         into: &mut Vec<u8>,
         bytes_max: usize,
     ) -> Result<(), InflateError> {
+        if !last && self.hold(bytes) {
+            return Ok(());
+        }
         let window = self.window.as_ref().map_or(&[][..], Window::bytes);
-        let stream = match &mut self.message {
+        let stream = match &mut self.stream {
             Some(stream) => stream,
-            None => self.message.insert(Stream::begin(window)?),
+            None => self.stream.insert(Stream::begin(window)?),
         };
+        stream.inflate(&std::mem::take(&mut self.held), into, bytes_max, window)?;
         stream.inflate(bytes, into, bytes_max, window)?;
         if last {
             stream.end(into, bytes_max, window)?;
-            self.message.take().into_iter().for_each(Stream::give_back);
+            self.stream.take().into_iter().for_each(Stream::give_back);
             self.window.iter_mut().for_each(|window| window.push(into));
         }
         Ok(())
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let borrowed = self.stream.as_ref().map_or(0, |_| pool::DECOMPRESSOR_BYTES);
+        self.window.as_ref().map_or(0, Window::memory_bytes) + self.held.capacity() + borrowed
+    }
+
+    /// Holds a beginning that is too short to borrow a decompressor for it.
+    fn hold(&mut self, bytes: &[u8]) -> bool {
+        let is_short = self.stream.is_none() && self.held.len() + bytes.len() <= HELD_MAX;
+        if is_short {
+            self.held.extend_from_slice(bytes);
+        }
+        is_short
     }
 }
 
@@ -162,11 +189,11 @@ impl Stream {
             let used = (self.decompressor.total_in() - start) as usize;
             make_room(into, bytes.len() - used, bytes_max);
             let status = self.decompressor.decompress_vec(&bytes[used..], into, FlushDecompress::None);
-            let status = status.map_err(|_| InflateError::Corrupt)?;
             if into.len() > bytes_max {
                 into.truncate(bytes_max);
                 return Err(InflateError::TooLarge);
             }
+            let status = status.map_err(|_| InflateError::Corrupt)?;
             // Where room is left over, nothing waits inside.
             if into.len() < into.capacity() || status == Status::StreamEnd {
                 return Ok(((self.decompressor.total_in() - start) as usize, status));
@@ -181,7 +208,7 @@ impl Stream {
             return Err(InflateError::Corrupt);
         }
         self.decompressor.reset(false);
-        self.refer_to(&window[window.len().min(message.len())..])?;
+        self.refer_to(window)?;
         self.refer_to(&message[message.len().saturating_sub(DISTANCE_MAX)..])
     }
 

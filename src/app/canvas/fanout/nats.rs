@@ -15,15 +15,19 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::link::{Driver, Queued, Receiver, Rooms};
-use super::{backoff, next};
+use super::next;
+use crate::app::canvas::backoff;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
 
 const PREFIX: &str = "firstbyte.canvas.";
-const ANSWER_TIME: Duration = Duration::from_secs(3);
-const PING_PERIOD: Duration = Duration::from_secs(2);
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+const PING_PERIOD: Duration = Duration::from_secs(1);
 
-/// Messages in the client library's queues: to the broker and from it. Ours are beside them, and bounded in bytes.
-const CLIENT_MESSAGES_MAX: usize = 64;
+/// Messages on their way to the broker in the client library. Those that wait are in our queue, which is bounded in bytes.
+const SENDING_MESSAGES_MAX: usize = 64;
+
+/// Messages that the client library has read and we have not: what comes in a burst, before we are woken.
+const READ_MESSAGES_MAX: usize = 1024;
 
 /// Why a connection cannot be made or kept.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -57,7 +61,7 @@ async fn carry(url: &ServiceUrl, driver: &mut Driver) -> Result<(), Failure> {
     tokio::select! {
         published = publish(&client, queued, rooms) => published?,
         () = hear(heard, rooms) => return Err("the subscription has ended".into()),
-        () = follow(changes, rooms) => return Err("the connection has ended".into()),
+        () = follow(changes, &client, rooms) => return Err("the connection has ended".into()),
     }
     // What was published last is on its way, but not there.
     let _ = timeout(ANSWER_TIME, client.flush()).await;
@@ -71,8 +75,8 @@ fn options(url: &ServiceUrl, change: mpsc::UnboundedSender<Change>) -> ConnectOp
         .no_echo()
         .connection_timeout(ANSWER_TIME)
         .ping_interval(PING_PERIOD)
-        .client_capacity(CLIENT_MESSAGES_MAX)
-        .subscription_capacity(CLIENT_MESSAGES_MAX)
+        .client_capacity(SENDING_MESSAGES_MAX)
+        .subscription_capacity(READ_MESSAGES_MAX)
         // The first attempt is one, too.
         .reconnect_delay_callback(|attempts| backoff::after(attempts.saturating_sub(1)))
         .event_callback(move |event| {
@@ -87,10 +91,14 @@ fn options(url: &ServiceUrl, change: mpsc::UnboundedSender<Change>) -> ConnectOp
 }
 
 /// Tells what becomes of the connection.
-async fn follow(mut changes: mpsc::UnboundedReceiver<Change>, rooms: &Rooms) {
+async fn follow(mut changes: mpsc::UnboundedReceiver<Change>, client: &Client, rooms: &Rooms) {
     while let Some(change) = changes.recv().await {
         match change {
-            Change::Connected => rooms.joined(),
+            Change::Connected => {
+                // The subscription goes out before anything that the rooms then say.
+                let _ = timeout(ANSWER_TIME, client.flush()).await;
+                rooms.joined();
+            }
             Change::Disconnected => rooms.away(&"the connection was lost"),
             Change::ClientError(error) => rooms.away(&error),
             Change::ServerError(error) => tracing::debug!(%error, "what NATS complains of"),

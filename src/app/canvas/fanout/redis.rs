@@ -21,12 +21,13 @@ use redis::{AsyncConnectionConfig, Client, RedisError};
 use tokio::time::{error::Elapsed, sleep, timeout};
 
 use super::link::{Driver, Queued, Receiver, Rooms};
-use super::{backoff, next};
+use super::next;
+use crate::app::canvas::backoff;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
 
 const PREFIX: &str = "firstbyte:canvas:";
-const ANSWER_TIME: Duration = Duration::from_secs(3);
-const PING_PERIOD: Duration = Duration::from_secs(3);
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+const PING_PERIOD: Duration = Duration::from_secs(1);
 
 /// Messages, and about how many bytes, that are published in one round trip.
 const BATCH_MAX: usize = 64;
