@@ -34,12 +34,12 @@ impl Member {
         let config = ClientConfig { protocols: vec![PROTOCOL.into()], ..ClientConfig::default() };
         let url = format!("ws://{}/canvas/{room}/ws", node.addr);
         let socket = connect(&url, &config).await.unwrap_or_else(|error| panic!("{error:?}; {}", node.stderr()));
-        let at = hello.has.unwrap_or_default();
-        let mut member = Member { socket, colours, at, token: None, resumed: false, notices: Vec::new() };
+        let had = hello.has.unwrap_or_default();
+        let mut member = Member { socket, colours, at: had, token: None, resumed: false, notices: Vec::new() };
         member.say(&FromClient::Hello(hello)).await;
         member.until("a Welcome", |member| member.token.is_some()).await;
         if !member.resumed {
-            member.until("a Snapshot", |member| member.at != Position::default()).await;
+            member.until("a Snapshot", |member| member.at.epoch != had.epoch).await;
         }
         member
     }
@@ -315,7 +315,7 @@ fn a_folder_that_cannot_be_used_is_said_at_once() {
         assert!(stderr.contains(words) && stderr.contains(store), "{stderr}");
     };
     std::fs::write(folder.join("file"), "").unwrap();
-    refused(&path("file"), "Not a directory");
+    refused(&path("file"), "File exists");
     let _node = node(&["--canvas-store", &path("pictures")]);
     refused(&path("pictures"), "another process keeps its pictures there");
     assert!(Path::new(&path("pictures")).is_dir());
