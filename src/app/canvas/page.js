@@ -230,6 +230,9 @@ function readNotice(view) {
 
 // --- what the page says ---
 
+const GOES_ON = 1;
+const DOTS = 2;
+
 const send = (...bytes) => socket.send(new Uint8Array(bytes));
 
 function hello() {
@@ -258,16 +261,15 @@ function keepToken(token) {
   }
 }
 
-const strokes = []; // { goesOn, colour, points: [x, y, …], pixels } that are not sent yet
+const strokes = []; // { goesOn, colour, places } that are not sent yet
 let strokesAt = 0;
-let pen = null; // { x, y, colour } while it is down; `away` while it is outside
 let pointing = null; // { x, y } where others are to see us
 let pointed = null; // the same as they know it
 let pointedAt = 0;
 
 function sendStrokes() {
-  for (const { goesOn, colour, points } of strokes.splice(0)) {
-    send(0x02, goesOn ? 1 : 0, colour, ...points);
+  for (const { goesOn, colour, places } of strokes.splice(0)) {
+    send(0x02, DOTS | (goesOn ? GOES_ON : 0), colour, ...[...places].flatMap((place) => [place % SIDE, place >> 8]));
     echo ||= setTimeout(() => abandon("the server does not answer"), ECHO_MS_MAX);
   }
 }
@@ -289,32 +291,43 @@ function undo() {
 
 // --- strokes ---
 
+let pen = null; // { x, y, colour, size, away } while it is down; away while it is outside of the board
+
 function putDown(x, y) {
   if (state !== "live") return notice("Not connected: nothing is drawn.");
-  pen = { x, y, colour, away: false };
+  pen = { x, y, colour, size };
   begin(x, y, false);
 }
 
 function begin(x, y, goesOn) {
+  strokes.push({ goesOn, colour: pen.colour, places: new Set() });
   Object.assign(pen, { x, y, away: false });
-  strokes.push({ goesOn, colour: pen.colour, points: [x, y], pixels: 1 });
-  paintPixel(x, y, pen.colour);
+  stamp(x, y);
   nextFrame();
 }
 
 function drawTo(x, y) {
-  const pixels = Math.max(Math.abs(x - pen.x), Math.abs(y - pen.y));
-  if (pixels === 0) return;
-  const last = strokes.at(-1);
-  // What was sent ended where the pen is, so what follows begins there.
-  if (!last || last.pixels + pixels > STROKE_PIXELS_MAX) begin(pen.x, pen.y, true);
-  const stroke = strokes.at(-1);
-  stroke.points.push(x, y);
-  stroke.pixels += pixels;
-  line(pen.x, pen.y, x, y, (x, y) => paintPixel(x, y, pen.colour));
+  line(pen.x, pen.y, x, y, stamp);
   Object.assign(pen, { x, y });
   nextFrame();
 }
+
+// Sets what the pen covers. Each place is sent once, however often a hand comes by before it is.
+function stamp(x, y) {
+  const [from, to] = reach(pen.size);
+  const last = strokes.at(-1);
+  if (!last || last.places.size + pen.size ** 2 > STROKE_PIXELS_MAX) return begin(x, y, true);
+  for (let row = Math.max(y + from, 0); row <= Math.min(y + to, SIDE - 1); row += 1) {
+    for (let column = Math.max(x + from, 0); column <= Math.min(x + to, SIDE - 1); column += 1) {
+      const place = row * SIDE + column;
+      last.places.add(place);
+      paint(place, place + 1, pen.colour);
+    }
+  }
+}
+
+// How far a pen goes before and behind the pixel that it is put on.
+const reach = (size) => [-((size - 1) >> 1), size >> 1];
 
 function lift() {
   pen = null;
@@ -337,7 +350,7 @@ function dropStrokes() {
   repaint();
 }
 
-// Bresenham's, as the server draws it.
+// Bresenham's: the pixels that the server sets, too, for points that are joined.
 function line(x0, y0, x1, y1, set) {
   const dx = Math.abs(x1 - x0);
   const dy = -Math.abs(y1 - y0);
@@ -372,10 +385,6 @@ function paint(from, until, colour) {
   screen.fill(inks[colour], from, until);
   isStale = true;
   nextFrame();
-}
-
-function paintPixel(x, y, colour) {
-  paint(y * SIDE + x, y * SIDE + x + 1, colour);
 }
 
 function repaint() {
@@ -533,7 +542,8 @@ function moveHand(x, y, byKey) {
   pointing = { x, y };
   $("mark").hidden = false;
   $("mark").classList.toggle("keyed", byKey);
-  putAt($("mark"), x, y);
+  const [from, to] = reach(size);
+  putAt($("mark"), x + (from + to) / 2, y + (from + to) / 2);
   $("where").textContent = `${x}, ${y}`;
   nextFrame();
 }
@@ -607,6 +617,7 @@ function chooseNext(by) {
 // --- tools ---
 
 let colour = 6;
+let size = 1; // of the pen, in pixels
 let names = []; // of the colours
 let zoom = 1;
 let side = SIDE; // of the board, in CSS pixels
@@ -709,6 +720,10 @@ canvas.addEventListener(
   { passive: false },
 );
 
+$("sizes").addEventListener("input", (event) => {
+  size = Number(event.target.value);
+  $("board").style.setProperty("--size", String(size));
+});
 $("undo").addEventListener("click", undo);
 $("larger").addEventListener("click", () => zoomBy(2));
 $("smaller").addEventListener("click", () => zoomBy(0.5));
