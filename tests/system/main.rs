@@ -31,4 +31,5 @@ mod siege;
 mod store;
 mod stream;
 mod tools;
+mod websocket;
 mod wire;
