@@ -108,7 +108,7 @@ function countDown(why, until) {
   const seconds = Math.ceil((until - performance.now()) / 1000);
   if (seconds <= 0) return connect();
   show("waiting", `${why}: trying again in ${seconds} s`);
-  timer = setTimeout(() => countDown(why, until), 1000 - (performance.now() % 1000));
+  timer = setTimeout(() => countDown(why, until), (until - performance.now()) % 1000 || 1000);
 }
 
 function closed(words) {
@@ -217,7 +217,7 @@ function readPresence(view) {
   tellPresence(view.getUint32(1), others);
 }
 
-const APART = 4; // holds until …
+const APART = 4; // holds until the next one says otherwise
 const TOGETHER = 5;
 
 function readNotice(view) {
@@ -230,14 +230,20 @@ function readNotice(view) {
 
 // --- what the page says ---
 
-const GOES_ON = 1;
+const HELLO = 0x01;
+const STROKE = 0x02;
+const CURSOR = 0x03;
+const UNDO = 0x04;
+const HIDE = 0x05;
+
+const GOES_ON = 1; // flags of a Stroke
 const DOTS = 2;
 
 const send = (...bytes) => socket.send(new Uint8Array(bytes));
 
 function hello() {
   const message = new DataView(new ArrayBuffer(25));
-  message.setUint8(0, 0x01);
+  message.setUint8(0, HELLO);
   new Uint8Array(message.buffer, 1, 16).set(keptToken());
   message.setUint32(17, position?.epoch ?? 0);
   message.setUint32(21, position?.seq ?? 0);
@@ -269,7 +275,8 @@ let pointedAt = 0;
 
 function sendStrokes() {
   for (const { goesOn, colour, places } of strokes.splice(0)) {
-    send(0x02, DOTS | (goesOn ? GOES_ON : 0), colour, ...[...places].flatMap((place) => [place % SIDE, place >> 8]));
+    const points = [...places].flatMap((place) => [place % SIDE, Math.floor(place / SIDE)]);
+    send(STROKE, DOTS | (goesOn ? GOES_ON : 0), colour, ...points);
     echo ||= setTimeout(() => abandon("the server does not answer"), ECHO_MS_MAX);
   }
 }
@@ -277,8 +284,8 @@ function sendStrokes() {
 // Says where we point, unless what was said before is still on its way.
 function sendCursor() {
   if (socket.bufferedAmount > 0) return;
-  if (!pointing) send(0x05);
-  else if (pointing.x !== pointed?.x || pointing.y !== pointed?.y) send(0x03, pointing.x, pointing.y);
+  if (!pointing) send(HIDE);
+  else if (pointing.x !== pointed?.x || pointing.y !== pointed?.y) send(CURSOR, pointing.x, pointing.y);
   pointed = pointing;
 }
 
@@ -286,16 +293,18 @@ function undo() {
   if (state !== "live") return;
   lift();
   sendStrokes();
-  send(0x04);
+  send(UNDO);
 }
 
 // --- strokes ---
 
-let pen = null; // { x, y, colour, size, away } while it is down; away while it is outside of the board
+// While it is down: { pointer, colour, size, x, y, away }. The pointer is that which holds it, none when a key does; it
+// is away while that is outside of the board.
+let pen = null;
 
-function putDown(x, y) {
+function putDown(x, y, pointer = null) {
   if (state !== "live") return notice("Not connected: nothing is drawn.");
-  pen = { x, y, colour, size };
+  pen = { pointer, colour, size };
   begin(x, y, false);
 }
 
@@ -475,7 +484,7 @@ canvas.addEventListener("pointerdown", (event) => {
   if (touches.size > 2 || pinch) return;
   const at = pointAt(event);
   moveHand(at.x, at.y, false);
-  putDown(at.x, at.y);
+  putDown(at.x, at.y, event.pointerId);
 });
 
 canvas.addEventListener("pointermove", (event) => {
@@ -484,7 +493,7 @@ canvas.addEventListener("pointermove", (event) => {
   if (event.pointerType === "touch" && !pen) return;
   const coalesced = event.getCoalescedEvents?.() ?? [];
   const points = (coalesced.length > 0 ? coalesced : [event]).map(pointAt);
-  if (pen) points.forEach(follow);
+  if (pen?.pointer === event.pointerId) points.forEach(follow);
   const { x, y } = points.at(-1);
   moveHand(x, y, false);
 });
@@ -499,7 +508,7 @@ for (const name of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(name, (event) => {
     touches.delete(event.pointerId);
     if (touches.size === 0) pinch = null;
-    lift();
+    if (pen?.pointer === event.pointerId) lift();
     if (event.pointerType === "touch") leave();
   });
 }
@@ -618,11 +627,14 @@ function chooseNext(by) {
 
 let colour = 6;
 let size = 1; // of the pen, in pixels
+let known = ""; // palette
 let names = []; // of the colours
 let zoom = 1;
 let side = SIDE; // of the board, in CSS pixels
 
 function takePalette(palette) {
+  if (palette.join() === known) return;
+  known = palette.join();
   const bytes = new Uint8Array(inks.buffer);
   const rgb = (index) => [...palette.subarray(3 * index, 3 * index + 3)];
   const colours = Array.from({ length: palette.length / 3 }, (_, index) => rgb(index));
@@ -677,12 +689,19 @@ function word([red, green, blue]) {
 // The board gets the room that the style leaves for it, in whole pixels of the screen for each of its own where that
 // costs less than a fifth.
 function fit() {
+  const seen = fractionAt(...middle());
   $("panes").style.removeProperty("--side");
   const left = $("board").clientWidth;
   const whole = (Math.floor((left * devicePixelRatio) / SIDE) * SIDE) / devicePixelRatio;
   side = whole >= left * 0.8 ? whole : left;
   $("panes").style.setProperty("--side", `${side}px`);
-  zoomTo(zoom, 0, 0, { x: 0, y: 0 });
+  zoomTo(zoom, ...middle(), seen);
+}
+
+// The middle of an element on the window.
+function middle(element = $("board")) {
+  const box = element.getBoundingClientRect();
+  return [box.left + box.width / 2, box.top + box.height / 2];
 }
 
 function fractionAt(x, y) {
@@ -705,9 +724,7 @@ function zoomTo(wanted, x, y, fraction = fractionAt(x, y)) {
 
 // Around where we are, or else around the middle of what is seen.
 function zoomBy(factor) {
-  const [mark, box] = [$("mark").getBoundingClientRect(), $("board").getBoundingClientRect()];
-  const around = $("mark").hidden ? box : mark;
-  zoomTo(zoom * factor, around.left + around.width / 2, around.top + around.height / 2);
+  zoomTo(zoom * factor, ...middle($("mark").hidden ? $("board") : $("mark")));
 }
 
 canvas.addEventListener(
@@ -727,7 +744,10 @@ $("sizes").addEventListener("input", (event) => {
 $("undo").addEventListener("click", undo);
 $("larger").addEventListener("click", () => zoomBy(2));
 $("smaller").addEventListener("click", () => zoomBy(0.5));
-$("retry").addEventListener("click", connect);
+$("retry").addEventListener("click", () => {
+  canvas.focus();
+  connect();
+});
 addEventListener("resize", fit);
 addEventListener("online", () => state === "waiting" && connect());
 
