@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 
 use crate::net::lock::lock;
 use crate::ws::close::{Close, CloseCode};
+use crate::ws::machine::Payload;
 use crate::ws::message::{Message, Prepared};
 use crate::ws::socket::{Closed, Ended, Overflow, Refused};
 
@@ -35,6 +36,8 @@ pub enum Outgoing {
     Message(Message),
     /// One that is encoded already, for many.
     Prepared(Prepared),
+    /// A ping, for those who want to know more than the driver does by itself: its pong is told to who watches.
+    Ping(Box<Payload>),
 }
 
 impl Outgoing {
@@ -42,6 +45,7 @@ impl Outgoing {
         match self {
             Outgoing::Message(message) => message.len(),
             Outgoing::Prepared(prepared) => prepared.frame().len(),
+            Outgoing::Ping(payload) => payload.len(),
         }
     }
 }
@@ -315,10 +319,9 @@ impl State {
     }
 
     fn replace(&mut self, outgoing: Outgoing, slot: u32) {
-        for queued in self.queue.iter_mut().filter(|queued| queued.slot == slot) {
+        if let Some(queued) = self.queue.iter_mut().find(|queued| queued.slot == slot) {
             self.queued_bytes = self.queued_bytes - queued.outgoing.len() + outgoing.len();
             queued.outgoing = outgoing;
-            return;
         }
     }
 

@@ -8,6 +8,8 @@ use crate::ws::message::Message;
 
 /// The header of a frame.
 pub const FRAME_HEADER: Part = Part { name: "frame header", section: "RFC 6455 5.2" };
+/// Bytes that no header begins with.
+pub const NO_FRAME: Part = Part { name: "no header of a frame begins so", section: "RFC 6455 5.2" };
 /// A text message, unmasked and put together.
 pub const TEXT: Part = Part { name: "text message", section: "RFC 6455 5.6" };
 /// A binary message, unmasked and put together.
@@ -18,6 +20,9 @@ pub const PING: Part = Part { name: "ping payload", section: "RFC 6455 5.5.2" };
 pub const PONG: Part = Part { name: "pong payload", section: "RFC 6455 5.5.3" };
 /// Code and reason of a Close.
 pub const CLOSE: Part = Part { name: "close payload", section: "RFC 6455 5.5.1" };
+
+/// All that a frame's payload may be, as its message is.
+pub const PAYLOADS: [Part; 5] = [TEXT, BINARY, PING, PONG, CLOSE];
 
 /// What such a message is.
 pub(super) fn message(message: &Message) -> Part {
