@@ -12,9 +12,8 @@ const SCREENS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (375, "light
 
 /// Where on the window a pixel of the grid is.
 fn on_window(browser: &mut Browser, (x, y): (u8, u8)) -> (f64, f64) {
-    let side = browser.eval(
-        "(() => { const box = canvas.getBoundingClientRect(); return [box.left, box.top, box.width / 256] })()",
-    );
+    let side = browser
+        .eval("(() => { const box = canvas.getBoundingClientRect(); return [box.left, box.top, box.width / 256] })()");
     let [left, top, pixel] = [0, 1, 2].map(|at| side[at].as_f64().unwrap());
     (left + (f64::from(x) + 0.5) * pixel, top + (f64::from(y) + 0.5) * pixel)
 }
@@ -198,8 +197,11 @@ fn a_page_goes_on_after_its_connection_has_ended() {
         page.eval(&format!("hear({unknown})"));
         assert_eq!(page.eval("state"), "live", "{unknown}");
     }
-    let too_many_pixels = "0x83, ...new Uint8Array(new Uint32Array([position.seq + 1]).buffer).reverse(), 255, 255, 0x20";
-    for malformed in ["0x81", "0x82, 0, 0, 0, 1, 0, 0, 0, 1, 7", "0x83, 0", "0x84, 0, 0, 0, 1, 1", "0x85", too_many_pixels] {
+    let too_many_pixels =
+        "0x83, ...new Uint8Array(new Uint32Array([position.seq + 1]).buffer).reverse(), 255, 255, 0x20";
+    for malformed in
+        ["0x81", "0x82, 0, 0, 0, 1, 0, 0, 0, 1, 7", "0x83, 0", "0x84, 0, 0, 0, 1, 1", "0x85", too_many_pixels]
+    {
         page.eval(&format!("hear(new Uint8Array([{malformed}]).buffer)"));
         assert_eq!(page.eval("[state, position]"), json!(["waiting", null]), "{malformed}");
         page.eval("tries = 0; document.getElementById('retry').click()");
