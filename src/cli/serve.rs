@@ -51,7 +51,7 @@ enum Failure {
     Signals(io::Error),
     Routes(BuildError),
     Order(WrongOrder),
-    Store(StoreError),
+    Store(Keep, StoreError),
 }
 
 /// Serves until told to stop.
@@ -181,7 +181,8 @@ fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
 
 /// The canvas, joined to other nodes and to its store as the settings say.
 fn canvas(settings: &Settings) -> Result<Canvas, Failure> {
-    let store = settings.canvas_store.as_ref().map(Store::open).transpose().map_err(Failure::Store)?;
+    let open = |place: &Keep| Store::open(place).map_err(|error| Failure::Store(place.clone(), error));
+    let store = settings.canvas_store.as_ref().map(open).transpose()?;
     let fanout = settings.fanout.as_ref().map(Fanout::join);
     Ok(Canvas::new(CanvasConfig::default(), fanout, store))
 }
@@ -270,7 +271,12 @@ impl fmt::Display for Failure {
         match self {
             Failure::Runtime(error) => write!(f, "the threads that serve cannot be started: {error}"),
             Failure::Signals(error) => write!(f, "signals cannot be listened for: {error}"),
-            Failure::Store(error) => write!(f, "the store of the canvas cannot be opened: {error}"),
+            Failure::Store(place, error) => {
+                write!(
+                    f,
+                    "the canvas cannot keep its pictures in {place}: {error}\nAnother place may: `--canvas-store FOLDER`"
+                )
+            }
             Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
             Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),
             Failure::Listen(address, error) => {

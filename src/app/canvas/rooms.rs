@@ -150,8 +150,7 @@ impl Canvas {
 
     /// The rooms that are there, by name.
     pub fn rooms(&self) -> Vec<(RoomName, Summary)> {
-        let rooms: Vec<Arc<Room>> = lock(&self.shared.rooms).values().cloned().collect();
-        rooms.iter().map(|room| (room.name().clone(), room.summary())).collect()
+        self.all().iter().map(|room| (room.name().clone(), room.summary())).collect()
     }
 
     /// Keeps every room a last time. For the end of the process: nobody should be in them any more.
@@ -185,6 +184,10 @@ impl Canvas {
         lock(&self.shared.addresses).len()
     }
 
+    fn all(&self) -> Vec<Arc<Room>> {
+        lock(&self.shared.rooms).values().cloned().collect()
+    }
+
     fn room(&self, name: &RoomName) -> Result<Arc<Room>, NoPlace> {
         let mut rooms = lock(&self.shared.rooms);
         if let Some(room) = rooms.get(name) {
@@ -216,10 +219,9 @@ impl Canvas {
     async fn listen(self, mut events: Events) {
         while let Some(event) = events.next().await {
             match event {
-                Event::Joined => {
-                    let rooms: Vec<Arc<Room>> = lock(&self.shared.rooms).values().cloned().collect();
-                    rooms.iter().for_each(|room| room.joined());
-                }
+                Event::Joined => self.all().iter().for_each(|room| room.joined()),
+                // They tell their members.
+                Event::Away => self.all().iter().for_each(|room| room.wake()),
                 // A room that is not here asks when it is made.
                 Event::Heard { room, message, .. } => {
                     if let Some(room) = self.find(&room) {
