@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use firstbyte::http::Limits;
 use firstbyte::http::date::imf_fixdate;
 use firstbyte_benches::chunks::{self, MESSAGES};
+use firstbyte_benches::frames;
 use firstbyte_benches::heads::{self, HEADS};
 use firstbyte_benches::hyper_peer::HyperTape;
 use firstbyte_benches::pico::Pico;
@@ -37,7 +38,7 @@ fn main() {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     println!("{}\n", machine());
     println!("| case | peer | ours ns | peer ns | ratio | ratio min–max |\n|---|---|--:|--:|--:|--:|");
-    for row in [head_rows, chunk_rows, route_rows, wire_rows] {
+    for row in [head_rows, chunk_rows, frame_rows, route_rows, wire_rows] {
         row(&filter);
     }
 }
@@ -67,6 +68,19 @@ fn chunk_rows(filter: &str) {
         };
         let mut run_peer = |times| (0..times).for_each(|_| assert_eq!(chunks::peer(black_box(&message)), data));
         row(filter, &format!("chunked {name}, a chunk"), "httparse", count, &mut run_ours, &mut run_peer);
+    }
+}
+
+fn frame_rows(filter: &str) {
+    for (name, text, size, count) in frames::TRAFFIC {
+        let (tape, bytes) = frames::encode(text, size, count);
+        frames::check(&tape, bytes);
+        let mut ours = frames::Ours::default();
+        for (peer, read) in frames::PEERS {
+            let mut run_ours = |times| (0..times).for_each(|_| assert_eq!(ours.read(black_box(&tape)), bytes));
+            let mut run_peer = |times| (0..times).for_each(|_| assert_eq!(read(black_box(&tape)), bytes));
+            row(filter, &format!("ws_frame {name}"), peer, count, &mut run_ours, &mut run_peer);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use firstbyte::app::canvas::{self, Canvas, CanvasConfig};
 use firstbyte::app::chain::{self, ChainConfig};
 use firstbyte::app::home::{self, Contents, Entry};
 use firstbyte::app::inspect::{self, Inspector};
@@ -75,16 +76,19 @@ fn applications(settings: &Settings, inspector: Inspector, watched: &Watched) ->
     let chain = chain::routes(chain_config(settings));
     introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
     introduce("lab", "none", "none: nothing is kept");
+    introduce("canvas", "none", "in memory: data goes with the process");
 
     let mut contents = Contents::default();
     let router = errors::routes(inspect::routes(Router::new(()), inspector));
     let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
     contents.add("firstbyte itself", &router);
     contents.add_patterns(CHAIN.name, chain::table().patterns());
+    let router = canvas::routes(router, Canvas::new(CanvasConfig::default(), None));
+    contents.add(CANVAS.name, &router);
     let router = lab::routes(router);
     contents.add(LAB.name, &router);
     let router = router.mount(chain::PREFIX, chain);
-    home::routes(router, &[CHAIN, LAB], contents).build().map_err(Failure::Routes)
+    home::routes(router, &[CHAIN, CANVAS, LAB], contents).build().map_err(Failure::Routes)
 }
 
 const CHAIN: Entry = Entry {
@@ -96,6 +100,14 @@ const CHAIN: Entry = Entry {
         "curl -i http://{at}/chain/quotes/random",
         r#"curl -i --json '{"text":"Know thyself.","author":"Delphi"}' http://{at}/chain/quotes"#,
     ],
+};
+
+const CANVAS: Entry = Entry {
+    name: "The canvas",
+    path: "/canvas/lobby",
+    about: "A grid of pixels that everybody in a room draws on at once, over WebSocket. It teaches how one stroke reaches \
+            thousands without waiting for any, and what is left of those who vanish: nothing.",
+    tries: &["curl -s http://{at}/canvas/lobby"],
 };
 
 const LAB: Entry = Entry {

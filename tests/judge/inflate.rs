@@ -16,7 +16,7 @@ pub struct Inflated {
 const EMPTY_BLOCK_END: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
 /// Most bytes that a message may come to here.
-const MESSAGE_MAX: usize = 4 << 20;
+pub const MESSAGE_MAX: usize = 4 << 20;
 
 const LENGTH_BASE: [usize; 29] =
     [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];

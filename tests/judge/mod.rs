@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod begun;
+pub mod deflate;
 pub mod draw;
 pub mod exchange;
 pub mod frames;

@@ -6,6 +6,7 @@
 
 mod autobahn;
 mod browser;
+mod canvas_page;
 mod check;
 mod chromium;
 mod client;
@@ -27,6 +28,8 @@ mod server;
 mod services;
 mod shortage;
 mod siege;
+mod store;
 mod stream;
 mod tools;
+mod websocket;
 mod wire;

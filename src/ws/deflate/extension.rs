@@ -90,8 +90,11 @@ fn is_token(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Each element with its parameters, `None` for a malformed one.
-    fn check(value: &str, expected: &[Option<(&str, &[(&str, Option<&str>)])>]) {
+    /// An element with its parameters.
+    type Told<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
+    /// All elements, `None` for malformed ones.
+    fn check(value: &str, expected: &[Option<Told<'_>>]) {
         let elements: Vec<_> = elements(value).collect();
         let seen: Vec<_> = elements
             .iter()

@@ -16,7 +16,10 @@ const COMPRESSORS_MAX: usize = 7;
 /// Bytes of room for output that a compressor keeps: a large message gives its own back.
 const OUTPUT_KEPT_MAX: usize = 64 * 1024;
 
-/// Decompressors kept a thread, 47 KiB each. A message borrows one from its first byte to its last.
+/// Bytes of a decompressor, whatever the window.
+pub(super) const DECOMPRESSOR_BYTES: usize = 47_552;
+
+/// Decompressors kept a thread. A message borrows one from its first byte to its last.
 const DECOMPRESSORS_MAX: usize = 8;
 
 thread_local! {

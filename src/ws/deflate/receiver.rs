@@ -108,6 +108,11 @@ impl Receiver {
         Ok(())
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        let borrowed = self.stream.as_ref().map_or(0, |_| pool::DECOMPRESSOR_BYTES);
+        self.window.as_ref().map_or(0, Window::memory_bytes) + self.held.capacity() + borrowed
+    }
+
     /// Holds a beginning that is too short to borrow a decompressor for it.
     fn hold(&mut self, bytes: &[u8]) -> bool {
         let is_short = self.stream.is_none() && self.held.len() + bytes.len() <= HELD_MAX;
@@ -184,11 +189,11 @@ impl Stream {
             let used = (self.decompressor.total_in() - start) as usize;
             make_room(into, bytes.len() - used, bytes_max);
             let status = self.decompressor.decompress_vec(&bytes[used..], into, FlushDecompress::None);
-            let status = status.map_err(|_| InflateError::Corrupt)?;
             if into.len() > bytes_max {
                 into.truncate(bytes_max);
                 return Err(InflateError::TooLarge);
             }
+            let status = status.map_err(|_| InflateError::Corrupt)?;
             // Where room is left over, nothing waits inside.
             if into.len() < into.capacity() || status == Status::StreamEnd {
                 return Ok(((self.decompressor.total_in() - start) as usize, status));
