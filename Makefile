@@ -115,10 +115,12 @@ bench-peers: TOOLS += wrk:wrk valgrind:valgrind strace:strace
 bench-peers: tools peers ## firstbyte beside its peers, into benches/README.md (25 minutes; QUICK=1: five); leave the machine alone
 	benches/peers/measure --write $(if $(QUICK),--quick) $(ARGS)
 
-bench-ws: TOOLS := python3:python3 setpriv:util-linux valgrind:valgrind strace:strace
-bench-ws: tools ## WebSockets beside those of fastwebsockets, tokio-tungstenite and actix-ws, into benches/README.md (12 minutes; QUICK=1: four)
+bench-ws: TOOLS := python3:python3 setpriv:util-linux node:nodejs npm:npm valgrind:valgrind strace:strace
+bench-ws: tools ## WebSockets beside those of fastwebsockets, tokio-tungstenite, actix-ws and ws, into benches/README.md (12 minutes; QUICK=1: four)
 	cargo build --release
 	cargo build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir target/peers
+	mkdir -p target/peers/node && cp benches/peers/node/package*.json target/peers/node
+	(cd target/peers/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 	benches/peers/ws --write $(if $(QUICK),--quick) $(ARGS)
 
 soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; autobahn; the fuzzers

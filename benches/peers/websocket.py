@@ -6,10 +6,11 @@ are there, its sender too. Nobody compresses.
 
 import base64
 import hashlib
+import json
 import os
 import re
 
-from peers import PEERS, Failure, Kind, locked, rust
+from peers import BUILT, HERE, PEERS, Failure, Kind, locked, printing, rust
 from wire import Client
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -98,7 +99,7 @@ def prove_told(peer, speaker, members, opcode, payload):
             raise Failure(f"{peer.name} tells a room otherwise than the others")
 
 
-# `room` is what a peer cannot do if nobody has written one for it.
+# They cannot be a `room` for which nobody has written one, nor run under `callgrind` if they make their code as they go.
 WS_PEERS = {
     "firstbyte": Kind(
         PEERS["firstbyte"].version,
@@ -109,4 +110,8 @@ WS_PEERS = {
     "fastwebsockets": Kind(lambda: locked("fastwebsockets"), rust("ws-fastwebsockets"), prove=prove_rooms),
     "tungstenite": Kind(lambda: locked("tokio-tungstenite"), rust("ws-tungstenite"), prove=prove_rooms),
     "actix-ws": Kind(lambda: locked("actix-ws"), rust("ws-actix"), frozenset({"room"}), prove=prove_echo),
+    "ws": Kind(
+        lambda: json.loads((BUILT / "node/node_modules/ws/package.json").read_text())["version"],
+        printing("node", HERE / "node" / "ws.js", "0"), frozenset({"room", "callgrind"}), prove=prove_echo,
+    ),
 }

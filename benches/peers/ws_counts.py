@@ -39,6 +39,8 @@ def measure_instructions(plan, names, folder, progress, times=None, only=None, k
     counts = Path(keep or folder).resolve()
     counts.mkdir(parents=True, exist_ok=True)
     for name in names:
+        if "callgrind" in WS_PEERS[name].cannot:
+            continue
         progress.say(name)
         for old in counts.glob(f"{name}.callgrind.*"):
             old.unlink()
