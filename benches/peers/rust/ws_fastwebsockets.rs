@@ -117,9 +117,10 @@ async fn member(upgraded: UpgradeFut, room: Room) -> Result<(), WebSocketError> 
         }
         Ok(())
     };
-    tokio::select! {
-        ended = reads => ended?,
-        ended = writes => ended?,
-    }
+    let ended: Result<(), WebSocketError> = tokio::select! {
+        ended = reads => ended,
+        ended = writes => ended,
+    };
+    ended?;
     out.write_frame(Frame::close(1000, b"")).await
 }
