@@ -184,7 +184,7 @@ impl Driver {
 
     /// Takes the next message, as far as it has come.
     fn receive(&mut self, cx: &mut Context<'_>) -> Step {
-        if !self.mailbox.wants_message() {
+        if !self.mailbox.wants_message() && !self.machine.state().is_close_received() {
             self.reads = false;
             return Step::Waits;
         }
@@ -484,6 +484,7 @@ impl Driver {
             None => within(self.heard, ping_after),
         };
         if !self.machine.in_message() && self.inbound.buffer.is_empty() {
+            self.coming = None;
             return alive;
         }
         let coming = self.coming.get_or_insert_with(|| Box::new(RateWatch::new(message_rate)));
