@@ -13,12 +13,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::available_parallelism;
 
+use firstbyte::app::canvas::fanout::Broker;
+use firstbyte::app::canvas::store::Keep;
 use firstbyte::http::Limits;
 use firstbyte::http::middleware::trusted_proxies::Cidr;
 use firstbyte::net::ListenerConfig;
 use firstbyte::net::deadline::Deadlines;
 
-use super::value::{Count, Filter, LogFormat, Size, Time, Value};
+use super::value::{Count, Filter, LogFormat, Service, Size, Time, Value};
 
 /// All that `firstbyte serve` can be told.
 #[derive(Clone, Debug)]
@@ -33,6 +35,10 @@ pub struct Settings {
     pub terse_errors: bool,
     /// Whose word is taken for the address of a client.
     pub trusted_proxy: Vec<Cidr>,
+    /// What joins this node of the canvas to others.
+    pub fanout: Option<Broker>,
+    /// What keeps the pictures of the canvas.
+    pub canvas_store: Option<Keep>,
     pub limits: Limits,
     pub deadlines: Deadlines,
     /// The same for each address that is listened at.
@@ -50,6 +56,8 @@ impl Default for Settings {
             inspect_remote: false,
             terse_errors: false,
             trusted_proxy: Vec::new(),
+            fanout: None,
+            canvas_store: None,
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: ListenerConfig::default(),
@@ -100,6 +108,9 @@ impl Setting {
 
 /// Begins the name of every variable of ours.
 pub const VARIABLE_PREFIX: &str = "FIRSTBYTE_";
+
+const BROKER_EXAMPLE: &str = "redis://127.0.0.1:6379 or nats://127.0.0.1:4222";
+const STORE_EXAMPLE: &str = "a path, or redis://127.0.0.1:6379";
 
 const ANY: u64 = u64::MAX;
 /// Positions in a head are 32 bits wide, and so much of it may be held for every connection.
@@ -160,6 +171,21 @@ pub const SETTINGS: &[Setting] = &[
         about: "Range of addresses whose Forwarded and X-Forwarded-For are believed; may be given again. Nobody's, unless \
                 given",
         slot: |settings| Box::new(&mut settings.trusted_proxy),
+    },
+    Setting {
+        key: "fanout",
+        group: Group::Server,
+        about: "Broker that joins the canvas of several nodes: redis://[user:password@]host[:port], or nats://. What is drawn \
+                on one shows on all. It may be away: nodes then draw alone, and agree when it is back. Passwords are \
+                better given by the variable, which other users of the machine do not see",
+        slot: |settings| Box::new(Service { value: &mut settings.fanout, example: BROKER_EXAMPLE }),
+    },
+    Setting {
+        key: "canvas_store",
+        group: Group::Server,
+        about: "Where the canvas keeps its pictures across restarts: a folder, or redis://[user:password@]host[:port][/database]. \
+                A folder is for one process, a Redis for any number of nodes",
+        slot: |settings| Box::new(Service { value: &mut settings.canvas_store, example: STORE_EXAMPLE }),
     },
     Setting {
         key: "lenient_lines",

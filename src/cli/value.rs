@@ -8,10 +8,13 @@
 //! ```
 //!
 //! Never: guesses: `5` is no time and `64K` no size, because half of the readers would be wrong.
+//! A password is printed as stars, which are refused when they are read.
 //! Invariant: a refused value leaves what it was to replace as it was.
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use firstbyte::http::middleware::trusted_proxies::{Cidr, CidrError};
@@ -86,6 +89,13 @@ pub struct Count<'a, N> {
 pub struct Time<'a> {
     pub value: &'a mut Duration,
     pub may_be_zero: bool,
+}
+
+/// Another program that is leaned on, or none.
+pub struct Service<'a, S> {
+    pub value: &'a mut Option<S>,
+    /// What may be written.
+    pub example: &'static str,
 }
 
 /// A filter for log lines, in the syntax of `RUST_LOG`.
@@ -250,6 +260,25 @@ impl Value for Filter<'_> {
 
     fn print(&self) -> String {
         quoted(self.0)
+    }
+}
+
+impl<S: FromStr<Err: Display> + Display> Value for Service<'_, S> {
+    fn hint(&self) -> &'static str {
+        "URL"
+    }
+
+    fn read(&mut self, words: &[String]) -> Result<(), String> {
+        *self.value = match only(words) {
+            OFF => None,
+            // It may hold a password: what is wrong with it is said without it.
+            word => Some(word.parse().map_err(|wrong| format!("{wrong}: write {}, or {OFF}", self.example))?),
+        };
+        Ok(())
+    }
+
+    fn print(&self) -> String {
+        quoted(&self.value.as_ref().map_or_else(|| OFF.to_owned(), S::to_string))
     }
 }
 
@@ -497,6 +526,38 @@ mod tests {
         check(&[], Ok("[]"));
         check(&["10.0.0.1/8"], Err("`10.0.0.1/8`: "));
         check(&["proxy.example"], Err("`proxy.example`: "));
+    }
+
+    #[test]
+    fn services_are_addressed_and_their_passwords_are_not_told() {
+        use firstbyte::app::canvas::fanout::Broker;
+        use firstbyte::app::canvas::store::Keep;
+        let broker = |word: &str, expected| {
+            check(None::<Broker>, |value| Box::new(Service { value, example: "x" }), &[word], expected);
+        };
+        broker("off", Ok("\"off\""));
+        broker("redis://h", Ok("\"redis://h\""));
+        broker("redis://:secret@h:1", Ok("\"redis://***@h:1\""));
+        broker("nats://u:secret@[::1]:4222", Ok("\"nats://***@[::1]:4222\""));
+        broker("nats://***@h", Err("the stars: write x, or off"));
+        for wrong in ["", "h:6379", "redis", "./folder"] {
+            broker(wrong, Err("it has no `://`"));
+        }
+        for wrong in ["rediss://h", "http://h", "tls://h", "amqp://h", "Redis://h", "unix://run/redis"] {
+            broker(wrong, Err("no service that is spoken to"));
+        }
+        for wrong in ["redis://", "redis://h:port", "redis://h:99999", "nats://h:port", "redis://h/db", "nats://u:p@"] {
+            broker(wrong, Err("no [user:password@]host[:port]"));
+        }
+        let store = |word: &str, expected| {
+            check(None::<Keep>, |value| Box::new(Service { value, example: "x" }), &[word], expected);
+        };
+        store("off", Ok("\"off\""));
+        store("./pictures", Ok("\"./pictures\""));
+        store("redis://:secret@h/2", Ok("\"redis://***@h/2\""));
+        store("", Err("it has no `://`"));
+        store("nats://h", Err("no service that is spoken to"));
+        store("redis://:secret@h:port", Err("no [user:password@]host[:port]"));
     }
 
     #[test]

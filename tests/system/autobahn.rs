@@ -2,16 +2,21 @@
 //!
 //! ```text
 //!   server:  firstbyte serve, /ws     <── fuzzingclient      a connection for each case; what comes is echoed
+//!   client:  ws::client, echoing      ──> fuzzingserver      and so here
 //! ```
 //!
 //! A side passes when every case is there and has the verdict OK, for what was said and for how it was closed. None is
 //! left out. Three have no verdict but INFORMATIONAL, whoever answers them.
 
 use std::fs;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use firstbyte::ws::client::{ClientConfig, connect};
+use firstbyte::ws::{Config, Limits};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -62,6 +67,45 @@ async fn the_server_passes_every_case() {
     let Some(mut testsuite) = Testsuite::start("fuzzingclient", "server", spec, Stdio::null()) else { return };
     testsuite.end().await;
     testsuite.judge();
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: make autobahn"]
+async fn the_client_passes_every_case() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let spec = json!({"url": url, "cases": ["*"]});
+    let listener = Stdio::from(OwnedFd::from(listener));
+    let Some(mut testsuite) = Testsuite::start("fuzzingserver", "client", spec, listener) else { return };
+    let client = async {
+        let config = client_config();
+        for case in 1..=CASES {
+            echo(&format!("{url}/runCase?case={case}&agent={AGENT}"), &config).await;
+        }
+        echo(&format!("{url}/updateReports?agent={AGENT}"), &config).await;
+    };
+    tokio::select! {
+        () = client => {}
+        () = testsuite.end() => panic!("it ended before it was done"),
+    }
+    testsuite.judge();
+}
+
+/// As it is, but for the size of a message: cases go up to 16 MiB.
+fn client_config() -> ClientConfig {
+    let limits = Limits { frame_bytes_max: 16 << 20, message_bytes_max: 16 << 20, ..Limits::default() };
+    ClientConfig { socket: Config { limits, ..Config::default() }, ..ClientConfig::default() }
+}
+
+/// Sends back what comes, until the other side closes.
+async fn echo(url: &str, config: &ClientConfig) {
+    let mut socket = connect(url, config).await.unwrap();
+    while let Some(message) = socket.next().await {
+        if socket.send(message).await.is_err() {
+            break;
+        }
+    }
 }
 
 /// A run of `wstest`.

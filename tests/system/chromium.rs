@@ -103,7 +103,8 @@ impl Browser {
         path
     }
 
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    /// The answer to a command of the protocol.
+    pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.next_id += 1;
         let id = self.next_id;
         let mut message = json!({"id": id, "method": method, "params": params});

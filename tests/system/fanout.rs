@@ -98,6 +98,21 @@ async fn others_hear_what_a_node_says_and_it_does_not_hear_itself() {
 }
 
 #[tokio::test]
+async fn a_broker_may_ask_who_is_there() {
+    for (kind, args) in
+        [(Kind::Redis, &["--requirepass", "p@ss/word"][..]), (Kind::Nats, &["--user", "me", "--pass", "p@ss/word"])]
+    {
+        let Some(service) = Service::start_with(kind, args) else { continue };
+        let with = |login: &str| broker(&service.url().replace("://", &format!("://{login}@")));
+        let user = if kind == Kind::Nats { "me" } else { "" };
+        joined(&with(&format!("{user}:p%40ss%2Fword"))).await;
+        let (refused, mut events) = Fanout::join(&with(&format!("{user}:wrong")));
+        assert!(timeout(Duration::from_millis(500), events.next()).await.is_err(), "{kind:?}");
+        assert!(!refused.is_joined());
+    }
+}
+
+#[tokio::test]
 async fn what_is_said_last_is_heard() {
     for shared in Kind::ALL.into_iter().filter_map(Shared::of) {
         let broker = broker(&shared.url);

@@ -6,6 +6,7 @@
 
 mod autobahn;
 mod browser;
+mod canvas_page;
 mod check;
 mod chromium;
 mod client;
@@ -21,12 +22,17 @@ mod fanout;
 mod floods;
 mod layers;
 mod limits;
+mod nodes;
 mod process;
 mod resets;
 mod server;
 mod services;
 mod shortage;
 mod siege;
+mod store;
 mod stream;
 mod tools;
+mod websocket;
 mod wire;
+mod ws_bench;
+mod ws_client;

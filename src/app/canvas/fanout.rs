@@ -18,7 +18,6 @@
 //! Invariants: [`Event::Joined`] comes after every (re)connection, before anything that is heard on it.
 //! Limits: [`QUEUE_BYTES_MAX`] each way, [`MESSAGE_BYTES_MAX`] a message.
 
-mod backoff;
 mod link;
 mod nats;
 mod redis;

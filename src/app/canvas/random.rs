@@ -1,13 +1,15 @@
-//! Owns the little chance that the canvas needs: names of processes, and waits that are not all of the same length.
+//! Owns the chance that the canvas needs: tokens, names of nodes, and waits that are not all of the same length.
 //!
-//! Never: decides who may do what.
+//! Never: gives what somebody else could foresee.
 
 use std::time::Duration;
 
-/// 64 random bits.
+/// 64 bits from the system.
+///
+/// # Panics
+/// When the system has none, which it can have only before it has started up.
 pub fn random() -> u64 {
-    // A system without randomness cannot make keys or masks either: it does not get here.
-    getrandom::u64().unwrap_or_default()
+    getrandom::u64().expect("the system has random bits")
 }
 
 /// Between half of `time` and all of it, so that those who begin to wait together do not come back together.

@@ -18,7 +18,7 @@
 //! [`SELDOM`] while nothing does. No message makes another at once but digests that differ, and these are rare: so no storm.
 //!
 //! ```text
-//!   Pixels    0x01 │ groups:  stamp, 8 bytes │ number of pixels less one, 2 │ each: place, 2; colour, 1
+//!   Pixels    0x01 │ stamped pixels
 //!   Digests   0x02 │ tiles that were written to, 8 bytes, a bit for each, tile 0 the lowest │ their digests, 8 each
 //! ```
 //!
@@ -32,9 +32,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::app::canvas::domain::{Colour, Place};
 use crate::app::canvas::fanout::MESSAGE_BYTES_MAX;
-use crate::app::canvas::grid::{Grid, Pixel, Stamp, TILES, Tile};
+use crate::app::canvas::grid::{Grid, Pixel, TILES, Tile};
+use crate::app::canvas::stamped;
 
 /// Within what time digests follow what has happened.
 pub const SOON: Duration = Duration::from_secs(2);
@@ -45,11 +45,8 @@ pub const SELDOM: Duration = Duration::from_secs(30);
 const PIXELS: u8 = 0x01;
 const DIGESTS: u8 = 0x02;
 
-const GROUP_HEAD_BYTES: usize = 10;
-const PIXEL_BYTES: usize = 3;
-
-/// Pixels of a group: their number less one fits two bytes.
-const GROUP_PIXELS_MAX: usize = 1 << 16;
+/// So many fit a message, though each has a stamp of its own.
+const MESSAGE_PIXELS_MAX: usize = (MESSAGE_BYTES_MAX - 1) / stamped::PIXEL_BYTES_MAX;
 
 /// A room's part in this, on one node.
 #[derive(Clone, Debug)]
@@ -77,8 +74,8 @@ pub enum Message {
 }
 
 /// A number for each tile, by which grids are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digests([u64; TILES]);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digests(Box<[u64; TILES]>);
 
 /// Why a message is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +88,8 @@ pub enum Malformed {
     Short,
     /// Something follows where it should end.
     Long,
-    /// There is no such colour.
-    Colour(u8),
-    /// A pixel that nobody has drawn.
-    Never,
+    /// Its pixels are none.
+    Pixels(stamped::Malformed),
     /// It has more than [`MESSAGE_BYTES_MAX`].
     TooLarge,
 }
@@ -169,7 +164,7 @@ impl Message {
         }
         match *bytes {
             [] => Err(Malformed::Empty),
-            [PIXELS, ref groups @ ..] => parse_pixels(groups).map(Message::Pixels),
+            [PIXELS, ref pixels @ ..] => Ok(Message::Pixels(stamped::parse(pixels)?)),
             [DIGESTS, ref digests @ ..] => Digests::parse(digests).map(Message::Digests),
             [other, ..] => Err(Malformed::Type(other)),
         }
@@ -179,8 +174,8 @@ impl Message {
 impl Digests {
     /// Those of `grid`.
     pub fn of(grid: &Grid) -> Digests {
-        let mut digests = [0; TILES];
-        Tile::all().zip(&mut digests).for_each(|(tile, digest)| *digest = grid.digest(tile));
+        let mut digests = Box::new([0; TILES]);
+        Tile::all().zip(digests.iter_mut()).for_each(|(tile, digest)| *digest = grid.digest(tile));
         Digests(digests)
     }
 
@@ -195,11 +190,11 @@ impl Digests {
     }
 
     fn parse(mut bytes: &[u8]) -> Result<Digests, Malformed> {
-        let mask = u64::from_be_bytes(take(&mut bytes)?);
-        let mut digests = [0; TILES];
+        let mask = take_u64(&mut bytes)?;
+        let mut digests = Box::new([0; TILES]);
         for (tile, digest) in digests.iter_mut().enumerate() {
             if mask >> tile & 1 == 1 {
-                *digest = u64::from_be_bytes(take(&mut bytes)?);
+                *digest = take_u64(&mut bytes)?;
             }
         }
         if bytes.is_empty() { Ok(Digests(digests)) } else { Err(Malformed::Long) }
@@ -213,60 +208,27 @@ impl Digests {
 }
 
 /// Messages with all of `pixels`, none of which is larger than [`MESSAGE_BYTES_MAX`]. None for no pixels.
-pub fn encode_pixels(mut pixels: Vec<Pixel>) -> Vec<Bytes> {
-    pixels.sort_by_key(|pixel| (pixel.stamp, pixel.place));
-    let mut messages = Vec::new();
-    let mut bytes = vec![PIXELS];
-    for group in pixels.chunk_by(|one, next| one.stamp == next.stamp).flat_map(|group| group.chunks(GROUP_PIXELS_MAX)) {
-        let mut rest = group;
-        while !rest.is_empty() {
-            let room = MESSAGE_BYTES_MAX.saturating_sub(bytes.len() + GROUP_HEAD_BYTES) / PIXEL_BYTES;
-            let (fitting, others) = rest.split_at(room.min(rest.len()));
-            if fitting.is_empty() {
-                messages.push(std::mem::replace(&mut bytes, vec![PIXELS]).into());
-            } else {
-                encode_group(fitting, &mut bytes);
-            }
-            rest = others;
-        }
-    }
-    if bytes.len() > 1 {
-        messages.push(bytes.into());
-    }
-    messages
+fn encode_pixels(mut pixels: Vec<Pixel>) -> Vec<Bytes> {
+    stamped::sort(&mut pixels);
+    let message = |pixels| {
+        let mut bytes = vec![PIXELS];
+        stamped::encode(pixels, &mut bytes);
+        bytes.into()
+    };
+    pixels.chunks(MESSAGE_PIXELS_MAX).map(message).collect()
 }
 
-/// `pixels`: one at least, [`GROUP_PIXELS_MAX`] at most, all of one stamp.
-fn encode_group(pixels: &[Pixel], into: &mut Vec<u8>) {
-    into.extend(pixels[0].stamp.to_u64().to_be_bytes());
-    into.extend(((pixels.len() - 1) as u16).to_be_bytes());
-    for pixel in pixels {
-        into.extend(pixel.place.0.to_be_bytes());
-        into.push(pixel.colour.index());
-    }
-}
-
-fn parse_pixels(mut bytes: &[u8]) -> Result<Vec<Pixel>, Malformed> {
-    let mut pixels = Vec::with_capacity(bytes.len() / PIXEL_BYTES);
-    while !bytes.is_empty() {
-        let stamp = Stamp::from_u64(u64::from_be_bytes(take(&mut bytes)?));
-        if stamp == Stamp::NEVER {
-            return Err(Malformed::Never);
-        }
-        for _ in 0..=u16::from_be_bytes(take(&mut bytes)?) {
-            let [high, low, colour] = take(&mut bytes)?;
-            let colour = Colour::new(colour).ok_or(Malformed::Colour(colour))?;
-            pixels.push(Pixel { place: Place(u16::from_be_bytes([high, low])), colour, stamp });
-        }
-    }
-    Ok(pixels)
-}
-
-/// The next `N` bytes.
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Malformed> {
+/// The next eight bytes.
+fn take_u64(bytes: &mut &[u8]) -> Result<u64, Malformed> {
     let (first, rest) = bytes.split_first_chunk().ok_or(Malformed::Short)?;
     *bytes = rest;
-    Ok(*first)
+    Ok(u64::from_be_bytes(*first))
+}
+
+impl From<stamped::Malformed> for Malformed {
+    fn from(wrong: stamped::Malformed) -> Malformed {
+        Malformed::Pixels(wrong)
+    }
 }
 
 impl fmt::Display for Malformed {
@@ -276,8 +238,7 @@ impl fmt::Display for Malformed {
             Malformed::Type(byte) => write!(f, "type {byte:#04x} is not known: is another node newer than this one?"),
             Malformed::Short => f.write_str("it ends too early"),
             Malformed::Long => f.write_str("something follows its end"),
-            Malformed::Colour(colour) => write!(f, "there is no colour {colour}"),
-            Malformed::Never => f.write_str("a pixel has no stamp"),
+            Malformed::Pixels(wrong) => wrong.fmt(f),
             Malformed::TooLarge => write!(f, "it has more than {MESSAGE_BYTES_MAX} bytes"),
         }
     }

@@ -27,6 +27,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use firstbyte::ws::Config;
 use firstbyte::ws::client::{ClientConfig, ConnectError, open};
 use firstbyte::ws::frame::Opcode;
 use firstbyte::ws::handshake::url::Url;
@@ -61,8 +62,8 @@ Examples:
   firstbyte ws-bench … --json > report.json                      for programs
 
 The server must be one that sends each message back as it came (echo), or to every client, its sender too (--room), in \
-one frame each. firstbyte serves both at /ws and /room/NAME; for many clients from one address it wants \
---connections-per-address-max off.
+one frame each. firstbyte serves both, at /ws and /room/NAME. From another machine it lets fewer clients of one address in, \
+unless --connections-per-address-max is raised.
 
 Times are from the moment at which a message is sent to the one at which it was read and checked; they are right to 2 %. \
 Processor time is that of the whole server between the first and the last moment of the measurement; it is known when the server \
@@ -260,7 +261,9 @@ async fn find_server(wanted: &Wanted) -> Option<u32> {
 }
 
 async fn open_all(wanted: &Wanted, shared: &Rc<Shared>, progress: Progress) -> Result<Vec<Rc<Client>>, String> {
-    let config = Rc::new(ClientConfig::default());
+    // What is not compressed can be compared where it lies.
+    let socket = Config { compression: None, ..Config::default() };
+    let config = Rc::new(ClientConfig { socket, ..ClientConfig::default() });
     let url: Rc<str> = wanted.url.as_str().into();
     let mut clients = Vec::with_capacity(wanted.clients);
     let mut opening = JoinSet::new();
@@ -282,13 +285,14 @@ async fn open_all(wanted: &Wanted, shared: &Rc<Shared>, progress: Progress) -> R
 }
 
 fn not_opened(count: usize, wanted: &Wanted, error: &ConnectError) -> String {
-    let hint = match count {
-        0 => "Is it running, and is that its address?",
+    let hint = match error {
+        ConnectError::Connect(_) if count == 0 => "\nIs it running, and is that its address?",
+        _ if count == 0 => "",
         _ => {
-            "A server may hold back many clients of one address: firstbyte does, unless --connections-per-address-max is off"
+            "\nSo many of one address may be too many: see --connections-max and --connections-per-address-max of firstbyte"
         }
     };
-    format!("{}: client {} of {}: {error}\n{hint}", wanted.url, count + 1, wanted.clients)
+    format!("{}: client {} of {}: {error}{hint}", wanted.url, count + 1, wanted.clients)
 }
 
 /// What was said to a room.
@@ -315,7 +319,8 @@ async fn talk(clients: Vec<Rc<Client>>, room: Rc<Room>, rate: u32) {
 async fn drain(wanted: &Wanted, shared: &Shared, clients: &[Rc<Client>], room: &Room) {
     let mut quiet = Duration::ZERO;
     let mut before = 0;
-    while quiet < DRAIN && losses(wanted, clients, room).lost > 0 {
+    while quiet < DRAIN && shared.tally.borrow().closed < clients.len() as u64 && losses(wanted, clients, room).lost > 0
+    {
         sleep(LOOK).await;
         let arrived = shared.tally.borrow().arrived;
         quiet = if arrived == before { quiet + LOOK } else { Duration::ZERO };

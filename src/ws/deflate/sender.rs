@@ -116,23 +116,26 @@ fn compress(message: &[u8], level: u32, window_bits: u8, window: &[u8]) -> Optio
     // zlib makes no window below 9 bits, but with 9 it looks back at most 250 bytes: it leaves out the 262 that its longest
     // match may need in front. So that is a window of 8 bits, too.
     let mut compressor = Compressor::take(window_bits.max(9), level);
-    let payload = compressor.compress(message, window);
+    // One that has given up goes with what it still holds: a reset of zlib-rs 0.6.8 does not forget all of that, and the next
+    // message, of whatever connection, would come out wrong.
+    let output = compressor.compress(message, window)?;
+    // RFC 7692 7.2.1: the end of the flush is left out.
+    let payload = output.strip_suffix(&EMPTY_BLOCK_END).filter(|payload| payload.len() < message.len());
+    let payload = payload.map(Bytes::copy_from_slice);
     compressor.give();
     payload
 }
 
 impl Compressor {
-    fn compress(&mut self, message: &[u8], window: &[u8]) -> Option<Bytes> {
+    /// All that the message comes to. `None` when that is more than there is room for; some of it is then still inside.
+    fn compress(&mut self, message: &[u8], window: &[u8]) -> Option<&[u8]> {
         if !window.is_empty() {
             self.stream.set_dictionary(window).ok()?;
         }
         // Room for a payload that is as long as the message and what is cut from it: too long if it is filled.
         self.output.reserve_exact(message.len() + EMPTY_BLOCK_END.len());
         self.stream.compress_vec(message, &mut self.output, FlushCompress::Sync).ok()?;
-        let is_whole = self.output.len() < self.output.capacity();
-        // RFC 7692 7.2.1: the end of the flush is left out.
-        let payload = self.output.strip_suffix(&EMPTY_BLOCK_END).filter(|payload| payload.len() < message.len())?;
-        is_whole.then(|| Bytes::copy_from_slice(payload))
+        (self.output.len() < self.output.capacity()).then_some(&self.output)
     }
 }
 

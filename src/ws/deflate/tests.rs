@@ -92,6 +92,7 @@ fn a_message_has_ended_where_no_block_is_open() {
     check("two flushes", &[HELLO, &EMPTY_BLOCK_END, &[0x00], &EMPTY_BLOCK_END].concat(), Ok("Hello"));
     check("a final block", &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00], Ok("Hello"));
     check("an empty final block", &[0x03, 0x00], Ok(""));
+    check("a final block whose end is what is put back", &[0x01], Ok(""));
     check("two streams", &[&[0x03, 0x00, 0x03, 0x00], HELLO].concat(), Ok("Hello"));
     check("half a block", &HELLO[..4], corrupt);
     check("all but the header of the last block", &HELLO[..6], corrupt);
@@ -248,6 +249,31 @@ fn what_is_compressed_once_is_read_by_all() {
                 let read = server.share(&shared, &message).map(|payload| inflate(&mut client, &payload).unwrap());
                 assert_eq!(read, fits.then(|| message.clone()), "{bits} bits");
             }
+        }
+    }
+}
+
+/// zlib-rs does not forget all of a stream that is reset before it was read to its end: where its output began, whether a
+/// block was open.
+#[test]
+fn giving_up_on_a_message_leaves_nothing_for_the_next_one() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(64_000).collect();
+    let text = b"the next message of this thread, on another connection; ".repeat(20);
+    for level in [1, 6] {
+        let config = Compression { level, ..Compression::default() };
+        for len in [1000, 40_000, noise.len()] {
+            let (mut server, _) = pair(&config);
+            for _ in 0..2 {
+                assert_eq!(server.deflate(&noise[..len]), None, "{len} bytes at level {level}");
+            }
+            let (mut server, mut client) = pair(&config);
+            let payload = server.deflate(&text).unwrap();
+            assert_eq!(
+                inflate_in(100, &mut client, &payload, ROOMY).as_ref(),
+                Ok(&text),
+                "{len} bytes at level {level}"
+            );
         }
     }
 }

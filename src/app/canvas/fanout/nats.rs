@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::link::{Driver, Queued, Receiver, Rooms};
-use super::{backoff, next};
+use super::next;
+use crate::app::canvas::backoff;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
 
 const PREFIX: &str = "firstbyte.canvas.";

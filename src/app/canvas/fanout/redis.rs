@@ -21,7 +21,8 @@ use redis::{AsyncConnectionConfig, Client, RedisError};
 use tokio::time::{error::Elapsed, sleep, timeout};
 
 use super::link::{Driver, Queued, Receiver, Rooms};
-use super::{backoff, next};
+use super::next;
+use crate::app::canvas::backoff;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
 
 const PREFIX: &str = "firstbyte:canvas:";

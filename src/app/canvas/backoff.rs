@@ -1,4 +1,4 @@
-//! Owns how long to wait before the next attempt to reach a broker: twice as long each time, up to a bound.
+//! Owns how long to wait before the next attempt to reach a service: twice as long each time, up to a bound.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use crate::app::canvas::random::jittered;
 
 const FIRST: Duration = Duration::from_millis(100);
 
-/// A broker that comes back is found again within this.
+/// A service that comes back is found again within this.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The wait after `failures` in a row: none, then between half and all of 100 ms, 200 ms … 5 s.
-pub(super) fn after(failures: usize) -> Duration {
+pub fn after(failures: usize) -> Duration {
     let Some(earlier) = failures.checked_sub(1) else { return Duration::ZERO };
     let doublings = u32::try_from(earlier).unwrap_or(u32::MAX);
     jittered(FIRST.saturating_mul(2u32.saturating_pow(doublings)).min(LONGEST))
