@@ -17,6 +17,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use firstbyte::app::canvas::fanout::Fanout;
+use firstbyte::app::canvas::store::{Keep, Store, StoreError};
 use firstbyte::app::canvas::{self, Canvas, CanvasConfig};
 use firstbyte::app::chain::{self, ChainConfig};
 use firstbyte::app::home::{self, Contents, Entry};
@@ -49,6 +51,7 @@ enum Failure {
     Signals(io::Error),
     Routes(BuildError),
     Order(WrongOrder),
+    Store(Keep, StoreError),
 }
 
 /// Serves until told to stop.
@@ -72,18 +75,24 @@ pub fn serve(settings: Settings) -> ExitCode {
 }
 
 /// Everything that is served: each application, where it stands, what stands around it.
-fn applications(settings: &Settings, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
+fn applications(
+    settings: &Settings,
+    canvas: Canvas,
+    inspector: Inspector,
+    watched: &Watched,
+) -> Result<Routes, Failure> {
     let chain = chain::routes(chain_config(settings));
     introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
     introduce("lab", "none", "none: nothing is kept");
-    introduce("canvas", "none", "in memory: data goes with the process");
+    let store = settings.canvas_store.as_ref();
+    introduce("canvas", "none", &store.map_or("in memory: data goes with the process".to_owned(), Keep::to_string));
 
     let mut contents = Contents::default();
     let router = errors::routes(inspect::routes(Router::new(()), inspector));
     let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
     contents.add("firstbyte itself", &router);
     contents.add_patterns(CHAIN.name, chain::table().patterns());
-    let router = canvas::routes(router, Canvas::new(CanvasConfig::default(), None));
+    let router = canvas::routes(router, canvas);
     contents.add(CANVAS.name, &router);
     let router = lab::routes(router);
     contents.add(LAB.name, &router);
@@ -135,7 +144,8 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     // Bound before anything is said to be ready.
     let listeners = listen(&settings.listen, &settings.listener)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
-    let routes = Arc::new(applications(&settings, inspector.clone(), &watched)?);
+    let canvas = canvas(&settings)?;
+    let routes = Arc::new(applications(&settings, canvas.clone(), inspector.clone(), &watched)?);
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let mut serving = JoinSet::new();
     for listener in listeners {
@@ -156,6 +166,7 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     };
     // Draining is told of first, even when nothing is left to drain.
     let ((), ended) = tokio::join!(tell_of_draining(&watched, settings.deadlines.drain), end);
+    canvas.end().await;
     if let Some(trace) = trace {
         // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
         let _ = timeout(TRACE_TIME, trace).await;
@@ -166,6 +177,14 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
 fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
     let mut builder = runtime::Builder::new_multi_thread();
     builder.worker_threads(settings.workers).thread_name("firstbyte").enable_all().build().map_err(Failure::Runtime)
+}
+
+/// The canvas, joined to other nodes and to its store as the settings say.
+fn canvas(settings: &Settings) -> Result<Canvas, Failure> {
+    let open = |place: &Keep| Store::open(place).map_err(|error| Failure::Store(place.clone(), error));
+    let store = settings.canvas_store.as_ref().map(open).transpose()?;
+    let fanout = settings.fanout.as_ref().map(Fanout::join);
+    Ok(Canvas::new(CanvasConfig::default(), fanout, store))
 }
 
 fn chain_config(settings: &Settings) -> ChainConfig {
@@ -252,6 +271,12 @@ impl fmt::Display for Failure {
         match self {
             Failure::Runtime(error) => write!(f, "the threads that serve cannot be started: {error}"),
             Failure::Signals(error) => write!(f, "signals cannot be listened for: {error}"),
+            Failure::Store(place, error) => {
+                write!(
+                    f,
+                    "the canvas cannot keep its pictures in {place}: {error}\nAnother place may: `--canvas-store FOLDER`"
+                )
+            }
             Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
             Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),
             Failure::Listen(address, error) => {

@@ -234,13 +234,14 @@ impl Machine {
     /// # Panics
     /// When a Close frame was sent: nothing follows it (RFC 6455 5.5.1). When the mask is not the role's.
     #[inline]
-    pub fn encode(&mut self, message: &Message, mask: Option<[u8; 4]>) -> Frame {
+    pub fn encode(&mut self, message: Message, mask: Option<[u8; 4]>) -> Frame {
         assert!(!self.state.is_close_sent(), "no data behind a Close frame (RFC 6455 5.5.1)");
         self.check_mask(mask);
         let compressed = self.deflate.as_mut().and_then(|deflate| deflate.deflate(message.as_bytes()));
         let rsv1 = compressed.is_some();
-        let payload = compressed.unwrap_or_else(|| message.as_shared().clone());
-        let header = Header { fin: true, rsv1, opcode: message.opcode(), mask, length: payload.len() as u64 };
+        let opcode = message.opcode();
+        let payload = compressed.unwrap_or_else(|| message.into());
+        let header = Header { fin: true, rsv1, opcode, mask, length: payload.len() as u64 };
         Frame { header: header.encode(), payload: masked(payload, mask) }
     }
 

@@ -252,7 +252,7 @@ fn table() -> Vec<Row> {
 /// A server's frame that comes to so many zeros.
 fn compressed_zeros(count: usize) -> Vec<u8> {
     let sender = Side { role: Role::Server, limits: SMALL, params: Some(Params::default()) };
-    let frame = sender.machine().encode(&Message::from(vec![0; count]), None);
+    let frame = sender.machine().encode(Message::from(vec![0; count]), None);
     assert!(frame.payload.len() < 300, "zeros are easy to compress");
     [&frame.header[..], &frame.payload].concat()
 }

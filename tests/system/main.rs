@@ -22,6 +22,7 @@ mod fanout;
 mod floods;
 mod layers;
 mod limits;
+mod nodes;
 mod process;
 mod resets;
 mod server;

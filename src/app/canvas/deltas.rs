@@ -25,6 +25,11 @@ impl Deltas {
     /// How many are kept: those of 25 s in which somebody draws all the time.
     pub const COUNT_MAX: usize = 512;
 
+    /// None, behind number `seq`.
+    pub fn behind(seq: u32) -> Deltas {
+        Deltas { seq, ..Deltas::default() }
+    }
+
     /// The number of the last one, 0 before the first.
     pub fn seq(&self) -> u32 {
         self.seq

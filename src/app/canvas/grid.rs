@@ -4,12 +4,16 @@
 //! and by which way the pixels of other nodes come: who has merged the same ones has the same grid.
 //!
 //! ```text
-//!   stamp   time, 40 bits │ node, 24 bits        time: one more than any that this node has seen (Lamport)
+//!   stamp   time, 40 bits │ node, 24 bits        time: by the clock, or one more than any that this node has seen
+//!                                               (Lamport), whichever is later
 //!
 //!   written last:  the larger (time, node, colour)
 //!   merge          takes the larger of two: commutative, associative, idempotent
 //!   digest         of a tile of 32 × 32: the same where the pixels are; changes with each pixel at the cost of two hashes
 //! ```
+//!
+//! By Lamport's rule alone a node that has seen nothing yet would begin at 1, and what is drawn there would vanish as soon as
+//! older pixels come from elsewhere. The clock makes it later; the rule makes it right where clocks differ.
 //!
 //! The colour is the last to decide, so that even two nodes that have drawn the same number by chance agree.
 //!
@@ -78,7 +82,7 @@ impl Stamp {
     /// Of what was never written.
     pub const NEVER: Stamp = Stamp(0);
 
-    /// The largest time. Whoever draws 20 times a second reaches it in 1,700 years.
+    /// The largest time. In hundredths of a second it lasts for 348 years.
     const TIME_MAX: u64 = u64::MAX >> NODE_BITS;
 
     /// At `time`, or as late as there is.
@@ -165,6 +169,11 @@ impl Grid {
     /// The pixel at `place`, as it is told to others.
     pub fn pixel(&self, place: Place) -> Pixel {
         Pixel { place, colour: self.colour(place), stamp: self.stamp(place) }
+    }
+
+    /// Lets it be at least `time`, in hundredths of a second since whenever all nodes agree on.
+    pub fn advance(&mut self, time: u64) {
+        self.time = self.time.max(time);
     }
 
     /// The stamp for what is written next at `node`: later than all that this grid has seen.

@@ -9,9 +9,11 @@
 //!   hear ────────┘          └─ drawn ── take_drawn ──> pixels, for the other nodes (only what was written here)
 //! ```
 //!
-//! Never: does I/O, reads a clock, knows who is there.
+//! Never: does I/O, knows who is there.
 //! Invariants: a snapshot that is kept has the number of the last delta. A place whose colour was written is in the next
 //! delta, whether it is another colour or not: a client may have drawn something else ahead.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -64,6 +66,7 @@ impl Ground {
 
     /// A stamp for what is about to be written.
     pub fn stamp(&mut self) -> Stamp {
+        self.grid.advance(hundredths());
         self.grid.next_stamp(self.node)
     }
 
@@ -92,6 +95,27 @@ impl Ground {
         let merged = replica.hear(message, &mut self.grid, now)?;
         merged.pixels.iter().for_each(|pixel| self.changed.insert(pixel.place));
         Ok(merged.answer)
+    }
+
+    /// Takes pixels from where they were kept.
+    pub fn restore(&mut self, pixels: &[Pixel]) {
+        for &pixel in pixels {
+            if self.grid.merge(pixel) {
+                self.changed.insert(pixel.place);
+            }
+        }
+    }
+
+    /// Goes on behind `position`, whose deltas are part of the grid. Nobody must have been told anything yet.
+    pub fn go_on_behind(&mut self, position: Position) {
+        self.epoch = position.epoch;
+        self.deltas = Deltas::behind(position.seq);
+        self.changed.clear();
+    }
+
+    /// The position, if it says all: whoever is there has the whole grid.
+    pub fn settled(&self) -> Option<Position> {
+        self.changed.is_empty().then(|| self.position())
     }
 
     /// The delta of all that was written since the last one; `None` when nothing was. When numbers have ended, a new epoch
@@ -140,6 +164,13 @@ pub enum Cut {
     Delta(Prepared),
     /// A snapshot for all.
     NewEpoch,
+}
+
+/// The time of day, as nodes agree on it: since the beginning of 2026.
+fn hundredths() -> u64 {
+    const BEGINNING: Duration = Duration::from_secs(1_767_225_600);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH + BEGINNING).unwrap_or_default();
+    u64::try_from(now.as_millis() / 10).unwrap_or(u64::MAX)
 }
 
 /// An epoch that no client has seen, but by chance.

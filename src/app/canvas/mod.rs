@@ -39,6 +39,7 @@ mod seat;
 pub mod service;
 mod stamped;
 pub mod store;
+mod upkeep;
 
 use std::time::Duration;
 

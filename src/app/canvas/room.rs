@@ -20,10 +20,11 @@
 //! Limits: [`TICK`], [`REMEMBERED_TIME`], [`REMEMBERED_MAX`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::app::canvas::domain::RoomName;
@@ -37,6 +38,7 @@ use crate::app::canvas::protocol::{self, Hello, MemberId, Notice, Position, Toke
 use crate::app::canvas::random::random;
 use crate::app::canvas::replica::Replica;
 use crate::app::canvas::seat::Seat;
+use crate::app::canvas::store::{Found, Snapshot as Picture};
 use crate::net::lock::lock;
 use crate::ws::Prepared;
 
@@ -71,6 +73,10 @@ pub struct Room {
     presence: Mutex<Presence>,
     replica: Mutex<Option<Replica>>,
     wake: Notify,
+    /// Whether what was kept of it is in it.
+    loaded: watch::Sender<bool>,
+    /// The fingerprint of what would not be lost with it: of what a store has, or of a grid that nobody has drawn on.
+    kept: AtomicU64,
 }
 
 /// Who is there, and who was.
@@ -112,10 +118,13 @@ pub struct Summary {
 }
 
 impl Room {
-    /// A room that shows `grid`.
-    pub fn new(name: RoomName, grid: Grid, around: Surroundings) -> Room {
+    /// A blank room. `is_loaded`: nothing that was kept will come.
+    pub fn new(name: RoomName, around: Surroundings, is_loaded: bool) -> Room {
         let now = Instant::now();
+        let grid = Grid::default();
         Room {
+            loaded: watch::Sender::new(is_loaded),
+            kept: AtomicU64::new(grid.fingerprint()),
             name,
             crowd: Mutex::new(Crowd { empty_since: Some(now), ..Crowd::default() }),
             ground: Mutex::new(Ground::new(grid, around.node)),
@@ -183,6 +192,50 @@ impl Room {
         }
         lock(&self.presence).hide(member);
         self.counted(&crowd);
+    }
+
+    /// Takes what was kept of it, or what other nodes have kept since.
+    pub(super) fn found(&self, found: &Found) {
+        let crowd = lock(&self.crowd);
+        self.ground(|ground| {
+            let is_new = crowd.last == 0 && ground.grid().is_untouched();
+            ground.restore(&found.pixels);
+            if let Some(position) = found.position.filter(|_| is_new) {
+                ground.go_on_behind(position);
+            }
+        });
+        drop(crowd);
+        self.loaded.send_replace(true);
+        self.wake();
+    }
+
+    /// Waits until what was kept of it is in it. Cancel-safe.
+    pub async fn loaded(&self) {
+        // Only fails without a sender, which the room is.
+        let _ = self.loaded.subscribe().wait_for(|is_loaded| *is_loaded).await;
+    }
+
+    /// What is to be kept of it. `is_last`: nobody is there to change it.
+    pub(super) fn picture(&self, is_last: bool) -> Picture {
+        self.ground(|ground| {
+            let position = if is_last { ground.settled() } else { None };
+            Picture { grid: ground.grid().clone(), position }
+        })
+    }
+
+    /// The picture with this fingerprint is kept.
+    pub(super) fn is_kept(&self, fingerprint: u64) {
+        self.kept.store(fingerprint, Relaxed);
+    }
+
+    /// Whether everything that it shows is kept elsewhere, or nothing was ever drawn.
+    pub fn loses_nothing(&self) -> bool {
+        self.fingerprint() == self.kept.load(Relaxed)
+    }
+
+    /// A number for what it shows.
+    pub fn fingerprint(&self) -> u64 {
+        self.ground(|ground| ground.grid().fingerprint())
     }
 
     /// Changes who points where.

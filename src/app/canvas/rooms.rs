@@ -4,14 +4,14 @@
 //! given up at any time by whoever finds it empty.
 //!
 //! ```text
-//!   join ──> find ──────────────────────> Room <── keep: tick, wait, tick …, one task each
-//!             └ none: make, if there is place                 │
-//!                └ no place: the one that is empty longest goes      empty for EMPTY_TIME, and nothing would be lost: it goes
+//!   join ──> find ──────────────────────> Room <── upkeep, one task each
+//!             └ none: make, if there is place
+//!                └ no place: one goes that is empty; first those with which nothing is lost, then the one that is empty longest
 //! ```
 //!
 //! Never: holds the table over an await; gives up a room with somebody in it.
 //! Invariants: a room that was taken out of the table is closed.
-//! Limits: `rooms_max`, `members_max`, `members_per_address_max` of [`CanvasConfig`], [`EMPTY_TIME`].
+//! Limits: `rooms_max`, `members_max`, `members_per_address_max` of [`CanvasConfig`], [`LOAD_TIME`], [`END_TIME`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,23 +19,30 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::app::canvas::CanvasConfig;
 use crate::app::canvas::domain::RoomName;
 use crate::app::canvas::fanout::{Event, Events, Fanout};
-use crate::app::canvas::grid::{Grid, NodeId};
+use crate::app::canvas::grid::NodeId;
 use crate::app::canvas::history::Budget;
 use crate::app::canvas::member::Peer;
 use crate::app::canvas::protocol::Hello;
 use crate::app::canvas::random::random;
-use crate::app::canvas::room::{NoSeat, Room, Summary, Surroundings, TICK};
+use crate::app::canvas::room::{NoSeat, Room, Summary, Surroundings};
 use crate::app::canvas::seat::Seat;
+use crate::app::canvas::store::Store;
+use crate::app::canvas::upkeep::Upkeep;
 use crate::net::admission::network;
 use crate::net::lock::lock;
 
-/// How long an empty room is kept when nothing is lost with it.
-pub const EMPTY_TIME: Duration = Duration::from_secs(60);
+/// How long a member waits for what was kept of its room. After that it draws, and what was kept comes when it comes.
+pub const LOAD_TIME: Duration = Duration::from_secs(1);
+
+/// How long the end waits for rooms to be kept.
+pub const END_TIME: Duration = Duration::from_secs(5);
 
 /// All rooms of a node. Clones are the same.
 #[derive(Clone)]
@@ -48,6 +55,9 @@ struct Shared {
     around: Surroundings,
     rooms: Mutex<BTreeMap<RoomName, Arc<Room>>>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    store: Option<Store>,
+    upkeep: Mutex<JoinSet<()>>,
+    is_ending: watch::Sender<bool>,
 }
 
 /// A seat, counted for the address of its member.
@@ -75,7 +85,7 @@ pub enum NoPlace {
 
 impl Canvas {
     /// A node without rooms. Must be called in a tokio runtime.
-    pub fn new(config: CanvasConfig, fanout: Option<(Fanout, Events)>) -> Canvas {
+    pub fn new(config: CanvasConfig, fanout: Option<(Fanout, Events)>, store: Option<Store>) -> Canvas {
         let (fanout, events) = fanout.unzip();
         let around = Surroundings {
             node: NodeId::new(random() as u32),
@@ -83,12 +93,33 @@ impl Canvas {
             budget: Arc::new(Budget::new(config.undo_pixels_max)),
             fanout,
         };
-        let shared = Shared { config, around, rooms: Mutex::default(), addresses: Mutex::default() };
+        let shared = Shared {
+            config,
+            around,
+            rooms: Mutex::default(),
+            addresses: Mutex::default(),
+            store,
+            upkeep: Mutex::default(),
+            is_ending: watch::Sender::new(false),
+        };
         let canvas = Canvas { shared: Arc::new(shared) };
         if let Some(events) = events {
             tokio::spawn(canvas.clone().listen(events));
         }
         canvas
+    }
+
+    /// Makes a room if it is not there, and waits for what was kept of it, but not for long.
+    ///
+    /// # Errors
+    /// [`NoPlace::NoRoom`].
+    ///
+    /// # Cancel safety
+    /// Dropped, the room is there or not.
+    pub async fn prepare(&self, name: &RoomName) -> Result<(), NoPlace> {
+        let room = self.room(name)?;
+        let _ = timeout(LOAD_TIME, room.loaded()).await;
+        Ok(())
     }
 
     /// Takes a member into a room, which is made if it is not there.
@@ -119,8 +150,23 @@ impl Canvas {
 
     /// The rooms that are there, by name.
     pub fn rooms(&self) -> Vec<(RoomName, Summary)> {
-        let rooms: Vec<Arc<Room>> = lock(&self.shared.rooms).values().cloned().collect();
-        rooms.iter().map(|room| (room.name().clone(), room.summary())).collect()
+        self.all().iter().map(|room| (room.name().clone(), room.summary())).collect()
+    }
+
+    /// Keeps every room a last time. For the end of the process: nobody should be in them any more.
+    pub async fn end(&self) {
+        self.shared.is_ending.send_replace(true);
+        let mut upkeep = std::mem::take(&mut *lock(&self.shared.upkeep));
+        let all = async { while upkeep.join_next().await.is_some() {} };
+        if timeout(END_TIME, all).await.is_err() {
+            tracing::warn!("the store of the canvas did not take every picture in time");
+        }
+    }
+
+    /// Waits for the end. Cancel-safe.
+    pub(super) async fn ending(&self) {
+        // Only fails without a sender, which is here.
+        let _ = self.shared.is_ending.subscribe().wait_for(|is_ending| *is_ending).await;
     }
 
     /// What it is given.
@@ -138,51 +184,29 @@ impl Canvas {
         lock(&self.shared.addresses).len()
     }
 
+    fn all(&self) -> Vec<Arc<Room>> {
+        lock(&self.shared.rooms).values().cloned().collect()
+    }
+
     fn room(&self, name: &RoomName) -> Result<Arc<Room>, NoPlace> {
         let mut rooms = lock(&self.shared.rooms);
         if let Some(room) = rooms.get(name) {
             return Ok(Arc::clone(room));
         }
         if rooms.len() >= self.shared.config.rooms_max {
-            give_up_one(&mut rooms)?;
+            give_up_one(&mut rooms, self.shared.store.is_some())?;
         }
-        let room = Arc::new(Room::new(name.clone(), Grid::default(), self.shared.around.clone()));
+        let store = self.shared.store.clone();
+        let room = Arc::new(Room::new(name.clone(), self.shared.around.clone(), store.is_none()));
         rooms.insert(name.clone(), Arc::clone(&room));
-        tokio::spawn(self.clone().keep(Arc::clone(&room)));
+        let mut upkeep = lock(&self.shared.upkeep);
+        while upkeep.try_join_next().is_some() {}
+        upkeep.spawn(Upkeep::new(self.clone(), Arc::clone(&room), store).run());
         Ok(room)
     }
 
-    /// Lets `room` tick until it is given up.
-    async fn keep(self, room: Arc<Room>) {
-        loop {
-            let mut next = room.tick();
-            sleep(TICK).await;
-            if let Some(since) = room.empty_since() {
-                if room.is_closed() || self.give_up(&room, since) {
-                    return;
-                }
-                if self.loses_nothing(&room) {
-                    next = next.into_iter().chain([since + EMPTY_TIME]).min();
-                }
-            }
-            let pause = async {
-                match next {
-                    Some(next) => sleep_until(next).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = room.woken() => {}
-                () = pause => {}
-            }
-        }
-    }
-
-    /// Gives `room` up, if it has been empty for long enough and nothing is lost with it. Whether it did.
-    fn give_up(&self, room: &Arc<Room>, since: Instant) -> bool {
-        if Instant::now() < since + EMPTY_TIME || !self.loses_nothing(room) {
-            return false;
-        }
+    /// Gives `room` up, unless somebody is there. Whether it did.
+    pub(super) fn give_up(&self, room: &Room) -> bool {
         let mut rooms = lock(&self.shared.rooms);
         let is_closed = room.close();
         if is_closed {
@@ -191,18 +215,13 @@ impl Canvas {
         is_closed
     }
 
-    fn loses_nothing(&self, room: &Room) -> bool {
-        room.ground(|ground| ground.grid().is_untouched())
-    }
-
     /// Brings what other nodes say to the rooms that are here.
     async fn listen(self, mut events: Events) {
         while let Some(event) = events.next().await {
             match event {
-                Event::Joined => {
-                    let rooms: Vec<Arc<Room>> = lock(&self.shared.rooms).values().cloned().collect();
-                    rooms.iter().for_each(|room| room.joined());
-                }
+                Event::Joined => self.all().iter().for_each(|room| room.joined()),
+                // They tell their members.
+                Event::Away => self.all().iter().for_each(|room| room.wake()),
                 // A room that is not here asks when it is made.
                 Event::Heard { room, message, .. } => {
                     if let Some(room) = self.find(&room) {
@@ -228,14 +247,12 @@ impl Canvas {
     }
 }
 
-/// Makes place for a room: an empty one goes, one in which nobody has drawn before others, and of those the one that has been
-/// empty longest.
-fn give_up_one(rooms: &mut BTreeMap<RoomName, Arc<Room>>) -> Result<(), NoPlace> {
-    let empty = rooms.values().filter_map(|room| {
-        let is_drawn = room.ground(|ground| !ground.grid().is_untouched());
-        Some((is_drawn, room.empty_since()?, room))
-    });
-    let least = empty.min_by_key(|(is_drawn, since, _)| (*is_drawn, *since)).map(|(_, _, room)| Arc::clone(room));
+/// Makes place for a room: an empty one goes.
+fn give_up_one(rooms: &mut BTreeMap<RoomName, Arc<Room>>, is_stored: bool) -> Result<(), NoPlace> {
+    let empty = rooms.values().filter_map(|room| Some((!room.loses_nothing(), room.empty_since()?, room)));
+    // What will be kept in a moment must not be lost now.
+    let given = empty.filter(|(is_lost, ..)| !(is_stored && *is_lost));
+    let least = given.min_by_key(|(is_lost, since, _)| (*is_lost, *since)).map(|(.., room)| Arc::clone(room));
     match least {
         Some(room) if room.close() => {
             rooms.remove(room.name());

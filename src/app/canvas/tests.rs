@@ -12,8 +12,9 @@ use super::domain::{Colour, PLACES, Place, RoomName};
 use super::member::{BEHIND_TIME, Peer, QUEUED_BYTES_MAX, RESYNCS_MAX};
 use super::protocol::{FromClient, FromServer, Hello, MemberId, Position, Stroke, Token, Welcome};
 use super::room::{REMEMBERED_TIME, TICK};
-use super::rooms::{Canvas, EMPTY_TIME, NoPlace, Seated};
+use super::rooms::{Canvas, NoPlace, Seated};
 use super::seat::Misbehaved;
+use super::upkeep::EMPTY_TIME;
 use crate::net::lock::lock;
 use crate::ws::{CloseCode, Prepared};
 
@@ -167,7 +168,7 @@ fn name(room: &str) -> RoomName {
 }
 
 fn canvas() -> Canvas {
-    Canvas::new(CanvasConfig::default(), None)
+    Canvas::new(CanvasConfig::default(), None, None)
 }
 
 /// Long enough for a tick, and the pause behind it.
@@ -330,7 +331,7 @@ async fn who_draws_too_fast_is_told_corrected_and_in_the_end_closed() {
     let mut client = Client::join(&canvas, "lobby");
     a_tick().await;
     client.read();
-    let row: Vec<[u8; 2]> = (0..14).flat_map(|y| [[0, y], [255, y]]).collect();
+    let row: Vec<[u8; 2]> = (0..8).flat_map(|y| [[0, y], [255, y]]).collect();
     let stroke = Stroke::new(false, false, Colour::of_low_bits(3), &row).expect("a stroke");
     let says = |client: &mut Client| client.say(&FromClient::Stroke(stroke));
     let taken = (0..).take_while(|_| {
@@ -461,7 +462,7 @@ async fn ten_thousand_members_that_vanish_leave_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn rooms_members_and_addresses_are_bounded() {
     let config = CanvasConfig { rooms_max: 2, members_max: 3, members_per_address_max: 2, ..CanvasConfig::default() };
-    let canvas = Canvas::new(config, None);
+    let canvas = Canvas::new(config, None, None);
     let address = |last| IpAddr::V4(Ipv4Addr::new(203, 0, 113, last));
     let join =
         |room: &str, last| canvas.join(&name(room), address(last), Arc::new(Queue::default()), &Hello::default());
@@ -482,7 +483,7 @@ async fn rooms_members_and_addresses_are_bounded() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drawing_outlives_its_members_until_its_place_is_needed() {
-    let canvas = Canvas::new(CanvasConfig { rooms_max: 2, ..CanvasConfig::default() }, None);
+    let canvas = Canvas::new(CanvasConfig { rooms_max: 2, ..CanvasConfig::default() }, None, None);
     let mut artist = Client::join(&canvas, "drawn");
     artist.draw(5, &[[7, 7]]);
     drop(artist.seated);

@@ -2,7 +2,7 @@
 //!
 //! The one idea: a message in a queue holds as many permits as it has bytes; who reads it gives them back.
 //!
-//! Invariants: an offer never waits. [`Event::Joined`] is never dropped.
+//! Invariants: an offer never waits. [`Event::Joined`] and [`Event::Away`] are never dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ const ORIGIN_BYTES: usize = 8;
 pub enum Event {
     /// The broker is there, for the first time or again: what was said in between was not heard.
     Joined,
+    /// It was there, and is not any more.
+    Away,
     /// Another node has said something.
     Heard {
         /// In which room.
@@ -143,6 +145,9 @@ impl Rooms {
     /// The broker is gone, or not there yet. Says so, once.
     pub fn away(&self, why: &dyn fmt::Display) {
         let was_joined = self.status.joined.swap(false, Relaxed);
+        if was_joined {
+            self.events.force(Event::Away);
+        }
         if !self.told_away.swap(true, Relaxed) || was_joined {
             tracing::warn!(broker = self.broker, %why, "the broker of the canvas is away: this node draws alone");
         }
