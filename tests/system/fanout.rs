@@ -8,7 +8,7 @@ use firstbyte::app::canvas::fanout::{Broker, Event, Events, Fanout, QUEUE_BYTES_
 use tokio::time::timeout;
 
 use crate::server::SOON;
-use crate::services::{Kind, Service, Shared};
+use crate::services::{Kind, Service, Shared, with_each};
 
 /// A trial.
 const WARM: &str = "warm";
@@ -60,15 +60,6 @@ async fn word(events: &mut Events, room: &RoomName) -> (u64, Bytes) {
 
 async fn until_joined(events: &mut Events) {
     while next(events).await != Event::Joined {}
-}
-
-/// Runs `test` with each kind of service that there is.
-async fn with_each(test: impl AsyncFn(Service)) {
-    for kind in Kind::ALL {
-        if let Some(service) = Service::start(kind) {
-            test(service).await;
-        }
-    }
 }
 
 #[tokio::test]
