@@ -184,7 +184,7 @@ impl Driver {
 
     /// Takes the next message, as far as it has come.
     fn receive(&mut self, cx: &mut Context<'_>) -> Step {
-        if !self.mailbox.wants_message() {
+        if !self.mailbox.wants_message() && !self.machine.state().is_close_received() {
             self.reads = false;
             return Step::Waits;
         }
@@ -327,7 +327,7 @@ impl Driver {
         let mut step = Step::Waits;
         while let Some(next) = self.mailbox.take(self.is_hungry()) {
             match next {
-                Next::Send(outgoing) if !self.machine.state().is_close_sent() => self.encode(&outgoing),
+                Next::Send(outgoing) if !self.machine.state().is_close_sent() => self.encode(outgoing),
                 Next::Send(_) => {}
                 Next::Close(close) => self.begin_close(&close, Ended::TimedOut(Late::Close)),
             }
@@ -340,26 +340,27 @@ impl Driver {
         self.outbound.output.len() < OUTPUT_BYTES_MAX
     }
 
-    fn encode(&mut self, outgoing: &Outgoing) {
+    fn encode(&mut self, outgoing: Outgoing) {
         self.used = self.now;
         let message = match outgoing {
-            Outgoing::Prepared(prepared) if self.keys.is_none() => {
-                if self.tap.is_watched() {
-                    trace::sent(&mut self.tap, prepared.frame(), prepared.message());
-                }
-                return self.outbound.output.push(prepared.frame().clone());
-            }
-            Outgoing::Prepared(prepared) => prepared.message(),
             Outgoing::Message(message) => message,
+            Outgoing::Prepared(prepared) if self.keys.is_some() => prepared.message(),
+            Outgoing::Prepared(prepared) => {
+                if self.tap.is_watched() {
+                    trace::sent(&mut self.tap, prepared.header(), &prepared.message());
+                }
+                return self.outbound.output.push(prepared.into_frame());
+            }
             Outgoing::Ping(payload) => {
                 let mask = self.mask();
-                return self.queue_control(trace::PING, |machine| machine.encode_ping(payload, mask), payload);
+                return self.queue_control(trace::PING, |machine| machine.encode_ping(&payload, mask), &payload);
             }
         };
+        let shown = self.tap.is_watched().then(|| message.clone());
         let mask = self.mask();
         let frame = self.machine.encode(message, mask);
-        if self.tap.is_watched() {
-            trace::sent(&mut self.tap, &frame.header, message);
+        if let Some(shown) = shown {
+            trace::sent(&mut self.tap, &frame.header, &shown);
         }
         self.outbound.output.tail().extend_from_slice(&frame.header);
         self.outbound.output.push(frame.payload);
@@ -483,6 +484,7 @@ impl Driver {
             None => within(self.heard, ping_after),
         };
         if !self.machine.in_message() && self.inbound.buffer.is_empty() {
+            self.coming = None;
             return alive;
         }
         let coming = self.coming.get_or_insert_with(|| Box::new(RateWatch::new(message_rate)));

@@ -15,6 +15,7 @@
 //! Limits: `queue_bytes_max`, `queue_messages_max` of [`Config`](crate::ws::Config).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -72,6 +73,11 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Mailbox {
     state: Mutex<State>,
+    /// A message waits for the application. Written under the lock; the driver, which alone sets it, reads it without.
+    is_full: AtomicBool,
+    /// Something waits for the driver. Written under the lock; who reads it without may be told a moment late, and asks
+    /// again under the lock before it sleeps.
+    has_next: AtomicBool,
     /// There may be room, or it is over.
     changed: Notify,
     queue_bytes_max: usize,
@@ -111,7 +117,14 @@ const NO_SLOT: u32 = 0;
 
 impl Mailbox {
     pub(super) fn new(queue_bytes_max: usize, queue_messages_max: usize) -> Mailbox {
-        Mailbox { state: Mutex::default(), changed: Notify::new(), queue_bytes_max, queue_messages_max }
+        Mailbox {
+            state: Mutex::default(),
+            is_full: AtomicBool::new(false),
+            has_next: AtomicBool::new(false),
+            changed: Notify::new(),
+            queue_bytes_max,
+            queue_messages_max,
+        }
     }
 
     /// A number for a handle that coalesces.
@@ -126,6 +139,7 @@ impl Mailbox {
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let mut state = self.lock();
         if let Some(message) = state.inbox.take() {
+            self.is_full.store(false, Relaxed);
             state.wake_driver();
             return Poll::Ready(Some(message));
         }
@@ -163,6 +177,7 @@ impl Mailbox {
         }
         state.queued_bytes += outgoing.len() + PLACE_BYTES;
         state.queue.push_back(Queued { outgoing, slot: if overflow == Overflow::Coalesce { slot } else { NO_SLOT } });
+        self.has_next.store(true, Relaxed);
         state.wake_driver();
         Ok(())
     }
@@ -210,6 +225,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.deaf = true;
         state.inbox = None;
+        self.is_full.store(false, Relaxed);
         state.close(Close::new(CloseCode::NORMAL, ""));
     }
 
@@ -243,7 +259,7 @@ impl Mailbox {
 
     /// Whether a message can be handed over now.
     pub(super) fn wants_message(&self) -> bool {
-        self.lock().inbox.is_none()
+        !self.is_full.load(Relaxed)
     }
 
     /// Hands a message over. Who waits for it in another task is woken; this one asks by itself.
@@ -253,19 +269,23 @@ impl Mailbox {
             return;
         }
         state.inbox = Some(message);
+        self.is_full.store(true, Relaxed);
         state.wake_reader(cx);
     }
 
     /// The next thing to send. While the driver is not `hungry`, that is none but a Close with nothing before it.
     pub(super) fn take(&self, hungry: bool) -> Option<Next> {
+        if !self.has_next.load(Relaxed) {
+            return None;
+        }
         let mut state = self.lock();
         if !state.has_next(hungry) {
             return None;
         }
         let was_full = self.is_full(&state, 0);
-        let Some(Queued { outgoing, .. }) = state.queue.pop_front() else {
-            return state.closing.take().map(Next::Close);
-        };
+        let next = state.queue.pop_front();
+        self.has_next.store(next.is_some() && state.has_next(true), Relaxed);
+        let Some(Queued { outgoing, .. }) = next else { return state.closing.take().map(Next::Close) };
         state.queued_bytes -= outgoing.len() + PLACE_BYTES;
         if was_full && !self.is_full(&state, 0) {
             self.changed.notify_waiters();
@@ -278,6 +298,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.unsent_bytes = unsent_bytes;
         if state.has_next(hungry) {
+            self.has_next.store(true, Relaxed);
             return false;
         }
         if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {

@@ -35,3 +35,5 @@ mod stream;
 mod tools;
 mod websocket;
 mod wire;
+mod ws_bench;
+mod ws_client;
