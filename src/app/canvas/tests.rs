@@ -15,6 +15,8 @@ use super::room::{REMEMBERED_TIME, TICK};
 use super::rooms::{Canvas, NoPlace, Seated};
 use super::seat::Misbehaved;
 use super::upkeep::EMPTY_TIME;
+use crate::http::test::call;
+use crate::http::{Request, Router};
 use crate::net::lock::lock;
 use crate::ws::{CloseCode, Prepared};
 
@@ -524,4 +526,42 @@ async fn a_drawing_outlives_its_members_until_its_place_is_needed() {
     drop(Client::join(&canvas, "one-more").seated);
     assert_eq!(Client::join(&canvas, "drawn").colour(7, 7), 0, "and then the one that was drawn on");
     drop(other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_and_pictures_say_what_is_there_and_make_no_room() {
+    let canvas = canvas();
+    let routes = super::routes(Router::new(()), canvas.clone()).build().expect("routes");
+    let ask = async |target: &str, accept: &str| call(&routes, Request::get(target).with("Accept", accept)).await;
+    for (target, status) in [
+        ("/canvas", 200),
+        ("/canvas/lobby", 200),
+        ("/canvas/lobby/snapshot.png", 404),
+        ("/canvas/lobby/ws", 426),
+        ("/canvas/Lobby", 400),
+        ("/canvas/a%2Fb", 400),
+        ("/canvas/%3Cscript%3E", 400),
+        ("/canvas/../lobby", 404),
+        ("/canvas/lobby/", 404),
+    ] {
+        for accept in ["text/html", "application/json", "*/*"] {
+            assert_eq!(ask(target, accept).await.status.code(), status, "{target} as {accept}");
+        }
+    }
+    assert!(canvas.rooms().is_empty());
+
+    let mut member = Client::join(&canvas, "lobby");
+    let blank = ask("/canvas/lobby/snapshot.png", "*/*").await;
+    assert_eq!(blank.field("content-type"), Some("image/png"));
+    member.draw(1, &[[1, 1]]);
+    a_tick().await;
+    let drawn = ask("/canvas/lobby/snapshot.png", "*/*").await;
+    assert_ne!(blank.field("etag"), drawn.field("etag"));
+    let request = Request::get("/canvas/lobby/snapshot.png").with("If-None-Match", drawn.field("etag").expect("a tag"));
+    assert_eq!(call(&routes, request).await.status.code(), 304);
+    let list = ask("/canvas", "text/html").await;
+    assert!(list.text().contains("<a href=\"/canvas/lobby\">lobby</a> members 1"), "{}", list.text());
+    let room: serde_json::Value = ask("/canvas/lobby", "application/json").await.json();
+    assert_eq!((&room["room"], &room["members"], &room["seq"]), (&"lobby".into(), &1.into(), &1.into()));
+    assert!(ask("/canvas/lobby", "*/*").await.text().contains("members 1, 1 deltas so far"));
 }
