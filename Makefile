@@ -21,7 +21,7 @@ AUTOBAHN := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firstbyte/autobahn-$(AUTOBAHN
 # What the tests drive, as command:package-of-Debian.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium redis-server:redis-server nats-server:nats-server
 
-.PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn bench bench-instructions peers check-peers bench-peers soak fuzz clean
+.PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn bench bench-instructions peers check-peers bench-peers bench-ws soak fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -70,7 +70,7 @@ conformance: ## Print the ledger into CONFORMANCE.md
 # The testsuite is Python 2 code. Its version 0.8.2 names the packages that it runs on, later ones do not.
 autobahn: ## Autobahn's testsuite on our WebSocket server and client (8 minutes); installs it where there is a Python 2.7
 	@folder="$(AUTOBAHN)"
-	if [[ ! -e "$$folder/complete" ]]; then
+	if ! "$$folder/env/bin/wstest" --autobahnversion 2> /dev/null | grep -qF "$(AUTOBAHN_VERSION)"; then
 	    for python in "$${PYTHON27:-}" python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7 ""; do
 	        if "$$python" -m pip --version &> /dev/null; then break; fi
 	    done
@@ -87,7 +87,6 @@ autobahn: ## Autobahn's testsuite on our WebSocket server and client (8 minutes)
 	        tail "$$folder/log" >&2
 	        echo "make: cannot install it; all that was said is in $$folder/log" >&2; exit 1
 	    fi
-	    touch "$$folder/complete"
 	fi
 	AUTOBAHN_PYTHON="$$folder/env/bin/python" cargo test --release --test system autobahn -- --include-ignored --nocapture
 
@@ -114,6 +113,14 @@ check-peers: peers ## Scores of `firstbyte check`, side by side
 bench-peers: TOOLS += wrk:wrk valgrind:valgrind strace:strace
 bench-peers: tools peers ## firstbyte beside its peers, into benches/README.md (25 minutes; QUICK=1: five); leave the machine alone
 	benches/peers/measure --write $(if $(QUICK),--quick) $(ARGS)
+
+bench-ws: TOOLS := python3:python3 setpriv:util-linux node:nodejs npm:npm valgrind:valgrind strace:strace
+bench-ws: tools ## WebSockets beside those of fastwebsockets, tokio-tungstenite, actix-ws and ws, into benches/README.md (12 minutes; QUICK=1: four)
+	cargo build --release
+	cargo build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir target/peers
+	mkdir -p target/peers/node && cp benches/peers/node/package*.json target/peers/node
+	(cd target/peers/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+	benches/peers/ws --write $(if $(QUICK),--quick) $(ARGS)
 
 soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; autobahn; the fuzzers
 	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --skip autobahn --test-threads=1 --nocapture

@@ -28,8 +28,11 @@ pub const TRAFFIC: [(&str, Option<&str>, usize, usize); 6] = [
     ("binary 64 KiB", None, 65_536, 4),
 ];
 
-/// Name of a peer, and what it makes of a tape.
-pub const PEERS: [(&str, fn(&[u8]) -> usize); 2] = [("tungstenite", tungstenite), ("fastwebsockets", fastwebsockets)];
+/// Says how many bytes the messages on a tape have.
+pub type Reader = fn(&[u8]) -> usize;
+
+/// The peers.
+pub const PEERS: [(&str, Reader); 2] = [("tungstenite", tungstenite), ("fastwebsockets", fastwebsockets)];
 
 /// Bytes that a read brings at most.
 const READ_BYTES: usize = 16 * 1_024;

@@ -71,16 +71,16 @@ def measure(plan, names, folder, progress, times=None, only=None, keep=None, top
         with running(name, folder, under=under, flags=FLAGS.get(name, ()), slow=8) as peer:
             for case, asking in cases(name).items():
                 if case in rows:
-                    files, asked = count(peer, counts, *asking, times or plan.times)
+                    files, asked = count(peer, counts, Client(peer.port), *asking, times or plan.times)
                     rows[case].add(name, sum(map(total, files)) / asked)
                     if top:
                         print_top(f"{name}, {case}: {rows[case].cell(name)} instructions a request", files, asked, top)
     return [row for row in rows.values() if row.samples]
 
 
-def count(peer, counts, request, pipelined, times):
-    """Has the peer answer that often. Returns the files with the counts, and how often it was."""
-    with Client(peer.port) as client:
+def count(peer, counts, client, request, pipelined, times):
+    """Has the peer answer `client` that often. Returns the files with the counts, and how often it was."""
+    with client:
         ask = client.ask_pipelined if pipelined else client.ask
         ask(request, WARM_UP)
         dump(peer, counts)

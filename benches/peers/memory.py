@@ -4,6 +4,7 @@ What the processes of a peer have in memory (Rss of smaps_rollup), after less be
 kernel's own part, the socket, is the same for all and not in it.
 """
 
+import contextlib
 import time
 
 from peers import PEERS, running
@@ -26,18 +27,18 @@ def measure(plan, names, folder, progress):
     for number, name in interleaved(names, plan.few_rounds):
         progress.say(f"round {number} of {plan.few_rounds}, {name}")
         with running(name, folder, flags=PEERS[name].for_many) as peer:
-            with Client(peer.port) as client:
-                client.ask(CLIENT, WARM_UP)
-            time.sleep(SETTLE_SECONDS)
-            before = peer.resident_bytes()
-            clients = []
-            try:
-                for _ in range(plan.idle):
-                    clients.append(Client(peer.port))
-                    clients[-1].ask(CLIENT, 1)
-                time.sleep(SETTLE_SECONDS)
-                row.add(name, (peer.resident_bytes() - before) / plan.idle)
-            finally:
-                for client in clients:
-                    client.socket.close()
+            row.add(name, idle_bytes(peer, Client, CLIENT, plan.idle))
     return [row]
+
+
+def idle_bytes(peer, connect, request, count):
+    """What each of so many connections holds, one after the other made by `connect(port)` and asked once."""
+    with connect(peer.port) as client:
+        client.ask(request, WARM_UP)
+    time.sleep(SETTLE_SECONDS)
+    before = peer.resident_bytes()
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(count):
+            open_ones.enter_context(connect(peer.port)).ask(request, 1)
+        time.sleep(SETTLE_SECONDS)
+        return (peer.resident_bytes() - before) / count

@@ -64,6 +64,14 @@ def nginx(folder):
     return ["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"], port
 
 
+def prove_http(peer):
+    """The answers of `README.md`."""
+    peer.expect("GET", "/plaintext", None, "text/plain", b"Hello, World!")
+    if "echo" not in peer.kind.cannot:
+        content = bytes(range(256)) * 256
+        peer.expect("POST", "/echo", content, "application/octet-stream", content)
+
+
 def printing(*command):
     """A peer that takes the port 0 and prints where it listens."""
     return lambda folder: (command, None)
@@ -82,6 +90,8 @@ class Kind:
     cannot: frozenset = frozenset()
     # Flags without which it would refuse ten thousand connections.
     for_many: tuple = ()
+    # Refuses, by a `Failure`, a running peer whose answers are not those of the others.
+    prove: Callable = prove_http
 
 
 PEERS = {
@@ -110,8 +120,8 @@ PEERS = {
 class Peer:
     """A running server. `under` stands before its command, `flags` behind it; `slow`: how much slower it may start."""
 
-    def __init__(self, name, folder, under=(), flags=(), slow=1):
-        self.kind, self.name, self.log, self.slow = PEERS[name], name, folder / "stderr", slow
+    def __init__(self, name, folder, kind=None, under=(), flags=(), slow=1):
+        self.kind, self.name, self.log, self.slow = kind or PEERS[name], name, folder / "stderr", slow
         command, port = self.kind.start(folder)
         if shutil.which(command[0]) is None:
             raise Failure(f"{name}: {command[0]} is missing; `make peers` builds it")
@@ -125,7 +135,7 @@ class Peer:
         try:
             self.version = self.kind.version()
             self.port = self.reached(port) if port else self.told()
-            self.prove()
+            self.kind.prove(self)
         except BaseException:
             self.stop()
             raise
@@ -150,13 +160,6 @@ class Peer:
 
     def refuse(self):
         raise Failure(f"{self.name} does not start: {self.log.read_text().strip() or 'it says nothing'}")
-
-    def prove(self):
-        """Equal answers, before anything is compared."""
-        self.expect("GET", "/plaintext", None, "text/plain", b"Hello, World!")
-        if "echo" not in self.kind.cannot:
-            content = bytes(range(256)) * 256
-            self.expect("POST", "/echo", content, "application/octet-stream", content)
 
     def expect(self, method, path, sent, media_type, content):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.slow * START_SECONDS)
@@ -231,7 +234,7 @@ class Peer:
 
 @contextlib.contextmanager
 def running(name, folder, **how):
-    """The peer, up and proved, and stopped whatever happens."""
+    """The peer, up and its answers proved equal, and stopped whatever happens."""
     own = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
     peer = Peer(name, own, **how)
     try:
@@ -246,18 +249,18 @@ def clean_environment():
     return {name: value for name, value in os.environ.items() if not changes.fullmatch(name)}
 
 
-def installed(name):
+def installed(name, kinds=PEERS):
     """firstbyte always is: if it is not built, that is a failure."""
     with tempfile.TemporaryDirectory() as folder:
-        return name == "firstbyte" or shutil.which(PEERS[name].start(Path(folder))[0][0]) is not None
+        return name == "firstbyte" or shutil.which(kinds[name].start(Path(folder))[0][0]) is not None
 
 
-def chosen(names, parser):
+def chosen(names, parser, kinds=PEERS):
     """The peers of a list with commas."""
     names = names.split(",")
-    unknown = [name for name in names if name not in PEERS]
+    unknown = [name for name in names if name not in kinds]
     if unknown:
-        parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(PEERS)}")
+        parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(kinds)}")
     return names
 
 

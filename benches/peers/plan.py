@@ -23,12 +23,15 @@ class Plan:
     # Connections at which the cost of a request is compared, and the short and the long run there.
     scale: tuple
     scale_seconds: tuple
+    # Clients in a room, and how long they are there.
+    room_clients: int
+    room_seconds: int
     # Whether the load generator also opens a thousand connections.
     thousand: bool
 
 
-FULL = Plan(3000, 5, 3, 2, 6, 10_000, (10, 100, 1_000, 10_000), (2, 6), True)
-QUICK = Plan(500, 2, 1, 1, 3, 10_000, (10, 10_000), (1, 4), False)
+FULL = Plan(3000, 5, 3, 2, 6, 10_000, (10, 100, 1_000, 10_000), (2, 6), 5_000, 10, True)
+QUICK = Plan(500, 2, 1, 1, 3, 10_000, (10, 10_000), (1, 4), 5_000, 4, False)
 
 
 def interleaved(names, rounds):

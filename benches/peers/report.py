@@ -14,10 +14,11 @@ from peers import BUILT, PEERS, ROOT, Failure, output
 RESULTS = BUILT / "results.json"
 README = ROOT / "benches" / "README.md"
 CHART = ROOT / "benches" / "peers" / "chart.svg"
-BEGIN = "<!-- From here to the next comment: written by `make bench-peers`. -->"
-END = "<!-- The end of what `make bench-peers` writes. -->"
 
-TITLES = {"go": "Go", "node": "Node.js", "may": "may_minihttp", "actix": "actix-web"}
+TITLES = {
+    "go": "Go", "node": "Node.js", "may": "may_minihttp", "actix": "actix-web", "tungstenite": "tokio-tungstenite",
+    "ws": "ws (Node.js)",
+}
 
 
 @dataclass
@@ -35,6 +36,12 @@ class Row:
 
     def median(self, peer):
         return statistics.median(self.samples[peer]) if self.samples.get(peer) else None
+
+    def ratio(self, peer):
+        """`peer` to the best of the others."""
+        best = min if self.better == "less" else max
+        others = [self.median(other) for other in self.samples if other != peer]
+        return f"{self.median(peer) / best(others):.2f}" if others and self.median(peer) and best(others) else "–"
 
     def cell(self, peer):
         middle = self.median(peer)
@@ -59,10 +66,10 @@ class Facts:
     seconds: float = 0
 
     @staticmethod
-    def of(command, names):
+    def of(command, names, kinds=PEERS):
         return Facts(
             command, time.strftime("%Y-%m-%d"), machine(), round(os.getloadavg()[0], 1), tools(),
-            {name: PEERS[name].version() for name in names},
+            {name: kinds[name].version() for name in names},
         )
 
 
@@ -89,14 +96,14 @@ def output_of(tool):
         return ""
 
 
-def save(facts, rows):
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps({"facts": asdict(facts), "rows": [asdict(row) for row in rows]}, indent=1))
+def save(facts, rows, results=RESULTS):
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps({"facts": asdict(facts), "rows": [asdict(row) for row in rows]}, indent=1))
 
 
-def saved():
+def saved(results=RESULTS):
     try:
-        kept = json.loads(RESULTS.read_text())
+        kept = json.loads(results.read_text())
     except OSError as error:
         raise Failure(f"nothing was measured yet: {error}") from error
     return Facts(**kept["facts"]), [Row(**row) for row in kept["rows"]]
@@ -106,18 +113,18 @@ def title(name):
     return TITLES.get(name, name)
 
 
-def markdown(facts, rows):
+def markdown(facts, rows, ratio_of=None):
+    """With `ratio_of` a last column has that peer's ratio to the best other one."""
     names = list(facts.versions)
-    lines = [
-        "| | " + " | ".join(title(name) for name in names) + " |",
-        "|---|" + "--:|" * len(names),
-    ]
+    columns = [title(name) for name in names] + (["ratio"] if ratio_of else [])
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "--:|" * len(columns)]
     part = None
     for row in rows:
         if row.part != part:
             part = row.part
-            lines.append(f"| **{part}** |" + " |" * len(names))
-        lines.append(f"| {row.title} | " + " | ".join(row.cell(name) for name in names) + " |")
+            lines.append(f"| **{part}** |" + " |" * len(columns))
+        cells = [row.cell(name) for name in names] + ([row.ratio(ratio_of)] if ratio_of else [])
+        lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -138,12 +145,17 @@ def caption(facts, rows):
 
 def write(facts, rows, chart):
     """Puts table and chart where the README shows them."""
-    text = README.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise Failure(f"{README} has lost the comments between which the table stands")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
     shown = "![firstbyte beside its peers: the figures of the table below as bars](peers/chart.svg)"
-    table = markdown(facts, rows)
-    README.write_text(f"{before}{BEGIN}\n\n{shown}\n\n{caption(facts, rows)}\n{table}\n{END}{after}")
+    put("make bench-peers", f"{shown}\n\n{caption(facts, rows)}\n{markdown(facts, rows)}")
     CHART.write_text(chart)
+
+
+def put(command, shown):
+    """Between the two comments of the README that name the command."""
+    begin = f"<!-- From here to the next comment: written by `{command}`. -->"
+    end = f"<!-- The end of what `{command}` writes. -->"
+    text = README.read_text()
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise Failure(f"{README} has lost the comments between which the table of `{command}` stands")
+    before, _, rest = text.partition(begin)
+    README.write_text(f"{before}{begin}\n\n{shown}\n{end}{rest.partition(end)[2]}")

@@ -5,6 +5,7 @@
 //!   FIRSTBYTE_… ────────────────┼─layers─> settings ──serve──> exit code
 //!   --config FILE ──────────────┘        └─ every complaint ─> 2
 //!   check URL ──────────────────────────> `check` ───────────> exit code
+//!   ws URL, ws-bench URL ───────────────> `ws`, `ws_bench` ──> exit code
 //! ```
 //!
 //! Never: starts to serve while anything is wrong with what it was told.
@@ -16,6 +17,7 @@ mod log;
 mod serve;
 mod settings;
 mod value;
+mod ws;
 mod ws_bench;
 
 use std::collections::HashMap;
@@ -46,6 +48,7 @@ Examples:
   firstbyte serve --print-config > firstbyte.toml  write all settings down
   firstbyte serve --config firstbyte.toml          and use them
   firstbyte check http://127.0.0.1:8080            what it keeps of the RFCs
+  firstbyte ws ws://127.0.0.1:8080/ws              talk to a WebSocket
 
 Every flag is a variable too, --idle-deadline is FIRSTBYTE_IDLE_DEADLINE, and a key of the file: idle_deadline. \
 A flag wins over a variable, a variable over the file. Sizes are written 512, 64KiB, 1MiB; times 250ms, 5s, 10m, 1h; \
@@ -67,6 +70,9 @@ pub fn run() -> ExitCode {
     };
     if let Some(matches) = matches.subcommand_matches("check") {
         return check::run(matches);
+    }
+    if let Some(matches) = matches.subcommand_matches("ws") {
+        return ws::run(matches);
     }
     if let Some(matches) = matches.subcommand_matches("ws-bench") {
         return ws_bench::run(matches);
@@ -101,6 +107,7 @@ pub fn command() -> Command {
                 .max_term_width(120),
         )
         .subcommand(check::command())
+        .subcommand(ws::command())
         .subcommand(ws_bench::command())
 }
 

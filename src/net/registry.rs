@@ -91,7 +91,7 @@ pub struct Snapshot {
     pub received_bytes: u64,
     /// Bytes sent in all.
     pub sent_bytes: u64,
-    /// Requests answered.
+    /// Requests answered, and messages of a WebSocket received.
     pub served: u64,
 }
 

@@ -69,6 +69,11 @@ pub enum What {
         /// Address of the peer.
         peer: SocketAddr,
     },
+    /// We are the client, and have connected.
+    Connected {
+        /// Address of the peer.
+        peer: SocketAddr,
+    },
     /// Bytes came in and were understood as `part`.
     Received {
         /// What they are.
@@ -312,7 +317,7 @@ impl Tap {
         let generation = self.hub.generation.load(Relaxed);
         if self.history.as_ref().is_none_or(|history| history.generation != generation) {
             self.history = Some(self.hub.open_history(self.card.id()));
-            if !matches!(what, What::Accepted { .. }) {
+            if !matches!(what, What::Accepted { .. } | What::Connected { .. }) {
                 self.record(What::Accepted { peer: self.card.peer() }, Duration::ZERO);
             }
         }

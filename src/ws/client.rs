@@ -32,9 +32,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::net::connection::{Connection, Inbound};
 use crate::net::deadline::Phase;
-use crate::net::registry::{Registered, Registry};
+use crate::net::registry::{Card, Registered, Registry};
 use crate::net::shutdown::Shutdown;
-use crate::net::tap::Hub;
+use crate::net::tap::{Hub, Tap, What};
 use crate::net::transport::Transport;
 use crate::ws::Role;
 use crate::ws::config::Config;
@@ -91,6 +91,8 @@ pub struct Opened {
     pub stream: TcpStream,
     /// What was agreed, and the frames that have come already.
     pub agreed: Agreed,
+    registered: Registered,
+    tap: Tap,
 }
 
 /// Why there is no WebSocket.
@@ -128,19 +130,24 @@ pub enum ConnectError {
 /// Outside of a tokio runtime.
 pub async fn connect(url: &str, config: &ClientConfig) -> Result<Socket, ConnectError> {
     let keys = Keys::new().map_err(ConnectError::Random)?;
-    let Opened { stream, agreed } = open(url, config).await?;
+    let Opened { stream, agreed, registered, mut tap } = open(url, config).await?;
     let deflate = agreed_deflate(&agreed, &config.socket)?;
-    let peer = stream.peer_addr().map_err(ConnectError::Broken)?;
-    let (connection, registered) = connection(stream, &agreed.early, config).map_err(ConnectError::Broken)?;
+    let connection = connection(stream, &agreed.early, &registered, &tap);
     let mailbox = Arc::new(Mailbox::new(config.socket.queue_bytes_max, config.socket.queue_messages_max));
     let machine = Machine::new(Role::Client, config.socket.limits, deflate);
     let driver = Driver::new(connection, &config.socket, machine, Arc::clone(&mailbox), Some(keys));
+    let socket = Socket::new(mailbox, registered.peer(), agreed.protocol);
     tokio::spawn(async move {
-        let _in_the_table = registered;
         // The application has a task of its own.
         driver.run(async {}).await;
+        if tap.is_watched() {
+            tap.tell(What::Closed {
+                why: "the WebSocket is over".to_owned(),
+                card: registered.snapshot(Instant::now()),
+            });
+        }
     });
-    Ok(Socket::new(mailbox, peer, agreed.protocol))
+    Ok(socket)
 }
 
 /// Connects to `url` and does the opening handshake, for those who drive the connection themselves.
@@ -158,8 +165,16 @@ pub async fn open(url: &str, config: &ClientConfig) -> Result<Opened, ConnectErr
     getrandom::fill(&mut nonce).map_err(|error| ConnectError::Random(error.into()))?;
     let mut handshake = Handshake::new(&url, &ask, nonce).map_err(ConnectError::Ask)?;
     let mut stream = reach(&url, config.connect_within).await?;
-    match timeout(config.handshake_within, shake_hands(&mut stream, &mut handshake)).await {
-        Ok(agreed) => Ok(Opened { agreed: agreed?, stream }),
+    let registered = config.registry.register(stream.peer_addr().map_err(ConnectError::Connect)?, Instant::now());
+    let mut tap = config.hub.tap(&registered);
+    if tap.is_watched() {
+        tap.tell(What::Connected { peer: registered.peer() });
+    }
+    handshake.tell_request(&mut tap);
+    let answered = timeout(config.handshake_within, shake_hands(&mut stream, &mut handshake)).await;
+    handshake.tell_answer(&mut tap);
+    match answered {
+        Ok(agreed) => Ok(Opened { agreed: agreed?, stream, registered, tap }),
         // A refusal whose content does not end is a refusal all the same.
         Err(_) => Err(match handshake.ended() {
             HandshakeError::Ended => ConnectError::HandshakeTimeout,
@@ -199,23 +214,15 @@ async fn shake_hands(stream: &mut TcpStream, handshake: &mut Handshake) -> Resul
     }
 }
 
-/// The connection as its driver takes it over, and its place in the table.
-fn connection(stream: TcpStream, early: &[u8], config: &ClientConfig) -> io::Result<(Connection, Registered)> {
-    let now = Instant::now();
-    let registered = config.registry.register(stream.peer_addr()?, now);
-    registered.enter(Phase::Upgraded, now);
+/// The connection as its driver takes it over.
+fn connection(stream: TcpStream, early: &[u8], card: &Arc<Card>, tap: &Tap) -> Connection {
+    card.enter(Phase::Upgraded, Instant::now());
     let (reader, writer) = stream.split();
     let mut inbound = Inbound::new(reader).boxed();
     inbound.buffer.room(READ_BYTES)[..early.len()].copy_from_slice(early);
     inbound.buffer.filled(early.len());
-    let connection = Connection {
-        inbound,
-        writer: Box::new(writer),
-        card: Arc::clone(&registered),
-        tap: config.hub.tap(&registered),
-        shutdown: Shutdown::new(),
-    };
-    Ok((connection, registered))
+    let (card, tap) = (Arc::clone(card), tap.clone());
+    Connection { inbound, writer: Box::new(writer), card, tap, shutdown: Shutdown::new() }
 }
 
 /// A server that refuses and closes may reset the connection before all of its refusal is read.

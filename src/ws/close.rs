@@ -44,6 +44,19 @@ macro_rules! codes {
                 }
             }
 
+            /// What the code means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self.0 {
+                    $( $code => concat!($($doc),+).trim_ascii_start(), )+
+                    1005 => "The peer has said Close, and not why.",
+                    1006 => "The stream has ended without a Close frame.",
+                    1015 => "There was no TLS connection.",
+                    3000..=3999 => "Registered by a library or a framework.",
+                    4000..=4999 => "Defined by the application.",
+                    _ => "No specification defines it.",
+                }
+            }
+
             /// RFC 6455 7.4.1 and IANA's registry.
             fn is_registered(self) -> bool {
                 matches!(self.0, $( $code )|+)

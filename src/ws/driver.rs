@@ -35,6 +35,7 @@ use crate::net::tap::{Part, Tap};
 use crate::net::transport::{ReadHalf, WriteHalf};
 use crate::ws::close::{Close, CloseCode};
 use crate::ws::config::{Config, Deadlines};
+use crate::ws::frame::{self, HEADER_BYTES_MAX};
 use crate::ws::keys::Keys;
 use crate::ws::machine::{ControlFrame, Event, Machine, State};
 use crate::ws::outbox::{Mailbox, Next, Outgoing};
@@ -183,7 +184,7 @@ impl Driver {
 
     /// Takes the next message, as far as it has come.
     fn receive(&mut self, cx: &mut Context<'_>) -> Step {
-        if !self.mailbox.wants_message() {
+        if !self.mailbox.wants_message() && !self.machine.state().is_close_received() {
             self.reads = false;
             return Step::Waits;
         }
@@ -295,12 +296,21 @@ impl Driver {
     /// RFC 6455 7.1.7: the peer is told why, and nothing more of it is looked at.
     fn violated(&mut self, violation: Violation, cx: &Context<'_>) -> Step {
         if self.tap.is_watched() {
-            self.tap.decided(format!("refused: {violation}"), violation.section());
+            self.tell_violation(violation);
         }
         self.inbound.buffer.consume(self.inbound.buffer.len());
         self.say_close(Some(&Close::from(violation)));
         self.finish(Ended::Violated(violation), cx);
         Step::Moved
+    }
+
+    #[cold]
+    fn tell_violation(&mut self, violation: Violation) {
+        let unread = self.inbound.buffer.unread();
+        if frame::parse(unread).is_err() {
+            self.tap.received(trace::NO_FRAME, &unread[..unread.len().min(HEADER_BYTES_MAX)]);
+        }
+        self.tap.decided(format!("refused: {}", violation.reason()), violation.section());
     }
 
     fn stream_ended(&mut self) -> Step {
@@ -317,7 +327,7 @@ impl Driver {
         let mut step = Step::Waits;
         while let Some(next) = self.mailbox.take(self.is_hungry()) {
             match next {
-                Next::Send(outgoing) if !self.machine.state().is_close_sent() => self.encode(&outgoing),
+                Next::Send(outgoing) if !self.machine.state().is_close_sent() => self.encode(outgoing),
                 Next::Send(_) => {}
                 Next::Close(close) => self.begin_close(&close, Ended::TimedOut(Late::Close)),
             }
@@ -330,22 +340,27 @@ impl Driver {
         self.outbound.output.len() < OUTPUT_BYTES_MAX
     }
 
-    fn encode(&mut self, outgoing: &Outgoing) {
+    fn encode(&mut self, outgoing: Outgoing) {
         self.used = self.now;
         let message = match outgoing {
-            Outgoing::Prepared(prepared) if self.keys.is_none() => {
-                if self.tap.is_watched() {
-                    trace::sent(&mut self.tap, prepared.frame(), prepared.message());
-                }
-                return self.outbound.output.push(prepared.frame().clone());
-            }
-            Outgoing::Prepared(prepared) => prepared.message(),
             Outgoing::Message(message) => message,
+            Outgoing::Prepared(prepared) if self.keys.is_some() => prepared.message(),
+            Outgoing::Prepared(prepared) => {
+                if self.tap.is_watched() {
+                    trace::sent(&mut self.tap, prepared.header(), &prepared.message());
+                }
+                return self.outbound.output.push(prepared.into_frame());
+            }
+            Outgoing::Ping(payload) => {
+                let mask = self.mask();
+                return self.queue_control(trace::PING, |machine| machine.encode_ping(&payload, mask), &payload);
+            }
         };
+        let shown = self.tap.is_watched().then(|| message.clone());
         let mask = self.mask();
         let frame = self.machine.encode(message, mask);
-        if self.tap.is_watched() {
-            trace::sent(&mut self.tap, &frame.header, message);
+        if let Some(shown) = shown {
+            trace::sent(&mut self.tap, &frame.header, &shown);
         }
         self.outbound.output.tail().extend_from_slice(&frame.header);
         self.outbound.output.push(frame.payload);
@@ -469,6 +484,7 @@ impl Driver {
             None => within(self.heard, ping_after),
         };
         if !self.machine.in_message() && self.inbound.buffer.is_empty() {
+            self.coming = None;
             return alive;
         }
         let coming = self.coming.get_or_insert_with(|| Box::new(RateWatch::new(message_rate)));
@@ -493,6 +509,9 @@ impl Driver {
             self.late(Late::Idle, CloseCode::GOING_AWAY, "nobody has said anything for long");
         } else if self.reads && self.asked.is_none() && is_past(within(self.heard, self.deadlines.ping_after), now) {
             self.asked = Some(now);
+            if self.tap.is_watched() {
+                self.tap.decided("nothing was heard for long: a ping asks whether the peer is there", "RFC 6455 5.5.2");
+            }
             let mask = self.mask();
             self.queue_control(trace::PING, |machine| machine.encode_ping(b"", mask), b"");
         }
@@ -521,6 +540,9 @@ impl Driver {
             self.outbound.abort();
         }
         let ended = self.ending.take().map_or(Ended::Gone, |ending| ending.ended);
+        if self.tap.is_watched() {
+            self.tap.decided(format!("over: {ended}"), "RFC 6455 7.1.4");
+        }
         self.mailbox.end(ended, Some(cx));
     }
 }

@@ -17,7 +17,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::ws::frame::{HEADER_BYTES_MAX, Header, Opcode};
+use crate::ws::frame::{Header, Opcode};
 
 pub use text::Text;
 
@@ -120,42 +120,48 @@ impl fmt::Debug for Message {
     }
 }
 
-/// A message with the one unmasked, uncompressed frame that holds it: encoded once, sent by a server to as many as like.
-/// A clone is two counts.
+/// A message as the one unmasked, uncompressed frame that holds it: encoded once, sent by a server to as many as like. A
+/// clone is a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
-    message: Message,
     frame: Bytes,
+    /// Where its payload begins.
+    payload_at: u8,
+    is_text: bool,
 }
 
 impl Prepared {
     /// Encodes `message`: one allocation, one copy.
     pub fn new(message: impl Into<Message>) -> Prepared {
         let message = message.into();
-        let header =
-            Header { fin: true, rsv1: false, opcode: message.opcode(), mask: None, length: message.len() as u64 }
-                .encode();
-        let mut frame = Vec::with_capacity(header.len() + message.len());
-        frame.extend_from_slice(&header);
-        frame.extend_from_slice(message.as_bytes());
-        debug_assert!(frame.len() <= HEADER_BYTES_MAX + message.len());
-        let frame = Bytes::from(frame);
-        let payload = frame.slice(header.len()..);
-        let message = match message {
-            Message::Text(text) => Message::Text(text.moved_to(payload)),
-            Message::Binary(_) => Message::Binary(payload),
-        };
-        Prepared { message, frame }
+        let length = message.len() as u64;
+        let header = Header { fin: true, rsv1: false, opcode: message.opcode(), mask: None, length }.encode();
+        let frame = Bytes::from([&header[..], message.as_bytes()].concat());
+        Prepared { frame, payload_at: header.len() as u8, is_text: message.is_text() }
     }
 
     /// The message, a slice of the frame.
-    pub fn message(&self) -> &Message {
-        &self.message
+    pub fn message(&self) -> Message {
+        let payload = self.frame.slice(usize::from(self.payload_at)..);
+        match self.is_text {
+            true => Message::Text(Text::try_from(payload).expect("it was text when it was encoded")),
+            false => Message::Binary(payload),
+        }
     }
 
     /// The frame: header and payload.
     pub fn frame(&self) -> &Bytes {
         &self.frame
+    }
+
+    /// The frame, no longer counted here.
+    pub(in crate::ws) fn into_frame(self) -> Bytes {
+        self.frame
+    }
+
+    /// The frame's header.
+    pub(in crate::ws) fn header(&self) -> &[u8] {
+        &self.frame[..usize::from(self.payload_at)]
     }
 }
 
@@ -178,7 +184,7 @@ mod tests {
         for len in [0, 1, 125, 126, 65_535, 65_536] {
             for message in [Message::from("x".repeat(len)), Message::from(vec![b'x'; len])] {
                 let prepared = Prepared::new(message.clone());
-                assert_eq!(prepared.message(), &message);
+                assert_eq!(prepared.message(), message);
                 let frame = prepared.frame();
                 let (header, at) = crate::ws::frame::parse(frame).expect("no violation").expect("a whole header");
                 assert_eq!((header.opcode, header.length, header.mask), (message.opcode(), len as u64, None));

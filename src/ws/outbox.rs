@@ -15,6 +15,7 @@
 //! Limits: `queue_bytes_max`, `queue_messages_max` of [`Config`](crate::ws::Config).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -22,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::net::lock::lock;
 use crate::ws::close::{Close, CloseCode};
+use crate::ws::machine::Payload;
 use crate::ws::message::{Message, Prepared};
 use crate::ws::socket::{Closed, Ended, Overflow, Refused};
 
@@ -35,6 +37,8 @@ pub enum Outgoing {
     Message(Message),
     /// One that is encoded already, for many.
     Prepared(Prepared),
+    /// A ping, for those who want to know more than the driver does by itself: its pong is told to who watches.
+    Ping(Box<Payload>),
 }
 
 impl Outgoing {
@@ -42,6 +46,7 @@ impl Outgoing {
         match self {
             Outgoing::Message(message) => message.len(),
             Outgoing::Prepared(prepared) => prepared.frame().len(),
+            Outgoing::Ping(payload) => payload.len(),
         }
     }
 }
@@ -68,6 +73,11 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Mailbox {
     state: Mutex<State>,
+    /// A message waits for the application. Written under the lock; the driver, which alone sets it, reads it without.
+    is_full: AtomicBool,
+    /// Something waits for the driver. Written under the lock; who reads it without may be told a moment late, and asks
+    /// again under the lock before it sleeps.
+    has_next: AtomicBool,
     /// There may be room, or it is over.
     changed: Notify,
     queue_bytes_max: usize,
@@ -107,7 +117,14 @@ const NO_SLOT: u32 = 0;
 
 impl Mailbox {
     pub(super) fn new(queue_bytes_max: usize, queue_messages_max: usize) -> Mailbox {
-        Mailbox { state: Mutex::default(), changed: Notify::new(), queue_bytes_max, queue_messages_max }
+        Mailbox {
+            state: Mutex::default(),
+            is_full: AtomicBool::new(false),
+            has_next: AtomicBool::new(false),
+            changed: Notify::new(),
+            queue_bytes_max,
+            queue_messages_max,
+        }
     }
 
     /// A number for a handle that coalesces.
@@ -122,6 +139,7 @@ impl Mailbox {
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let mut state = self.lock();
         if let Some(message) = state.inbox.take() {
+            self.is_full.store(false, Relaxed);
             state.wake_driver();
             return Poll::Ready(Some(message));
         }
@@ -159,6 +177,7 @@ impl Mailbox {
         }
         state.queued_bytes += outgoing.len() + PLACE_BYTES;
         state.queue.push_back(Queued { outgoing, slot: if overflow == Overflow::Coalesce { slot } else { NO_SLOT } });
+        self.has_next.store(true, Relaxed);
         state.wake_driver();
         Ok(())
     }
@@ -206,6 +225,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.deaf = true;
         state.inbox = None;
+        self.is_full.store(false, Relaxed);
         state.close(Close::new(CloseCode::NORMAL, ""));
     }
 
@@ -239,7 +259,7 @@ impl Mailbox {
 
     /// Whether a message can be handed over now.
     pub(super) fn wants_message(&self) -> bool {
-        self.lock().inbox.is_none()
+        !self.is_full.load(Relaxed)
     }
 
     /// Hands a message over. Who waits for it in another task is woken; this one asks by itself.
@@ -249,19 +269,23 @@ impl Mailbox {
             return;
         }
         state.inbox = Some(message);
+        self.is_full.store(true, Relaxed);
         state.wake_reader(cx);
     }
 
     /// The next thing to send. While the driver is not `hungry`, that is none but a Close with nothing before it.
     pub(super) fn take(&self, hungry: bool) -> Option<Next> {
+        if !self.has_next.load(Relaxed) {
+            return None;
+        }
         let mut state = self.lock();
         if !state.has_next(hungry) {
             return None;
         }
         let was_full = self.is_full(&state, 0);
-        let Some(Queued { outgoing, .. }) = state.queue.pop_front() else {
-            return state.closing.take().map(Next::Close);
-        };
+        let next = state.queue.pop_front();
+        self.has_next.store(next.is_some() && state.has_next(true), Relaxed);
+        let Some(Queued { outgoing, .. }) = next else { return state.closing.take().map(Next::Close) };
         state.queued_bytes -= outgoing.len() + PLACE_BYTES;
         if was_full && !self.is_full(&state, 0) {
             self.changed.notify_waiters();
@@ -274,6 +298,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.unsent_bytes = unsent_bytes;
         if state.has_next(hungry) {
+            self.has_next.store(true, Relaxed);
             return false;
         }
         if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
@@ -315,10 +340,9 @@ impl State {
     }
 
     fn replace(&mut self, outgoing: Outgoing, slot: u32) {
-        for queued in self.queue.iter_mut().filter(|queued| queued.slot == slot) {
+        if let Some(queued) = self.queue.iter_mut().find(|queued| queued.slot == slot) {
             self.queued_bytes = self.queued_bytes - queued.outgoing.len() + outgoing.len();
             queued.outgoing = outgoing;
-            return;
         }
     }
 

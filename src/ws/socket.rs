@@ -202,6 +202,31 @@ impl Sender {
     }
 }
 
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Closed(None) => f.write_str("Close without a code"),
+            Ended::Closed(Some(close)) if close.reason().is_empty() => write!(f, "Close {}", close.code()),
+            Ended::Closed(Some(close)) => write!(f, "Close {}: {}", close.code(), close.reason().escape_debug()),
+            Ended::Violated(violation) => write!(f, "the peer has broken a rule: {violation}"),
+            Ended::TimedOut(late) => late.fmt(f),
+            Ended::Gone => f.write_str("the stream has ended without a Close frame"),
+        }
+    }
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Late::Pong => "the peer has not answered a ping in time",
+            Late::Message => "the peer has begun a message and sent it too slowly",
+            Late::Idle => "nobody has said anything for long",
+            Late::Write => "the peer has not read what was sent in time",
+            Late::Close => "the peer has not answered Close in time",
+        })
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

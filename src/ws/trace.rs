@@ -8,6 +8,8 @@ use crate::ws::message::Message;
 
 /// The header of a frame.
 pub const FRAME_HEADER: Part = Part { name: "frame header", section: "RFC 6455 5.2" };
+/// Bytes that no header begins with.
+pub const NO_FRAME: Part = Part { name: "no header of a frame begins so", section: "RFC 6455 5.2" };
 /// A text message, unmasked and put together.
 pub const TEXT: Part = Part { name: "text message", section: "RFC 6455 5.6" };
 /// A binary message, unmasked and put together.
@@ -19,29 +21,22 @@ pub const PONG: Part = Part { name: "pong payload", section: "RFC 6455 5.5.3" };
 /// Code and reason of a Close.
 pub const CLOSE: Part = Part { name: "close payload", section: "RFC 6455 5.5.1" };
 
+/// All that a frame's payload may be, as its message is.
+pub const PAYLOADS: [Part; 5] = [TEXT, BINARY, PING, PONG, CLOSE];
+
 /// What such a message is.
 pub(super) fn message(message: &Message) -> Part {
     if message.is_text() { TEXT } else { BINARY }
 }
 
-/// Tells that `message` goes out behind `header`, which may be its whole frame.
+/// Tells that `message` goes out behind `header`.
 #[cold]
 pub(super) fn sent(tap: &mut Tap, header: &[u8], message: &Message) {
-    tap.sent(FRAME_HEADER, &header[..header.len().min(header_len(header))]);
+    tap.sent(FRAME_HEADER, header);
     tap.sent(self::message(message), message.as_bytes());
 }
 
 /// The bytes of a Close frame's payload (RFC 6455 5.5.1).
 pub(super) fn close_payload(close: Option<&Close>) -> Vec<u8> {
     close.map_or_else(Vec::new, |close| [&close.code().get().to_be_bytes(), close.reason().as_bytes()].concat())
-}
-
-/// How long the header is that begins with these two bytes (RFC 6455 5.2).
-fn header_len(header: &[u8]) -> usize {
-    let mask = if header[1] & 0x80 == 0 { 0 } else { 4 };
-    match header[1] & 0x7f {
-        126 => 4 + mask,
-        127 => 10 + mask,
-        _ => 2 + mask,
-    }
 }

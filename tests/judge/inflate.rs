@@ -41,7 +41,7 @@ pub fn inflate(payload: &[u8], window: &[u8]) -> Option<Inflated> {
             reader.bit = 8 * at;
         }
         let is_flushed = at == payload.len() && (block.is_final || payload.ends_with(&EMPTY_BLOCK_END));
-        let is_whole = at == bytes.len() && block.is_empty && !block.is_final;
+        let is_whole = at == bytes.len() && block.is_empty;
         if (is_flushed || is_whole) && reader.bit == 8 * at {
             return Some(Inflated { message: reader.message, farthest: reader.farthest });
         }

@@ -53,7 +53,7 @@ impl Said {
     /// A message in random fragments, with control frames between them.
     fn message(&mut self, message: &Message, draw: &mut Draw) {
         let mask = (self.role == Role::Server).then_some([0; 4]);
-        let whole = self.sender.encode(message, mask);
+        let whole = self.sender.encode(message.clone(), mask);
         let (header, _) = frame::parse(&whole.header).unwrap().unwrap();
         let cuts = draw.cuts(whole.payload.len(), 4);
         let last = cuts.len() - 2;
@@ -134,7 +134,7 @@ fn one_end_understands_the_other() {
         let (mut bytes, mut messages) = (Vec::new(), Vec::new());
         for _ in 0..40 {
             let message = any_message(&mut draw);
-            let frame = sender.encode(&message, mask);
+            let frame = sender.encode(message.clone(), mask);
             bytes.extend_from_slice(&frame.header);
             bytes.extend_from_slice(&frame.payload);
             messages.push(Event::Message(message));
@@ -150,7 +150,7 @@ fn one_end_understands_the_other() {
 #[test]
 fn a_server_sends_the_bytes_of_the_message_themselves() {
     let message = Message::from("shared".repeat(100));
-    let frame = Machine::new(Role::Server, Limits::default(), None).encode(&message, None);
+    let frame = Machine::new(Role::Server, Limits::default(), None).encode(message.clone(), None);
     assert_eq!(frame.payload.as_ptr(), message.as_bytes().as_ptr());
 }
 
@@ -229,7 +229,7 @@ fn behind_a_close_frame_nothing_is_looked_at() {
     assert_eq!((machine.state(), machine.in_message()), (State::CloseReceived, false));
     assert_eq!(machine.receive(&mut bytes[7..], Instant::now()), Ok(Received { used: 5, event: None }));
     assert!(machine.room().is_empty());
-    machine.encode(&Message::from("may still be sent"), Some([1; 4]));
+    machine.encode(Message::from("may still be sent"), Some([1; 4]));
     machine.encode_close(None, Some([2; 4]));
     assert_eq!(machine.state(), State::Closed);
 }
@@ -263,7 +263,7 @@ fn what_was_on_its_way_still_comes_when_we_have_closed() {
 fn no_data_is_sent_behind_a_close_frame() {
     let mut machine = Machine::new(Role::Server, Limits::default(), None);
     machine.encode_close(None, None);
-    machine.encode(&Message::from("late"), None);
+    machine.encode(Message::from("late"), None);
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn one_close_frame_is_sent() {
 #[test]
 #[should_panic = "a client masks"]
 fn a_client_never_sends_without_a_mask() {
-    Machine::new(Role::Client, Limits::default(), None).encode(&Message::from("plain"), None);
+    Machine::new(Role::Client, Limits::default(), None).encode(Message::from("plain"), None);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The pages, seen by a browser: they load without a complaint, fit a phone, and show what happens while it happens.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::chromium::Browser;
-use crate::server::Server;
+use crate::server::{Server, firstbyte};
 use crate::tools;
 
 /// Widths of a phone and of a desk, in CSS pixels.
@@ -59,5 +60,40 @@ fn the_inspector_shows_an_exchange_while_it_lasts() {
     browser.wait_until(&seen("Host :"));
     browser.eval("document.querySelector('#rows tr:last-child button').click()");
     browser.wait_until(&seen("GET /slow?ms=3000 HTTP/1.1"));
+    assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
+}
+
+#[test]
+fn the_inspector_shows_frames_as_they_go() {
+    let Some(mut browser) = Browser::start() else { return };
+    let server = Server::start(&[]);
+    browser.view(1280, "light");
+    browser.open(&server.url("/inspect"));
+    browser.wait_until("document.getElementById('link').dataset.state === 'live'");
+    let mut client = firstbyte();
+    client.args(["ws", &format!("ws://{}/ws", server.addr)]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut client = client.stderr(Stdio::null()).spawn().unwrap();
+    let mut says = client.stdin.take().unwrap();
+    let seen = |text: &str| format!("document.getElementById('lines').innerText.includes({text:?})");
+    let mut line = |line: &str| says.write_all(line.as_bytes()).unwrap();
+
+    line("hello\n/ping are you there\n/binary 00ff10\n");
+    line(&format!("{}\n", r#"{"long": true}"#.repeat(40)));
+    browser.wait_until("[...document.querySelectorAll('#rows td')].some((cell) => cell.innerText === 'upgraded')");
+    for text in
+        ["101 Switching Protocols", "opcode 0x1 text, FIN, the whole message: 5 bytes, masked with", "RSV1: compressed"]
+    {
+        browser.wait_until(&seen(text));
+    }
+    browser.wait_until("[...document.querySelectorAll('#rows tr')].some((row) => row.cells[7].innerText === '4')");
+    let last = "document.getElementById('lines').lastElementChild.scrollIntoView({block: 'end'})";
+    browser.eval(last);
+    browser.screenshot("inspect-websocket");
+    line("/close 4000 enough\n");
+    assert!(client.wait().unwrap().success());
+    browser.wait_until(&seen("4000: Defined by the application."));
+    browser.wait_until(&seen("over: Close 4000: enough"));
+    browser.eval(last);
+    browser.screenshot("inspect-websocket-closed");
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }

@@ -1,5 +1,5 @@
-//! The page of a room, seen by browsers: what one draws the other sees, by mouse, finger and key; and a page goes on after
-//! whatever ended its connection.
+//! The page of a room, seen by browsers: what one draws the other sees, by mouse, finger and key; and a page goes on
+//! after whatever ended its connection.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -59,13 +59,11 @@ fn press(browser: &mut Browser, keys: &[&str]) {
     }
 }
 
-/// The colours of the pixels on a straight line, which the server has told of.
-fn told(from: (u8, u8), to: (u8, u8), colour: u8) -> String {
-    let [(x0, y0), (x1, y1)] = [from, to];
-    format!(
-        "(() => {{ let all = true; line({x0}, {y0}, {x1}, {y1}, (x, y) => {{ all &&= grid[y * 256 + x] === {colour} }}); \
-         return all }})()"
-    )
+/// Whether the server has told of a straight line in this colour.
+fn told((x0, y0): (u8, u8), (x1, y1): (u8, u8), colour: u8) -> String {
+    let pixels =
+        format!("(() => {{ const places = []; line({x0}, {y0}, {x1}, {y1}, (x, y) => places.push(y * SIDE + x))");
+    format!("{pixels}; return places.every((place) => grid[place] === {colour}) }})()")
 }
 
 /// Waits until both have the same grid, show it, and have drawn so many pixels.
@@ -121,6 +119,29 @@ fn two_pages_draw_on_each_other() {
     // What is taken back is one's own.
     phone.eval("document.getElementById('undo').click()");
     agree([&mut desk, &mut phone], 81);
+    phone.eval("document.querySelector('[name=size][value=\"4\"]').click()");
+    touch(&mut phone, "touchStart", &[(120, 200)]);
+    touch(&mut phone, "touchEnd", &[]);
+    agree([&mut desk, &mut phone], 81 + 16);
+    phone.eval("undo()");
+    agree([&mut desk, &mut phone], 81);
+    // What was missed comes as Deltas: this page does not even understand a Snapshot any more.
+    desk.eval("READERS.delete(0x82); socket.close()");
+    desk.wait_until("state === 'waiting'");
+    touch(&mut phone, "touchStart", &[(120, 200)]);
+    touch(&mut phone, "touchEnd", &[]);
+    phone.wait_until(&told((120, 200), (121, 201), 20));
+    desk.eval("document.getElementById('retry').click()");
+    desk.wait_until("state === 'live'");
+    agree([&mut desk, &mut phone], 81 + 16);
+    phone.eval("undo()");
+    agree([&mut desk, &mut phone], 81);
+
+    // More at once than one message holds.
+    phone.eval("putDown(1, 100); for (let y = 100; y < 124; y += 4) { drawTo(1, y); drawTo(253, y) } lift()");
+    agree([&mut desk, &mut phone], 81 + 24 * 256);
+    phone.eval("undo()");
+    agree([&mut desk, &mut phone], 81);
     phone.eval("document.getElementById('undo').click()");
     phone.wait_until("document.getElementById('notice').textContent.includes('no stroke of yours')");
     agree([&mut desk, &mut phone], 81);
@@ -164,12 +185,14 @@ fn keys_draw(page: &mut Browser) {
 
 /// Something to look at.
 fn draw_a_picture(page: &mut Browser) {
-    page.eval(
-        "(() => { for (const [x, y, r, ink] of [[60, 70, 40, 9], [140, 100, 60, 20], [180, 190, 45, 14], [70, 190, 40, 27]]) \
-         { choose(ink); for (let wide = 0; wide < 3; wide += 1) { const at = (turn) => [Math.cos, Math.sin].map((of, axis) => \
-         Math.round([x, y][axis] + (r - wide) * of(turn / 10 * Math.PI))); putDown(...at(0)); \
-         for (let turn = 1; turn <= 20; turn += 1) drawTo(...at(turn)); lift(); } } })()",
-    );
+    let circles = [(60, 70, 40, 9, 2), (140, 100, 60, 20, 4), (180, 190, 45, 14, 1), (70, 190, 40, 27, 2)];
+    for (x, y, radius, colour, size) in circles {
+        page.eval(&format!("choose({colour}); document.querySelector('[name=size][value=\"{size}\"]').click()"));
+        page.eval(&format!(
+            "putDown({x} + {radius}, {y}); for (let turn = 0; turn <= 6.3; turn += 0.1) \
+             drawTo(Math.round({x} + {radius} * Math.cos(turn)), Math.round({y} + {radius} * Math.sin(turn))); lift()"
+        ));
+    }
     page.wait_until("strokes.length === 0");
 }
 
@@ -183,24 +206,25 @@ fn a_page_goes_on_after_its_connection_has_ended() {
 
     // Broken: it is the same member, and has missed nothing.
     let before = page.eval("[position.epoch, position.seq]");
-    page.eval("socket.close(); line(0, 0, 5, 0, (x, y) => paintPixel(x, y, 3))");
+    page.eval("socket.close(); paint(0, 5, 3)");
     page.wait_until("state === 'waiting'");
     page.wait_until("/^connection lost: trying again in [12] s$/.test(document.getElementById('link').textContent)");
     page.screenshot("canvas-waiting");
     assert_eq!(page.eval("screen[0] === inks[0]"), true, "what the server does not know is not shown");
     page.wait_until("state === 'live'");
     assert_eq!(page.eval("[position.epoch, position.seq]"), before, "resumed");
-    press_undo_until_blank(&mut page);
+    // Loaded anew, it is still the same member.
+    join(&mut page, &server);
+    page.eval("undo()");
+    page.wait_until("grid.every((colour) => colour === 0)");
 
     // What is not known is ignored, what is broken ends the connection, what is our fault ends it for good.
     for unknown in ["'text'", "new ArrayBuffer(0)", "new Uint8Array([0x99, 1, 2]).buffer"] {
         page.eval(&format!("hear({unknown})"));
         assert_eq!(page.eval("state"), "live", "{unknown}");
     }
-    let too_many_pixels =
-        "0x83, ...new Uint8Array(new Uint32Array([position.seq + 1]).buffer).reverse(), 255, 255, 0x20";
-    for malformed in
-        ["0x81", "0x82, 0, 0, 0, 1, 0, 0, 0, 1, 7", "0x83, 0", "0x84, 0, 0, 0, 1, 1", "0x85", too_many_pixels]
+    let past_the_end = "0x83, ...new Uint8Array(new Uint32Array([position.seq + 1]).buffer).reverse(), 255, 255, 0x20";
+    for malformed in ["0x81", "0x82, 0, 0, 0, 1, 0, 0, 0, 1, 7", "0x83, 0", "0x84, 0, 0, 0, 1, 1", "0x85", past_the_end]
     {
         page.eval(&format!("hear(new Uint8Array([{malformed}]).buffer)"));
         assert_eq!(page.eval("[state, position]"), json!(["waiting", null]), "{malformed}");
@@ -228,9 +252,4 @@ fn a_page_goes_on_after_its_connection_has_ended() {
     // The browser itself tells of an address where nobody listens.
     let complaints = page.complaints.iter().filter(|complaint| !complaint.contains("ERR_CONNECTION_REFUSED"));
     assert_eq!(complaints.count(), 0, "{:#?}", page.complaints);
-}
-
-fn press_undo_until_blank(page: &mut Browser) {
-    page.eval("document.getElementById('undo').click()");
-    page.wait_until("grid.every((colour) => colour === 0)");
 }

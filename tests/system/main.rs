@@ -6,6 +6,7 @@
 
 mod autobahn;
 mod browser;
+mod canvas;
 mod canvas_page;
 mod check;
 mod chromium;
@@ -34,3 +35,5 @@ mod stream;
 mod tools;
 mod websocket;
 mod wire;
+mod ws_bench;
+mod ws_client;

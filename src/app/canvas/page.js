@@ -108,7 +108,7 @@ function countDown(why, until) {
   const seconds = Math.ceil((until - performance.now()) / 1000);
   if (seconds <= 0) return connect();
   show("waiting", `${why}: trying again in ${seconds} s`);
-  timer = setTimeout(() => countDown(why, until), 1000 - (performance.now() % 1000));
+  timer = setTimeout(() => countDown(why, until), (until - performance.now()) % 1000 || 1000);
 }
 
 function closed(words) {
@@ -217,7 +217,7 @@ function readPresence(view) {
   tellPresence(view.getUint32(1), others);
 }
 
-const APART = 4; // holds until …
+const APART = 4; // holds until the next one says otherwise
 const TOGETHER = 5;
 
 function readNotice(view) {
@@ -230,11 +230,20 @@ function readNotice(view) {
 
 // --- what the page says ---
 
+const HELLO = 0x01;
+const STROKE = 0x02;
+const CURSOR = 0x03;
+const UNDO = 0x04;
+const HIDE = 0x05;
+
+const GOES_ON = 1; // flags of a Stroke
+const DOTS = 2;
+
 const send = (...bytes) => socket.send(new Uint8Array(bytes));
 
 function hello() {
   const message = new DataView(new ArrayBuffer(25));
-  message.setUint8(0, 0x01);
+  message.setUint8(0, HELLO);
   new Uint8Array(message.buffer, 1, 16).set(keptToken());
   message.setUint32(17, position?.epoch ?? 0);
   message.setUint32(21, position?.seq ?? 0);
@@ -258,16 +267,16 @@ function keepToken(token) {
   }
 }
 
-const strokes = []; // { goesOn, colour, points: [x, y, …], pixels } that are not sent yet
+const strokes = []; // { goesOn, colour, places } that are not sent yet
 let strokesAt = 0;
-let pen = null; // { x, y, colour } while it is down; `away` while it is outside
 let pointing = null; // { x, y } where others are to see us
 let pointed = null; // the same as they know it
 let pointedAt = 0;
 
 function sendStrokes() {
-  for (const { goesOn, colour, points } of strokes.splice(0)) {
-    send(0x02, goesOn ? 1 : 0, colour, ...points);
+  for (const { goesOn, colour, places } of strokes.splice(0)) {
+    const points = [...places].flatMap((place) => [place % SIDE, Math.floor(place / SIDE)]);
+    send(STROKE, DOTS | (goesOn ? GOES_ON : 0), colour, ...points);
     echo ||= setTimeout(() => abandon("the server does not answer"), ECHO_MS_MAX);
   }
 }
@@ -275,8 +284,8 @@ function sendStrokes() {
 // Says where we point, unless what was said before is still on its way.
 function sendCursor() {
   if (socket.bufferedAmount > 0) return;
-  if (!pointing) send(0x05);
-  else if (pointing.x !== pointed?.x || pointing.y !== pointed?.y) send(0x03, pointing.x, pointing.y);
+  if (!pointing) send(HIDE);
+  else if (pointing.x !== pointed?.x || pointing.y !== pointed?.y) send(CURSOR, pointing.x, pointing.y);
   pointed = pointing;
 }
 
@@ -284,37 +293,50 @@ function undo() {
   if (state !== "live") return;
   lift();
   sendStrokes();
-  send(0x04);
+  send(UNDO);
 }
 
 // --- strokes ---
 
-function putDown(x, y) {
+// While it is down: { pointer, colour, size, x, y, away }. The pointer is that which holds it, none when a key does; it
+// is away while that is outside of the board.
+let pen = null;
+
+function putDown(x, y, pointer = null) {
   if (state !== "live") return notice("Not connected: nothing is drawn.");
-  pen = { x, y, colour, away: false };
+  pen = { pointer, colour, size };
   begin(x, y, false);
 }
 
 function begin(x, y, goesOn) {
+  strokes.push({ goesOn, colour: pen.colour, places: new Set() });
   Object.assign(pen, { x, y, away: false });
-  strokes.push({ goesOn, colour: pen.colour, points: [x, y], pixels: 1 });
-  paintPixel(x, y, pen.colour);
+  stamp(x, y);
   nextFrame();
 }
 
 function drawTo(x, y) {
-  const pixels = Math.max(Math.abs(x - pen.x), Math.abs(y - pen.y));
-  if (pixels === 0) return;
-  const last = strokes.at(-1);
-  // What was sent ended where the pen is, so what follows begins there.
-  if (!last || last.pixels + pixels > STROKE_PIXELS_MAX) begin(pen.x, pen.y, true);
-  const stroke = strokes.at(-1);
-  stroke.points.push(x, y);
-  stroke.pixels += pixels;
-  line(pen.x, pen.y, x, y, (x, y) => paintPixel(x, y, pen.colour));
+  line(pen.x, pen.y, x, y, stamp);
   Object.assign(pen, { x, y });
   nextFrame();
 }
+
+// Sets what the pen covers. Each place is sent once, however often a hand comes by before it is.
+function stamp(x, y) {
+  const [from, to] = reach(pen.size);
+  const last = strokes.at(-1);
+  if (!last || last.places.size + pen.size ** 2 > STROKE_PIXELS_MAX) return begin(x, y, true);
+  for (let row = Math.max(y + from, 0); row <= Math.min(y + to, SIDE - 1); row += 1) {
+    for (let column = Math.max(x + from, 0); column <= Math.min(x + to, SIDE - 1); column += 1) {
+      const place = row * SIDE + column;
+      last.places.add(place);
+      paint(place, place + 1, pen.colour);
+    }
+  }
+}
+
+// How far a pen goes before and behind the pixel that it is put on.
+const reach = (size) => [-((size - 1) >> 1), size >> 1];
 
 function lift() {
   pen = null;
@@ -337,7 +359,7 @@ function dropStrokes() {
   repaint();
 }
 
-// Bresenham's, as the server draws it.
+// Bresenham's: the pixels that the server sets, too, for points that are joined.
 function line(x0, y0, x1, y1, set) {
   const dx = Math.abs(x1 - x0);
   const dy = -Math.abs(y1 - y0);
@@ -372,10 +394,6 @@ function paint(from, until, colour) {
   screen.fill(inks[colour], from, until);
   isStale = true;
   nextFrame();
-}
-
-function paintPixel(x, y, colour) {
-  paint(y * SIDE + x, y * SIDE + x + 1, colour);
 }
 
 function repaint() {
@@ -466,7 +484,7 @@ canvas.addEventListener("pointerdown", (event) => {
   if (touches.size > 2 || pinch) return;
   const at = pointAt(event);
   moveHand(at.x, at.y, false);
-  putDown(at.x, at.y);
+  putDown(at.x, at.y, event.pointerId);
 });
 
 canvas.addEventListener("pointermove", (event) => {
@@ -475,7 +493,7 @@ canvas.addEventListener("pointermove", (event) => {
   if (event.pointerType === "touch" && !pen) return;
   const coalesced = event.getCoalescedEvents?.() ?? [];
   const points = (coalesced.length > 0 ? coalesced : [event]).map(pointAt);
-  if (pen) points.forEach(follow);
+  if (pen?.pointer === event.pointerId) points.forEach(follow);
   const { x, y } = points.at(-1);
   moveHand(x, y, false);
 });
@@ -490,7 +508,7 @@ for (const name of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(name, (event) => {
     touches.delete(event.pointerId);
     if (touches.size === 0) pinch = null;
-    lift();
+    if (pen?.pointer === event.pointerId) lift();
     if (event.pointerType === "touch") leave();
   });
 }
@@ -533,7 +551,8 @@ function moveHand(x, y, byKey) {
   pointing = { x, y };
   $("mark").hidden = false;
   $("mark").classList.toggle("keyed", byKey);
-  putAt($("mark"), x, y);
+  const [from, to] = reach(size);
+  putAt($("mark"), x + (from + to) / 2, y + (from + to) / 2);
   $("where").textContent = `${x}, ${y}`;
   nextFrame();
 }
@@ -607,11 +626,15 @@ function chooseNext(by) {
 // --- tools ---
 
 let colour = 6;
+let size = 1; // of the pen, in pixels
+let known = ""; // palette
 let names = []; // of the colours
 let zoom = 1;
 let side = SIDE; // of the board, in CSS pixels
 
 function takePalette(palette) {
+  if (palette.join() === known) return;
+  known = palette.join();
   const bytes = new Uint8Array(inks.buffer);
   const rgb = (index) => [...palette.subarray(3 * index, 3 * index + 3)];
   const colours = Array.from({ length: palette.length / 3 }, (_, index) => rgb(index));
@@ -666,12 +689,19 @@ function word([red, green, blue]) {
 // The board gets the room that the style leaves for it, in whole pixels of the screen for each of its own where that
 // costs less than a fifth.
 function fit() {
+  const seen = fractionAt(...middle());
   $("panes").style.removeProperty("--side");
   const left = $("board").clientWidth;
   const whole = (Math.floor((left * devicePixelRatio) / SIDE) * SIDE) / devicePixelRatio;
   side = whole >= left * 0.8 ? whole : left;
   $("panes").style.setProperty("--side", `${side}px`);
-  zoomTo(zoom, 0, 0, { x: 0, y: 0 });
+  zoomTo(zoom, ...middle(), seen);
+}
+
+// The middle of an element on the window.
+function middle(element = $("board")) {
+  const box = element.getBoundingClientRect();
+  return [box.left + box.width / 2, box.top + box.height / 2];
 }
 
 function fractionAt(x, y) {
@@ -694,9 +724,7 @@ function zoomTo(wanted, x, y, fraction = fractionAt(x, y)) {
 
 // Around where we are, or else around the middle of what is seen.
 function zoomBy(factor) {
-  const [mark, box] = [$("mark").getBoundingClientRect(), $("board").getBoundingClientRect()];
-  const around = $("mark").hidden ? box : mark;
-  zoomTo(zoom * factor, around.left + around.width / 2, around.top + around.height / 2);
+  zoomTo(zoom * factor, ...middle($("mark").hidden ? $("board") : $("mark")));
 }
 
 canvas.addEventListener(
@@ -709,10 +737,17 @@ canvas.addEventListener(
   { passive: false },
 );
 
+$("sizes").addEventListener("input", (event) => {
+  size = Number(event.target.value);
+  $("board").style.setProperty("--size", String(size));
+});
 $("undo").addEventListener("click", undo);
 $("larger").addEventListener("click", () => zoomBy(2));
 $("smaller").addEventListener("click", () => zoomBy(0.5));
-$("retry").addEventListener("click", connect);
+$("retry").addEventListener("click", () => {
+  canvas.focus();
+  connect();
+});
 addEventListener("resize", fit);
 addEventListener("online", () => state === "waiting" && connect());
 

@@ -331,7 +331,7 @@ async fn who_draws_too_fast_is_told_corrected_and_in_the_end_closed() {
     let mut client = Client::join(&canvas, "lobby");
     a_tick().await;
     client.read();
-    let row: Vec<[u8; 2]> = (0..14).flat_map(|y| [[0, y], [255, y]]).collect();
+    let row: Vec<[u8; 2]> = (0..8).flat_map(|y| [[0, y], [255, y]]).collect();
     let stroke = Stroke::new(false, false, Colour::of_low_bits(3), &row).expect("a stroke");
     let says = |client: &mut Client| client.say(&FromClient::Stroke(stroke));
     let taken = (0..).take_while(|_| {

@@ -28,6 +28,9 @@ use crate::http::server::trace;
 use crate::net::deadline::Phase;
 use crate::net::registry::Snapshot;
 use crate::net::tap::{Event, Part, What};
+use crate::ws::trace as ws_trace;
+
+mod frame;
 
 /// Bytes of one line that are shown.
 pub const LINE_BYTES_MAX: usize = 256;
@@ -136,6 +139,9 @@ fn happening(what: &What) -> Line {
         What::Accepted { peer } => {
             here(Kind::Life, format!("accepted from {peer}"), "the connection begins".into(), "RFC 9112 9.1")
         }
+        What::Connected { peer } => {
+            here(Kind::Life, format!("connected to {peer}"), "the connection begins".into(), "RFC 9112 9.1")
+        }
         What::Entered { from, to } => {
             here(Kind::State, format!("{} -> {}", from.name(), to.name()), meaning(*to).into(), "")
         }
@@ -173,8 +179,13 @@ fn meaning(phase: Phase) -> &'static str {
 }
 
 fn summary(card: &Snapshot) -> String {
-    let Snapshot { served, received_bytes, sent_bytes, age_ms, .. } = card;
-    let requests = if *served == 1 { "request" } else { "requests" };
+    let Snapshot { phase, served, received_bytes, sent_bytes, age_ms, .. } = card;
+    let requests = match (phase, served) {
+        // The request that has led to it, and the messages that have come.
+        (Phase::Upgraded, _) => "served",
+        (_, 1) => "request",
+        _ => "requests",
+    };
     let age = if *age_ms < 1_000 { format!("{age_ms} ms") } else { seconds(Duration::from_millis(*age_ms)) };
     format!("{served} {requests} in {age}, {received_bytes} bytes in, {sent_bytes} out")
 }
@@ -187,8 +198,8 @@ impl Cursor {
     fn annotate(&mut self, way: Way, part: Part, bytes: &[u8], length: usize) -> Vec<Line> {
         let mut lines = Lines { way, cursor: self, lines: Vec::new() };
         match part {
-            trace::REQUEST_HEAD | trace::REFUSED_HEAD => lines.head(bytes, request_line),
-            trace::ANSWER_HEAD | trace::INTERIM_HEAD => lines.head(bytes, status_line),
+            trace::REQUEST_HEAD | trace::REFUSED_HEAD => lines.head(bytes, REQUEST_LINE),
+            trace::ANSWER_HEAD | trace::INTERIM_HEAD => lines.head(bytes, STATUS_LINE),
             trace::ANSWER_BEGIN => {
                 lines.cursor.0 = Some(0);
                 lines.push(Kind::Start, bytes, "status-line, so far", part.section);
@@ -197,6 +208,20 @@ impl Cursor {
             trace::CHUNK_LINE => lines.chunk_line(bytes),
             trace::LAST_CHUNK => lines.last_chunk(bytes),
             trace::CHUNK_PART => {}
+            ws_trace::NO_FRAME => {
+                return vec![Line {
+                    way,
+                    kind: Kind::Refused,
+                    bytes: None,
+                    text: frame::escaped(bytes),
+                    note: part.name.into(),
+                    section: part.section,
+                }];
+            }
+            ws_trace::FRAME_HEADER => lines.frame_header(bytes),
+            // An empty one is told by its header.
+            ws_trace::PING | ws_trace::PONG | ws_trace::CLOSE if length == 0 => return Vec::new(),
+            part if ws_trace::PAYLOADS.contains(&part) => return vec![frame::payload(way, part, bytes, length)],
             part => lines.push(Kind::Content, bytes, format!("{}, {}", part.name, count(length)), part.section),
         }
         lines.unseen(part, length - bytes.len());
@@ -217,9 +242,9 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     /// A head: its start-line, its field lines, its empty line.
-    fn head(&mut self, bytes: &[u8], start_line: fn(&[u8]) -> String) {
+    fn head(&mut self, bytes: &[u8], start: StartLine) {
         // An answer that was begun ahead goes on where it stopped.
-        let goes_on = self.way == Way::Out && !bytes.starts_with(b"HTTP/");
+        let goes_on = self.way == Way::Out && start.section == STATUS_LINE.section && !bytes.starts_with(b"HTTP/");
         self.cursor.0 = if goes_on { self.cursor.0 } else { Some(0) };
         let mut started = false;
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -227,12 +252,20 @@ impl Lines<'_> {
                 (false, true) => {
                     self.push(Kind::Framing, line, "an empty line before the request-line", "RFC 9112 2.2")
                 }
-                (false, false) => self.push(Kind::Start, line, start_line(line), section_of_start(self.way)),
+                (false, false) => self.push(Kind::Start, line, (start.words)(line), start.section),
                 (true, true) => self.push(Kind::Framing, line, "the head ends", "RFC 9112 2.1"),
                 (true, false) => self.field_line(line),
             }
             started |= !is_empty_line(line);
         }
+    }
+
+    /// The header of a frame; its payload counts, too, and is told when its message is whole.
+    fn frame_header(&mut self, bytes: &[u8]) {
+        let frame::Told { kind, text, note, section, payload } = frame::header(bytes);
+        let at = self.cursor.advance(bytes.len());
+        self.lines.push(Line { way: self.way, kind, bytes: at, text, note: note.into(), section });
+        self.cursor.advance(usize::try_from(payload).unwrap_or(usize::MAX));
     }
 
     fn field_line(&mut self, line: &[u8]) {
@@ -319,9 +352,15 @@ fn is_empty_line(line: &[u8]) -> bool {
     matches!(line, b"\r\n" | b"\n")
 }
 
-fn section_of_start(way: Way) -> &'static str {
-    if way == Way::Out { "RFC 9112 4" } else { "RFC 9112 3" }
+/// How the first line of a head is told.
+#[derive(Clone, Copy)]
+struct StartLine {
+    words: fn(&[u8]) -> String,
+    section: &'static str,
 }
+
+const REQUEST_LINE: StartLine = StartLine { words: request_line, section: "RFC 9112 3" };
+const STATUS_LINE: StartLine = StartLine { words: status_line, section: "RFC 9112 4" };
 
 /// What a request-line says: its method and the form of its target (RFC 9112 3.2).
 fn request_line(line: &[u8]) -> String {

@@ -113,6 +113,8 @@ function fill(tr, row) {
   const left = closed ? null : row.deadline_left_ms;
   put(tr.cells[4], left === null ? "–" : time(left));
   tr.cells[4].classList.toggle("soon", left !== null && left < 1000);
+  // Of a WebSocket: when a ping asks whether the peer is there, or silence has lasted too long.
+  tr.cells[4].title = row.phase === "upgraded" ? "until a ping asks, or silence ends it" : "";
   put(tr.cells[5], closed ? "–" : `${size(row.unread)} / ${size(row.queued)}`);
   put(tr.cells[6], `${size(row.received)} / ${size(row.sent)}`);
   put(tr.cells[7], String(row.served));

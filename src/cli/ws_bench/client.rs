@@ -271,17 +271,21 @@ impl Inner {
 
     #[inline]
     fn arrived(&mut self, stamp: Stamp, shared: &Shared) {
+        let phase = shared.phase.get();
         {
             let mut tally = shared.tally.borrow_mut();
+            // An echo comes in the order in which it was called. Another one's is no reason to call again.
+            if shared.echo && stamp.number != self.seen.count {
+                tally.wrong += 1;
+                return;
+            }
             tally.arrived += 1;
-            if shared.phase.get() == Phase::Measured {
+            if phase == Phase::Measured {
                 tally.times.add(shared.now().saturating_sub(stamp.at));
             }
-            // An echo comes in the order in which it was called.
-            tally.wrong += u64::from(shared.echo && stamp.number != self.seen.count);
         }
         self.seen.add(stamp.number);
-        if shared.echo && matches!(shared.phase.get(), Phase::Warm | Phase::Measured) {
+        if shared.echo && matches!(phase, Phase::Warm | Phase::Measured) {
             shared.push_message(self.sent, &mut self.out);
             self.sent += 1;
         }

@@ -461,10 +461,11 @@ impl<T: Transport> Driver<T> {
         })
         .await;
         drop(task);
-        card.enter(Phase::Closed, Instant::now());
         if tap.is_watched() {
+            // Before the phase changes: what the card says is of the other protocol.
             trace::closed(&mut tap, &card, "the protocol that took over has ended");
         }
+        card.enter(Phase::Closed, Instant::now());
     }
 
     /// What was not sent will not be. A FIN would say that it was all; and kernels keep what nobody takes behind one.

@@ -1,7 +1,7 @@
 //! Owns what a thread keeps of DEFLATE's machinery: compressors and decompressors that are lent for one message.
 //!
-//! The one idea: clearing one for the next message takes 2 µs, a new one twice that, and most connections are silent at
-//! any time.
+//! The one idea: most connections are silent at any time. A compressor is cleared for the next message in 1 µs and made anew
+//! in 3 µs or more; a decompressor is cleared in 10 ns and made in 200 ns.
 //!
 //! Never: keeps more than the two bounds below.
 
@@ -13,8 +13,8 @@ use flate2::{Compress, Compression, Decompress};
 /// two of a kind.
 const COMPRESSORS_MAX: usize = 7;
 
-/// Bytes of room for output that a compressor keeps: a large message gives its own back.
-const OUTPUT_KEPT_MAX: usize = 64 * 1024;
+/// Bytes of room for output that a compressor keeps: what a larger message needed is given back.
+const OUTPUT_KEPT_MAX: usize = 128 * 1024;
 
 /// Bytes of a decompressor, whatever the window.
 pub(super) const DECOMPRESSOR_BYTES: usize = 47_552;
@@ -58,7 +58,9 @@ impl Compressor {
     /// Gives it back to the thread.
     pub(super) fn give(mut self) {
         self.output.clear();
-        self.output.shrink_to(OUTPUT_KEPT_MAX);
+        if self.output.capacity() > OUTPUT_KEPT_MAX {
+            self.output = Vec::new();
+        }
         let _ = COMPRESSORS.try_with(|free| {
             let mut free = free.borrow_mut();
             free.truncate(COMPRESSORS_MAX - 1);

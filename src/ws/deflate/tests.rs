@@ -92,6 +92,7 @@ fn a_message_has_ended_where_no_block_is_open() {
     check("two flushes", &[HELLO, &EMPTY_BLOCK_END, &[0x00], &EMPTY_BLOCK_END].concat(), Ok("Hello"));
     check("a final block", &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00], Ok("Hello"));
     check("an empty final block", &[0x03, 0x00], Ok(""));
+    check("a final block whose end is what is put back", &[0x01], Ok(""));
     check("two streams", &[&[0x03, 0x00, 0x03, 0x00], HELLO].concat(), Ok("Hello"));
     check("half a block", &HELLO[..4], corrupt);
     check("all but the header of the last block", &HELLO[..6], corrupt);

@@ -27,7 +27,9 @@ use crate::http::field::{self, Fields, name};
 use crate::http::h1::chunked::{Decoder, Event};
 use crate::http::h1::field_section::{FieldSectionParser, LineRules, Progress};
 use crate::http::h1::grammar;
+use crate::http::server::trace;
 use crate::http::{Limits, ProtocolError};
+use crate::net::tap::Tap;
 use crate::ws::accept_key::accept_key;
 use crate::ws::handshake::url::Url;
 
@@ -123,6 +125,8 @@ pub struct Agreed {
 #[derive(Debug)]
 pub struct Handshake {
     request: Vec<u8>,
+    /// The heads that have come whole.
+    answer: Vec<u8>,
     accept: String,
     protocols: Vec<String>,
     offers_extensions: bool,
@@ -173,6 +177,7 @@ impl Handshake {
         let key = STANDARD.encode(nonce);
         Ok(Handshake {
             request: request(url, ask, &key),
+            answer: Vec::new(),
             accept: accept_key(key.as_bytes()),
             protocols: ask.protocols.to_vec(),
             offers_extensions: ask.extensions.is_some(),
@@ -217,12 +222,27 @@ impl Handshake {
         }
     }
 
+    /// Tells who watches what was asked.
+    pub fn tell_request(&self, tap: &mut Tap) {
+        if tap.is_watched() {
+            tap.sent(trace::REQUEST_HEAD, &trace::masked(&self.request));
+        }
+    }
+
+    /// Tells who watches what was answered, as far as it is a head.
+    pub fn tell_answer(&self, tap: &mut Tap) {
+        if tap.is_watched() && !self.answer.is_empty() {
+            tap.received(trace::ANSWER_HEAD, &trace::masked(&self.answer));
+        }
+    }
+
     fn step_head(&mut self) -> Result<Option<Agreed>, HandshakeError> {
         let State::Head(head) = &mut self.state else { return Ok(None) };
         loop {
             let Some(len) = head.step(&self.limits)? else { return Ok(None) };
             let Head { bytes, passed, status: Some(line), lines, .. } = std::mem::take(head) else { return Ok(None) };
             let rest = bytes[len..].to_vec();
+            self.answer.extend_from_slice(&bytes[..len]);
             let fields = Fields::received(bytes, lines);
             match line.status {
                 101 => return self.check(&fields, rest).map(Some),

@@ -30,15 +30,6 @@ impl Text {
         &self.0
     }
 
-    /// The same text where it lies now.
-    ///
-    /// # Panics
-    /// When it is not the same.
-    pub(in crate::ws) fn moved_to(&self, bytes: Bytes) -> Text {
-        assert_eq!(self.0, bytes, "text was changed while it was moved");
-        Text(bytes)
-    }
-
     /// The text that `bytes` are.
     ///
     /// # Safety
@@ -140,7 +131,6 @@ mod tests {
         assert_eq!(Text::try_from(Bytes::from_static(b"\xff")), Err(InvalidUtf8));
         let text = Text::try_from(Bytes::from_static("é".as_bytes())).expect("UTF-8");
         assert_eq!((text.clone(), text.len(), text.chars().count()), (Text::from("é"), 2, 1));
-        assert_eq!(text.moved_to(Bytes::from(vec![0xc3, 0xa9])), "é");
     }
 
     #[test]

@@ -200,3 +200,61 @@ fn offsets_are_unknown_after_a_gap() {
     annotator.annotate(&head);
     assert_eq!(annotator.annotate(&event(received(trace::CONTENT, b"x")))[0].bytes, Some((0, 1)));
 }
+
+#[test]
+fn frames_are_told_behind_their_handshake() {
+    use crate::ws::trace as frames;
+    check(
+        [
+            received(trace::REQUEST_HEAD, b"GET /ws HTTP/1.1\r\n\r\n"),
+            sent(trace::ANSWER_HEAD, b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+            received(frames::FRAME_HEADER, b"\x01\x83\x00\x00\x00\x00"),
+            received(frames::FRAME_HEADER, b"\x89\x80\x01\x02\x03\x04"),
+            received(frames::PING, b""),
+            sent(frames::FRAME_HEADER, b"\x8a\x00"),
+            received(frames::FRAME_HEADER, b"\x80\x82\x00\x00\x00\x00"),
+            received(frames::TEXT, b"hello"),
+            sent(frames::FRAME_HEADER, b"\x81\x05"),
+            sent(frames::TEXT, b"hello"),
+            received(frames::NO_FRAME, b"\x83\x01ab"),
+            What::Decided { decision: "refused: this opcode is reserved".to_owned(), section: "RFC 6455 5.2" },
+            sent(frames::FRAME_HEADER, b"\x88\x04"),
+            sent(frames::CLOSE, b"\x03\xeano"),
+        ],
+        &[
+            r"in 0..18 | GET /ws HTTP/1.1\r\n | request-line: GET, origin-form | RFC 9112 3",
+            r"in 18..20 | \r\n | the head ends | RFC 9112 2.1",
+            r"out 0..34 | HTTP/1.1 101 Switching Protocols\r\n | status-line: interim | RFC 9112 4",
+            r"out 34..36 | \r\n | the head ends | RFC 9112 2.1",
+            r"in 0..6 | \x01\x83\x00\x00\x00\x00 | opcode 0x1 text, its first fragment: 3 bytes, masked with 00000000 | RFC 6455 5.4",
+            r"in 9..15 | \x89\x80\x01\x02\x03\x04 | opcode 0x9 ping, FIN: 0 bytes, masked with 01020304 | RFC 6455 5.5.2",
+            r"out 0..2 | \x8a\x00 | opcode 0xa pong, FIN: 0 bytes | RFC 6455 5.5.3",
+            r"in 15..21 | \x80\x82\x00\x00\x00\x00 | opcode 0x0 continuation, FIN, the last fragment: 2 bytes, masked with 00000000 | RFC 6455 5.4",
+            "in ? | hello | text message, 5 bytes | RFC 6455 5.6",
+            r"out 2..4 | \x81\x05 | opcode 0x1 text, FIN, the whole message: 5 bytes | RFC 6455 5.2",
+            "out ? | hello | text message, 5 bytes | RFC 6455 5.6",
+            r"in ? | \x83\x01\x61\x62 | no header of a frame begins so | RFC 6455 5.2",
+            "-- ? | refused: this opcode is reserved | decided | RFC 6455 5.2",
+            r"out 9..11 | \x88\x04 | opcode 0x8 close, FIN: 4 bytes | RFC 6455 5.5.1",
+            r"out ? | \x03\xeano | 1002 protocol error: The peer broke the protocol. | RFC 6455 5.5.1",
+        ],
+    );
+}
+
+#[test]
+fn a_client_asks_and_is_answered() {
+    check(
+        [
+            What::Connected { peer: PEER },
+            sent(trace::REQUEST_HEAD, b"GET /ws HTTP/1.1\r\n\r\n"),
+            received(trace::ANSWER_HEAD, b"HTTP/1.1 404 Not Found\r\n\r\n"),
+        ],
+        &[
+            "-- ? | connected to 127.0.0.1:9 | the connection begins | RFC 9112 9.1",
+            r"out 0..18 | GET /ws HTTP/1.1\r\n | request-line: GET, origin-form | RFC 9112 3",
+            r"out 18..20 | \r\n | the head ends | RFC 9112 2.1",
+            r"in 0..24 | HTTP/1.1 404 Not Found\r\n | status-line: the client erred | RFC 9112 4",
+            r"in 24..26 | \r\n | the head ends | RFC 9112 2.1",
+        ],
+    );
+}
