@@ -145,6 +145,7 @@ impl Driver {
     }
 
     fn poll(&mut self, application: &mut Application<'_, impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<()> {
+        self.mailbox.awake();
         self.now = Instant::now();
         self.machine.tell_headers(self.tap.is_watched());
         if self.shutdown.is_draining() {

@@ -114,6 +114,7 @@ async fn what_is_said_last_is_heard() {
         for number in 0..500u32 {
             leaving.publish(&room, Bytes::copy_from_slice(&number.to_be_bytes()));
         }
+        timeout(SOON, leaving.flushed()).await.unwrap();
         drop((leaving, own_events));
         for number in 0..500u32 {
             assert_eq!(*word(&mut events, &room).await.1, number.to_be_bytes());

@@ -150,6 +150,24 @@ async fn a_stroke_on_one_node_shows_on_the_other() {
     }
 }
 
+#[tokio::test]
+async fn what_is_drawn_while_a_node_shuts_down_is_not_lost() {
+    for shared in Kind::ALL.into_iter().filter_map(Shared::of) {
+        let ([mut leaving, staying], room) = (nodes(&shared.url), room());
+        let mut one = Member::join(&leaving, &room).await;
+        let mut two = Member::join(&staying, &room).await;
+        one.draw(3, &[[1, 1]]).await;
+        two.sees([1, 1], 3).await;
+        for column in 0..100 {
+            one.draw(3, &[[column, 7]]).await;
+        }
+        one.sees([99, 7], 3).await;
+        leaving.signal(Signal::TERM);
+        assert_eq!(leaving.exit_code(), Some(0), "{}", leaving.stderr());
+        two.sees([99, 7], 3).await;
+    }
+}
+
 /// Both nodes draw while they do not hear each other, partly over each other.
 async fn draw_apart(one: &mut Member, two: &mut Member) {
     for step in 0..10 {
