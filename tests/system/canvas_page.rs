@@ -70,9 +70,10 @@ fn told((x0, y0): (u8, u8), (x1, y1): (u8, u8), colour: u8) -> String {
 fn agree(browsers: [&mut Browser; 2], pixels: u32) {
     // What is on the screen is what the grid says.
     let shown = "(() => { frame(performance.now()); \
-                 const seen = new Uint32Array(context.getImageData(0, 0, 256, 256).data.buffer); \
+                 const seen = new Uint32Array(context.getImageData(0, 0, SIDE, SIDE).data.buffer); \
                  const wrong = grid.findIndex((colour, place) => seen[place] !== inks[colour]); \
-                 return `${grid.reduce((sum, colour) => sum + (colour > 0), 0)} drawn, wrong at ${wrong}: ${grid}` })()";
+                 const drawn = grid.filter((colour) => colour > 0).length; \
+                 return `${drawn} drawn, wrong at ${wrong}: ${grid}` })()";
     let [one, other] = browsers;
     let expected = format!("{pixels} drawn, wrong at -1: ");
     wait_for(&format!("{pixels} pixels on both pages"), || {
