@@ -66,7 +66,7 @@ pub(super) async fn snapshot(canvas: Canvas, request: Request) -> Result<Respons
         return Err(Problem::new(Fault::NotFound).with_detail(detail).into());
     };
     let (tag, colours) = room.ground(|ground| (ground.grid().fingerprint(), Box::new(*ground.grid().colours())));
-    let png = picture::png(&colours).map_err(|error| Problem::internal(error))?;
+    let png = picture::png(&colours).map_err(Problem::internal)?;
     let response = page::guarded(Response::new(Status::OK).with_content("image/png", png));
     Ok(response.with(name::ETAG, format!("\"{tag:016x}\"")).with(name::CACHE_CONTROL, "no-cache"))
 }
