@@ -70,7 +70,7 @@ conformance: ## Print the ledger into CONFORMANCE.md
 # The testsuite is Python 2 code. Its version 0.8.2 names the packages that it runs on, later ones do not.
 autobahn: ## Autobahn's testsuite on our WebSocket server and client (8 minutes); installs it where there is a Python 2.7
 	@folder="$(AUTOBAHN)"
-	if [[ ! -e "$$folder/complete" ]]; then
+	if ! "$$folder/env/bin/wstest" --autobahnversion 2> /dev/null | grep -qF "$(AUTOBAHN_VERSION)"; then
 	    for python in "$${PYTHON27:-}" python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7 ""; do
 	        if "$$python" -m pip --version &> /dev/null; then break; fi
 	    done
@@ -87,7 +87,6 @@ autobahn: ## Autobahn's testsuite on our WebSocket server and client (8 minutes)
 	        tail "$$folder/log" >&2
 	        echo "make: cannot install it; all that was said is in $$folder/log" >&2; exit 1
 	    fi
-	    touch "$$folder/complete"
 	fi
 	AUTOBAHN_PYTHON="$$folder/env/bin/python" cargo test --release --test system autobahn -- --include-ignored --nocapture
 

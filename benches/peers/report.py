@@ -17,7 +17,7 @@ CHART = ROOT / "benches" / "peers" / "chart.svg"
 
 TITLES = {
     "go": "Go", "node": "Node.js", "may": "may_minihttp", "actix": "actix-web", "tungstenite": "tokio-tungstenite",
-    "ws": "ws (Node.js)",
+    "tungstenite-small": "the same, 4 KiB", "ws": "ws (Node.js)",
 }
 
 

@@ -109,6 +109,9 @@ WS_PEERS = {
     ),
     "fastwebsockets": Kind(lambda: locked("fastwebsockets"), rust("ws-fastwebsockets"), prove=prove_rooms),
     "tungstenite": Kind(lambda: locked("tokio-tungstenite"), rust("ws-tungstenite"), prove=prove_rooms),
+    "tungstenite-small": Kind(
+        lambda: locked("tokio-tungstenite"), rust("ws-tungstenite", "--small"), prove=prove_rooms
+    ),
     "actix-ws": Kind(lambda: locked("actix-ws"), rust("ws-actix"), frozenset({"room"}), prove=prove_echo),
     "ws": Kind(
         lambda: json.loads((BUILT / "node/node_modules/ws/package.json").read_text())["version"],

@@ -29,6 +29,7 @@ use tungstenite::{Error, WebSocket};
 /// What we refuse and tungstenite accepts; the section that says so; what they do.
 const STRICTER: &[(Violation, &str, &str)] = &[
     (Violation::LengthNotMinimal, "RFC 6455 5.2", "a length may be written in more bytes than it needs"),
+    (Violation::LongControl, "RFC 6455 5.2", "so it may in a control frame, where one of 126 and more never fits"),
     (Violation::CloseCodeNotAllowed, "RFC 6455 7.4", "the Close frame is handed over, and answered by 1002"),
 ];
 
@@ -57,7 +58,7 @@ enum Seen {
 enum TheirEnd {
     More,
     Closed,
-    Refused(Error),
+    Refused(#[allow(dead_code, reason = "shown when we differ")] Error),
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -118,11 +119,9 @@ fn theirs(input: &[u8], role: Role) -> (Vec<Seen>, TheirEnd) {
     loop {
         let event = match socket.read() {
             Ok(message) => message,
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                let end = if matches!(seen.last(), Some(Seen::Close(_))) { TheirEnd::Closed } else { TheirEnd::More };
-                return (seen, end);
-            }
-            Err(Error::ConnectionClosed | Error::AlreadyClosed) => return (seen, TheirEnd::Closed),
+            // RFC 6455 7.1.1: bytes behind a Close frame are dropped; they call them an error.
+            Err(_) if matches!(seen.last(), Some(Seen::Close(_))) => return (seen, TheirEnd::Closed),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return (seen, TheirEnd::More),
             Err(error) => return (seen, TheirEnd::Refused(error)),
         };
         seen.push(match event {

@@ -200,10 +200,11 @@ pub fn shown(settings: &Settings) -> Shown {
         listeners: settings.listen.len(),
         workers: settings.workers,
     };
-    let chain = chain_config(settings);
+    let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
     Shown::new(&in_force)
         .with(inspect::bounds(), inspect::kept(settings.trace))
         .with(chain.bounds(), chain.kept())
+        .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), [])
 }
 

@@ -145,6 +145,7 @@ impl Driver {
     }
 
     fn poll(&mut self, application: &mut Application<'_, impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<()> {
+        self.mailbox.awake();
         self.now = Instant::now();
         self.machine.tell_headers(self.tap.is_watched());
         if self.shutdown.is_draining() {
@@ -184,7 +185,7 @@ impl Driver {
 
     /// Takes the next message, as far as it has come.
     fn receive(&mut self, cx: &mut Context<'_>) -> Step {
-        if !self.mailbox.wants_message() {
+        if !self.mailbox.wants_message() && !self.machine.state().is_close_received() {
             self.reads = false;
             return Step::Waits;
         }
@@ -484,6 +485,7 @@ impl Driver {
             None => within(self.heard, ping_after),
         };
         if !self.machine.in_message() && self.inbound.buffer.is_empty() {
+            self.coming = None;
             return alive;
         }
         let coming = self.coming.get_or_insert_with(|| Box::new(RateWatch::new(message_rate)));

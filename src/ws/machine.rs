@@ -11,23 +11,22 @@
 //!   │        └─ not whole: wait                             │ receive · room + filled
 //!   └─ between frames
 //!
-//!   Open ── we send Close ──▶ CloseSent ─────── Close comes ──▶ Closed
-//!     └──── Close comes ────▶ CloseReceived ─── we send Close ──▶ ▲        (a violation counts as its Close)
+//!   Open ── we send Close ──▶ CloseSent ─────── Close comes ───▶ Closed
+//!     └──── Close comes ────▶ CloseReceived ─── we send Close ─────▲     (a violation counts as a Close that came)
 //! ```
 //!
 //! Spec: RFC 6455 5.1 (who masks), 5.4 (fragments), 5.5 (control frames), 5.5.1 and 7.1 (closing), 6.2 (receiving), 10.4
 //! (limits); RFC 7692 6 (RSV1). Stricter: codes that no specification defines are refused in a Close frame, and so are lengths that are not
 //! minimal, from either end.
 //! Never: reads a clock, chooses a masking key, answers by itself: pongs and Close frames are sent by whoever drives it.
-//! Invariants: work is linear in the bytes that come, however they come; memory grows with what has come, not with what was
-//! announced; behind a Close frame or a violation nothing is looked at.
+//! Invariants: work is linear in the bytes that come, however they come; memory grows with what has come, not with what
+//! was announced; behind a Close frame or a violation nothing is looked at.
 //! Limits: all of [`Limits`].
 
 mod assembly;
+mod control;
 mod rate;
 
-use std::fmt;
-use std::ops::Deref;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -35,12 +34,14 @@ use bytes::Bytes;
 use crate::ws::Role;
 use crate::ws::close::Close;
 use crate::ws::deflate::Deflate;
-use crate::ws::frame::{self, CONTROL_PAYLOAD_BYTES_MAX, HEADER_BYTES_MAX, Header, HeaderBytes, Opcode};
+use crate::ws::frame::{self, CONTROL_PAYLOAD_BYTES_MAX, Header, HeaderBytes, Opcode};
 use crate::ws::limits::Limits;
 use crate::ws::mask;
 use crate::ws::message::{Message, Text};
 use crate::ws::utf8;
 use crate::ws::violation::Violation;
+
+pub use control::{ControlFrame, Payload};
 
 use assembly::{Assembly, Coming};
 use rate::Rate;
@@ -180,14 +181,15 @@ impl Machine {
         }
         let received = self.step(bytes, now);
         if received.is_err() {
-            self.fail();
+            // RFC 6455 7.1.7: what comes behind a violation is not processed.
+            self.stop_receiving();
         }
         received
     }
 
-    /// Room for payload of a large data frame that is still to come, so that it is read to where the message is put together.
-    /// Empty, unless more than 4 KiB are missing, and while a message is compressed. What has been read there is told to [`filled`](Machine::filled); until
-    /// then the room stays the same.
+    /// Room for payload of a large data frame that is still to come, so that it is read to where its message is.
+    /// Empty, unless more than 4 KiB are missing, and where a message is compressed. What has been read there is told to
+    /// [`filled`](Machine::filled); until then the room stays the same.
     ///
     /// Memory grows with what has arrived, at most double of it and 64 KiB, never with what was announced.
     pub fn room(&mut self) -> &mut [u8] {
@@ -209,7 +211,7 @@ impl Machine {
     pub fn filled(&mut self, count: usize) -> Result<Option<Event>, Violation> {
         let filled = self.take_room(count);
         if filled.is_err() {
-            self.fail();
+            self.stop_receiving();
         }
         Ok(filled?.map(Event::Message))
     }
@@ -229,7 +231,8 @@ impl Machine {
         self.state
     }
 
-    /// The frame of a message, compressed where that was agreed and is worth it. `mask` is a fresh key (RFC 6455 5.3) from a client, nothing from a server.
+    /// The frame of a message, compressed where that was agreed and is worth it. `mask` is a fresh key from a client
+    /// (RFC 6455 5.3), nothing from a server.
     ///
     /// # Panics
     /// When a Close frame was sent: nothing follows it (RFC 6455 5.5.1). When the mask is not the role's.
@@ -287,33 +290,35 @@ impl Machine {
         assert_eq!(mask.is_some(), self.role == Role::Client, "RFC 6455 5.1: a client masks, a server does not");
     }
 
-    /// RFC 6455 7.1.7: what comes behind a violation is not processed.
-    fn fail(&mut self) {
+    /// Nothing that comes is taken any more, so nothing is held for it. What is sent from here on is not compressed.
+    fn stop_receiving(&mut self) {
         self.state = self.state.received();
         self.reading = Reading::Header;
         self.message = None;
+        self.deflate = None;
     }
 
     fn step(&mut self, bytes: &mut [u8], now: Instant) -> Result<Received, Violation> {
         let mut used = 0;
         loop {
             let rest = &mut bytes[used..];
-            let (taken, event) = match &mut self.reading {
-                Reading::Header => match frame::parse(rest)? {
-                    None => return Ok(Received { used, event: None }),
-                    Some((header, len)) if self.tells_headers => {
+            let (taken, event) = match &self.reading {
+                Reading::Header | Reading::Told(_) => {
+                    let Some((header, len)) = self.next_header(rest)? else {
+                        return Ok(Received { used, event: None });
+                    };
+                    used += len;
+                    if self.tells_headers && len > 0 {
                         self.reading = Reading::Told(header);
-                        (len, Some(Event::Header(header)))
+                        return Ok(Received { used, event: Some(Event::Header(header)) });
                     }
-                    Some((header, len)) => {
-                        let (taken, event) = self.enter(&header, &mut rest[len..], now)?;
-                        (len + taken, event)
+                    self.judge(&header, now)?;
+                    if let Some(payload) = self.whole(&header, &mut bytes[used..]) {
+                        used += payload.len();
+                        return Ok(Received { used, event: Some(Event::Message(whole_message(&header, payload)?)) });
                     }
-                },
-                Reading::Told(header) => {
-                    let header = *header;
-                    self.reading = Reading::Header;
-                    self.enter(&header, rest, now)?
+                    self.begin(&header);
+                    continue;
                 }
                 Reading::Data(_) => self.take_data(rest)?,
                 Reading::Control(..) => self.take_control(rest)?,
@@ -325,27 +330,34 @@ impl Machine {
         }
     }
 
-    /// Judges a frame by its header, then takes what is there of its payload.
+    /// The next header and how many of `bytes` it has: none, when it was told.
     #[inline]
-    fn enter(&mut self, header: &Header, rest: &mut [u8], now: Instant) -> Result<(usize, Option<Event>), Violation> {
-        self.judge(header, now)?;
+    fn next_header(&mut self, bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
+        let Reading::Told(header) = self.reading else { return frame::parse(bytes) };
+        self.reading = Reading::Header;
+        Ok(Some((header, 0)))
+    }
+
+    /// The payload of the usual frame: a whole message, all of which is in `rest`, and not compressed.
+    #[inline]
+    fn whole<'a>(&self, header: &Header, rest: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        let usual = header.fin && !header.rsv1 && !header.opcode.is_control() && self.message.is_none();
+        if usual && rest.len() as u64 >= header.length { Some(&mut rest[..header.length as usize]) } else { None }
+    }
+
+    /// Begins with a frame whose payload is still to be taken.
+    fn begin(&mut self, header: &Header) {
         if header.opcode.is_control() {
             self.reading = Reading::Control(*header, Payload::default());
-            return self.take_control(rest);
+            return;
         }
-        if header.fin && !header.rsv1 && self.message.is_none() && rest.len() as u64 >= header.length {
-            let payload = &mut rest[..header.length as usize];
-            return Ok((payload.len(), Some(Event::Message(whole_message(header, payload)?))));
-        }
-        if header.opcode != Opcode::Continuation {
-            let assembly = Assembly::new(header.opcode == Opcode::Text);
-            self.message = Some(InMessage { fragments: 0, compressed: header.rsv1, assembly });
-        }
-        if let Some(message) = &mut self.message {
-            message.fragments += 1;
-        }
+        let message = self.message.get_or_insert_with(|| InMessage {
+            fragments: 0,
+            compressed: header.rsv1,
+            assembly: Assembly::new(header.opcode == Opcode::Text),
+        });
+        message.fragments += 1;
         self.reading = Reading::Data(Data { fin: header.fin, mask: header.mask, at: 0, left: header.length });
-        self.take_data(rest)
     }
 
     /// All that can be said of a frame before its payload has come.
@@ -465,8 +477,7 @@ impl Machine {
             Opcode::Pong => Event::Pong(payload),
             _ => {
                 let close = Close::parse(&payload)?;
-                self.state = self.state.received();
-                self.message = None;
+                self.stop_receiving();
                 Event::Close(close)
             }
         };
@@ -518,51 +529,6 @@ fn masked(payload: Bytes, mask: Option<[u8; 4]>) -> Bytes {
     }
 }
 
-/// The payload of a control frame, inline.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Payload {
-    bytes: [u8; CONTROL_PAYLOAD_BYTES_MAX],
-    len: u8,
-}
-
-impl Payload {
-    /// These bytes.
-    ///
-    /// # Panics
-    /// When there are more than 125 (RFC 6455 5.5).
-    pub fn new(bytes: &[u8]) -> Payload {
-        let mut payload = Payload::default();
-        payload.push(bytes);
-        payload
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        let at = usize::from(self.len);
-        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len() as u8;
-    }
-}
-
-impl Default for Payload {
-    fn default() -> Payload {
-        Payload { bytes: [0; CONTROL_PAYLOAD_BYTES_MAX], len: 0 }
-    }
-}
-
-impl Deref for Payload {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
-
-impl fmt::Debug for Payload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "b\"{}\"", self.escape_ascii())
-    }
-}
-
 /// A data frame as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -570,39 +536,4 @@ pub struct Frame {
     pub header: HeaderBytes,
     /// Its payload: of an uncompressed frame of a server the message's own bytes.
     pub payload: Bytes,
-}
-
-/// A control frame as it is sent, inline.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ControlFrame {
-    bytes: [u8; HEADER_BYTES_MAX + CONTROL_PAYLOAD_BYTES_MAX],
-    len: u8,
-}
-
-impl ControlFrame {
-    fn new(header: &Header, payload: &[u8]) -> ControlFrame {
-        let mut bytes = [0; HEADER_BYTES_MAX + CONTROL_PAYLOAD_BYTES_MAX];
-        let encoded = header.encode();
-        let end = encoded.len() + payload.len();
-        bytes[..encoded.len()].copy_from_slice(&encoded);
-        bytes[encoded.len()..end].copy_from_slice(payload);
-        if let Some(key) = header.mask {
-            mask::apply(&mut bytes[encoded.len()..end], key, 0);
-        }
-        ControlFrame { bytes, len: end as u8 }
-    }
-}
-
-impl Deref for ControlFrame {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-}
-
-impl fmt::Debug for ControlFrame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02x?}", &**self)
-    }
 }

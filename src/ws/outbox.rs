@@ -308,6 +308,11 @@ impl Mailbox {
         true
     }
 
+    /// The driver is at work, and looks before it sleeps: nobody needs to wake it.
+    pub(super) fn awake(&self) {
+        self.lock().asleep = false;
+    }
+
     /// It is over. Nothing more is sent.
     pub(super) fn end(&self, ended: Ended, cx: Option<&Context<'_>>) {
         let mut state = self.lock();

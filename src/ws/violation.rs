@@ -64,7 +64,7 @@ violations! {
         section "RFC 6455 5.2";
     CompressedControl PROTOCOL_ERROR "RSV1 must be 0 in a control frame: it is never compressed"
         section "RFC 7692 6";
-    CompressedContinuation PROTOCOL_ERROR "RSV1 must be 0 in a continuation: the first frame says whether a message is compressed"
+    CompressedContinuation PROTOCOL_ERROR "RSV1 must be 0 in a continuation: the first frame has said it"
         section "RFC 7692 6";
     ControlFlood POLICY "too many control frames a second"
         section "RFC 6455 10.4";

@@ -347,6 +347,37 @@ async fn a_message_that_trickles_ends_and_an_honest_one_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_control_frame_that_came_in_pieces_is_not_held_against_what_comes_later() {
+    let stage = Stage::echo(Config::default());
+    let mut connection = stage.open().await;
+    for _ in 0..5 {
+        for piece in masked(0x8a, b"in pieces").chunks(5) {
+            connection.send(piece).await;
+            sleep(SECOND * 3).await;
+        }
+        sleep(SECOND * 25).await;
+    }
+    connection.send(text("x")).await;
+    connection.send(close(1000)).await;
+    let said = last_words(connection).await;
+    assert_eq!(said[said.len() - 2..], ["text x", "close 1000"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_that_left_a_message_does_not_keep_the_stream_from_ending() {
+    let stage = Stage::new(Config::default(), |socket| async move {
+        sleep(SECOND * 100).await;
+        socket
+    });
+    let mut connection = stage.open().await;
+    connection.send(text("never taken")).await;
+    stage.server.shut_down();
+    let begin = Instant::now();
+    assert_eq!(last_words(connection).await, ["close 1001"]);
+    assert_eq!(begin.elapsed().as_secs(), 4, "2 s for its Close, which nobody reads, and 2 s for the application");
+}
+
+#[tokio::test(start_paused = true)]
 async fn sockets_that_nobody_uses_are_closed() {
     let stage = Stage::echo(Config::default());
     let mut connection = stage.open().await;

@@ -8,7 +8,7 @@ use firstbyte::app::canvas::fanout::{Broker, Event, Events, Fanout, QUEUE_BYTES_
 use tokio::time::timeout;
 
 use crate::server::SOON;
-use crate::services::{Kind, Service, Shared};
+use crate::services::{Kind, Service, Shared, with_each};
 
 /// A trial.
 const WARM: &str = "warm";
@@ -60,15 +60,6 @@ async fn word(events: &mut Events, room: &RoomName) -> (u64, Bytes) {
 
 async fn until_joined(events: &mut Events) {
     while next(events).await != Event::Joined {}
-}
-
-/// Runs `test` with each kind of service that there is.
-async fn with_each(test: impl AsyncFn(Service)) {
-    for kind in Kind::ALL {
-        if let Some(service) = Service::start(kind) {
-            test(service).await;
-        }
-    }
 }
 
 #[tokio::test]
@@ -123,6 +114,7 @@ async fn what_is_said_last_is_heard() {
         for number in 0..500u32 {
             leaving.publish(&room, Bytes::copy_from_slice(&number.to_be_bytes()));
         }
+        timeout(SOON, leaving.flushed()).await.unwrap();
         drop((leaving, own_events));
         for number in 0..500u32 {
             assert_eq!(*word(&mut events, &room).await.1, number.to_be_bytes());

@@ -6,6 +6,7 @@
 
 mod autobahn;
 mod browser;
+mod canvas;
 mod canvas_page;
 mod check;
 mod chromium;

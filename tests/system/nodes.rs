@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use firstbyte::app::canvas::domain::{Colour, PLACES, Point};
 use firstbyte::app::canvas::protocol::{FromClient, FromServer, Hello, PROTOCOL, Position, Stroke, Token};
+use firstbyte::app::canvas::store::QUIET;
 use firstbyte::ws::client::{ClientConfig, connect};
 use firstbyte::ws::{Message, Socket};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::{Folder, SOON, Server, firstbyte};
-use crate::services::{Kind, Service, Shared};
+use crate::services::{Kind, Service, Shared, with_each};
 
 /// Somebody in a room, who believes what the node tells.
 struct Member {
@@ -149,6 +150,24 @@ async fn a_stroke_on_one_node_shows_on_the_other() {
     }
 }
 
+#[tokio::test]
+async fn what_is_drawn_while_a_node_shuts_down_is_not_lost() {
+    for shared in Kind::ALL.into_iter().filter_map(Shared::of) {
+        let ([mut leaving, staying], room) = (nodes(&shared.url), room());
+        let mut one = Member::join(&leaving, &room).await;
+        let mut two = Member::join(&staying, &room).await;
+        one.draw(3, &[[1, 1]]).await;
+        two.sees([1, 1], 3).await;
+        for column in 0..100 {
+            one.draw(3, &[[column, 7]]).await;
+        }
+        one.sees([99, 7], 3).await;
+        leaving.signal(Signal::TERM);
+        assert_eq!(leaving.exit_code(), Some(0), "{}", leaving.stderr());
+        two.sees([99, 7], 3).await;
+    }
+}
+
 /// Both nodes draw while they do not hear each other, partly over each other.
 async fn draw_apart(one: &mut Member, two: &mut Member) {
     for step in 0..10 {
@@ -174,7 +193,7 @@ async fn draw_together(one: &mut Member, two: &mut Member) {
 
 #[tokio::test]
 async fn nodes_that_drew_apart_while_the_broker_hung_agree_in_the_end() {
-    for service in Kind::ALL.into_iter().filter_map(Service::start) {
+    with_each(async |service| {
         let (nodes, room) = (nodes(&service.url()), room());
         let mut one = Member::join(&nodes[0], &room).await;
         let mut two = Member::join(&nodes[1], &room).await;
@@ -188,12 +207,13 @@ async fn nodes_that_drew_apart_while_the_broker_hung_agree_in_the_end() {
         draw_together(&mut one, &mut two).await;
         agree(&nodes, &room).await;
         assert_eq!(one.colours, two.colours);
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn nodes_outlive_a_broker_that_is_killed_and_started_again() {
-    for mut service in Kind::ALL.into_iter().filter_map(Service::start) {
+    with_each(async |mut service| {
         let (nodes, room) = (nodes(&service.url()), room());
         let mut one = Member::join(&nodes[0], &room).await;
         let mut two = Member::join(&nodes[1], &room).await;
@@ -211,7 +231,8 @@ async fn nodes_outlive_a_broker_that_is_killed_and_started_again() {
             assert_eq!(told(node, "the broker of the canvas is away"), 1, "said once: {log}");
             assert_eq!(told(node, "the broker of the canvas is there"), 2, "at first and again: {log}");
         }
-    }
+    })
+    .await;
 }
 
 /// Places to keep pictures in, as the flag has them.
@@ -266,14 +287,16 @@ async fn a_member_goes_on_where_it_was_after_a_restart() {
 
 #[tokio::test]
 async fn a_node_that_is_killed_has_kept_what_it_could() {
-    for (store, _kept) in stores() {
-        let room = room();
-        let mut before = node(&["--canvas-store", &store]);
-        let mut member = Member::join(&before, &room).await;
+    let mut running = Vec::new();
+    for (store, kept) in stores() {
+        let (room, node) = (room(), node(&["--canvas-store", &store]));
+        let mut member = Member::join(&node, &room).await;
         member.draw(9, &[[0, 0], [99, 0]]).await;
         member.sees([99, 0], 9).await;
-        // It is kept when the room falls quiet.
-        sleep(Duration::from_secs(6)).await;
+        running.push((node, member, room, store, kept));
+    }
+    sleep(QUIET + Duration::from_secs(1)).await;
+    for (mut before, member, room, store, _kept) in running {
         before.signal(Signal::KILL);
         assert_eq!(before.exit_code(), None);
         let after = node(&["--canvas-store", &store]);

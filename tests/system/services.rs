@@ -133,6 +133,16 @@ impl Drop for Service {
     }
 }
 
+/// Runs `test` with each kind of service that there is, at once.
+pub async fn with_each(test: impl AsyncFn(Service)) {
+    let run = async |kind| {
+        if let Some(service) = Service::start(kind) {
+            test(service).await;
+        }
+    };
+    tokio::join!(run(Kind::Redis), run(Kind::Nats));
+}
+
 /// A port that the system gives to nobody by itself, so that it is still free after the service was killed.
 fn free_port() -> u16 {
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();

@@ -10,13 +10,13 @@ use firstbyte::ws::frame::{self, Header, Opcode};
 use crate::server::{SOON, Server, wait_for};
 
 /// A peer that does only what it is told.
-struct Peer {
-    stream: TcpStream,
+pub struct Peer {
+    pub stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Peer {
-    fn open(server: &Server, path: &str) -> Peer {
+    pub fn open(server: &Server, path: &str) -> Peer {
         let mut stream = server.connect();
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
@@ -44,7 +44,7 @@ impl Peer {
     }
 
     /// The next frame: its opcode, its length, and its payload's first two bytes.
-    fn next(&mut self) -> Option<(Opcode, u64, [u8; 2])> {
+    pub fn next(&mut self) -> Option<(Opcode, u64, [u8; 2])> {
         loop {
             if let Some((header, len)) = frame::parse(&self.received).unwrap() {
                 let end = len + header.length as usize;
@@ -62,7 +62,7 @@ impl Peer {
     }
 
     /// The code of the Close that ends what comes, if one does.
-    fn close_code(&mut self) -> Option<u16> {
+    pub fn close_code(&mut self) -> Option<u16> {
         let mut code = None;
         while let Some((opcode, _, start)) = self.next() {
             code = (opcode == Opcode::Close).then(|| u16::from_be_bytes(start));
@@ -70,13 +70,13 @@ impl Peer {
         code
     }
 
-    fn send(&mut self, opcode: Opcode, payload: &[u8]) -> std::io::Result<()> {
+    pub fn send(&mut self, opcode: Opcode, payload: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(&frame_of(opcode, payload))
     }
 }
 
 /// A frame masked with zeros.
-fn frame_of(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+pub fn frame_of(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let header = Header { fin: true, rsv1: false, opcode, mask: Some([0; 4]), length: payload.len() as u64 };
     [&header.encode()[..], payload].concat()
 }

@@ -94,6 +94,14 @@ impl Fanout {
         self.status.joined.load(Relaxed)
     }
 
+    /// Waits until the broker has what was published. What is published meanwhile may be dropped: this is for the end.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn flushed(&self) {
+        self.queue.emptied(QUEUE_BYTES_MAX).await;
+    }
+
     fn with_driver(broker: String) -> (Fanout, Events, Driver) {
         let (outgoing, queued) = link::queue(QUEUE_BYTES_MAX);
         let (incoming, events) = link::queue(QUEUE_BYTES_MAX);
@@ -109,7 +117,7 @@ impl Events {
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
     pub async fn next(&mut self) -> Option<Event> {
-        self.queue.next().await
+        self.queue.next().await.map(|taken| taken.item)
     }
 }
 

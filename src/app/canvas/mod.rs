@@ -17,6 +17,7 @@
 
 mod allowance;
 mod backoff;
+mod bounds;
 mod deltas;
 pub mod domain;
 pub mod fanout;
@@ -44,12 +45,16 @@ mod upkeep;
 use std::time::Duration;
 
 use crate::http::Router;
+use crate::http::bounds::{Bound, Part};
 use crate::ws;
 
 pub use rooms::Canvas;
 
 /// Where the application is.
 pub const PREFIX: &str = "/canvas";
+
+/// Pictures of a room on their way to the store: one that is being kept, one that is there, one of both, and one that waits.
+const PICTURES: usize = 4;
 
 /// What the canvas is given at its start.
 #[derive(Clone, Debug)]
@@ -89,6 +94,18 @@ impl Default for CanvasConfig {
             undo_pixels_max: 1 << 20,
             socket,
         }
+    }
+}
+
+impl CanvasConfig {
+    /// Rows for the catalogue of bounds.
+    pub fn bounds(&self) -> Vec<Bound> {
+        bounds::rows(self)
+    }
+
+    /// The memory that clients can make the application keep. `is_joined`: to other nodes; `is_kept`: in a store.
+    pub fn kept(&self, is_joined: bool, is_kept: bool) -> Vec<Part> {
+        bounds::kept(self, is_joined, is_kept)
     }
 }
 

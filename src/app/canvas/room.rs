@@ -51,6 +51,10 @@ pub const REMEMBERED_TIME: Duration = Duration::from_secs(60);
 /// How many of those are remembered; the one that left first is forgotten.
 pub const REMEMBERED_MAX: usize = 1_024;
 
+/// What one of those takes, without its strokes: places in two tables that double as they grow.
+pub const PERSON_BYTES: usize =
+    2 * (size_of::<(Token, Person)>() + size_of::<(Instant, Token)>()) + size_of::<Mutex<History>>() + 64;
+
 /// What every room of a node is given.
 #[derive(Clone)]
 pub struct Surroundings {

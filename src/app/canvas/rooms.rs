@@ -44,6 +44,9 @@ pub const LOAD_TIME: Duration = Duration::from_secs(1);
 /// How long the end waits for rooms to be kept.
 pub const END_TIME: Duration = Duration::from_secs(5);
 
+/// And for the broker to take what was drawn last.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
+
 /// All rooms of a node. Clones are the same.
 #[derive(Clone)]
 pub struct Canvas {
@@ -160,6 +163,9 @@ impl Canvas {
         let all = async { while upkeep.join_next().await.is_some() {} };
         if timeout(END_TIME, all).await.is_err() {
             tracing::warn!("the store of the canvas did not take every picture in time");
+        }
+        if let Some(fanout) = self.shared.around.fanout.as_ref().filter(|fanout| fanout.is_joined()) {
+            let _ = timeout(FLUSH_TIME, fanout.flushed()).await;
         }
     }
 

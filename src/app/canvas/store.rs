@@ -33,7 +33,7 @@ use crate::app::canvas::domain::RoomName;
 use crate::app::canvas::grid::{Pixel, Tile};
 use crate::app::canvas::replica::Digests;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
-pub use keeper::{Found, Keeper, Schedule};
+pub use keeper::{BUSY, Found, Keeper, QUIET, Schedule};
 pub use snapshot::{Corrupt, Snapshot};
 
 /// How often a picture is read again because another node has replaced it meanwhile. They write every few seconds.

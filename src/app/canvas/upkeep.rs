@@ -3,10 +3,12 @@
 //! The one idea: everything that a room does by itself is done here, one thing after the other, so nothing of it needs a lock.
 //!
 //! ```text
-//!   ┌─> tick ──> TICK ──> drawn? due? ──> keep ──> empty for EMPTY_TIME? ──> keep a last time ──> given up
+//!   ┌─> tick ──> TICK ──> drawn? due? ──> keep ──> empty for EMPTY_TIME, and kept? ──> given up ──> keep a last time
 //!   │                                               └ no
 //!   └────── until somebody draws, comes or goes, the store has found something, or a deadline
 //! ```
+//!
+//! Where the members were is kept only behind the end: if the room went on, others than they would have its numbers.
 //!
 //! Never: gives up a room that would be lost with it; only [`Canvas`] does that, when it needs the place.
 //! Limits: [`TICK`], [`EMPTY_TIME`].
@@ -18,7 +20,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::app::canvas::protocol::Position;
 use crate::app::canvas::room::{Room, TICK};
 use crate::app::canvas::rooms::Canvas;
 use crate::app::canvas::store::{Found, Keeper, Schedule, Store};
@@ -43,8 +44,8 @@ struct Kept {
     schedule: Schedule,
     /// Of what was last seen.
     fingerprint: u64,
-    /// Of what was last given to the keeper, and where its members were if that was said.
-    given: Option<(u64, Option<Position>)>,
+    /// Of what was last given to the keeper.
+    given: Option<u64>,
 }
 
 impl Upkeep {
@@ -64,7 +65,7 @@ impl Upkeep {
             sleep(TICK).await;
             let next = next.into_iter().chain(self.keep()).chain(self.empty_until()).min();
             if self.is_over() {
-                return;
+                return self.end().await;
             }
             tokio::select! {
                 () = self.room.woken() => {}
@@ -84,10 +85,10 @@ impl Upkeep {
             kept.schedule.drawn(now);
         }
         if kept.schedule.is_due(now) {
-            kept.give(&self.room, false);
+            kept.give(&self.room);
         }
         if kept.keeper.is_kept()
-            && let Some((given, _)) = kept.given
+            && let Some(given) = kept.given
         {
             self.room.is_kept(given);
         }
@@ -107,44 +108,32 @@ impl Upkeep {
         if self.room.is_closed() {
             return true;
         }
-        if Instant::now() < since + EMPTY_TIME {
-            return false;
-        }
-        if let Some(kept) = &mut self.kept
-            && !kept.has_last(&self.room)
-        {
-            return false;
-        }
-        self.room.loses_nothing() && self.canvas.give_up(&self.room)
+        Instant::now() >= since + EMPTY_TIME && self.room.loses_nothing() && self.canvas.give_up(&self.room)
     }
 
-    /// Keeps the room a last time.
+    /// Keeps the room a last time: now that nobody can join it any more, with where its members were.
     async fn end(mut self) {
         self.room.tick();
         if let Some(kept) = &mut self.kept {
-            kept.has_last(&self.room);
+            kept.give_last(&self.room);
             kept.keeper.kept().await;
         }
     }
 }
 
 impl Kept {
-    fn give(&mut self, room: &Room, is_last: bool) {
-        let picture = room.picture(is_last);
-        self.given = Some((picture.grid.fingerprint(), picture.position));
+    /// Gives the keeper how the room is now.
+    fn give(&mut self, room: &Room) {
+        let picture = room.picture(false);
+        self.given = Some(picture.grid.fingerprint());
         self.keeper.keep(picture);
     }
 
-    /// Gives away how the room is now, where its members are, too. Whether it is kept.
-    fn has_last(&mut self, room: &Room) -> bool {
-        if room.ground(|ground| ground.grid().is_untouched()) {
-            return true;
+    /// The same with where its members are, unless nobody has ever drawn.
+    fn give_last(&mut self, room: &Room) {
+        if !room.ground(|ground| ground.grid().is_untouched()) {
+            self.keeper.keep(room.picture(true));
         }
-        let now = room.ground(|ground| (ground.grid().fingerprint(), ground.settled()));
-        if self.given != Some(now) {
-            self.give(room, true);
-        }
-        self.keeper.is_kept()
     }
 }
 

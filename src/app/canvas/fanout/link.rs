@@ -81,6 +81,12 @@ pub(super) struct Receiver<T> {
     queue: mpsc::UnboundedReceiver<(T, Option<OwnedSemaphorePermit>)>,
 }
 
+/// An item that takes its room in the queue until it is dropped.
+pub(super) struct Taken<T> {
+    pub item: T,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
 /// A queue for `bytes_max`.
 pub(super) fn queue<T>(bytes_max: usize) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -93,6 +99,12 @@ impl<T> Sender<T> {
         let cost = u32::try_from(bytes + MESSAGE_COST_BYTES).unwrap_or(u32::MAX);
         let Ok(permit) = Arc::clone(&self.room).try_acquire_many_owned(cost) else { return false };
         self.queue.send((item, Some(permit))).is_ok()
+    }
+
+    /// Waits until everything was taken from the queue, and what became of it is done. Until then no offer has room.
+    pub async fn emptied(&self, bytes_max: usize) {
+        let all = u32::try_from(bytes_max).unwrap_or(u32::MAX);
+        let _ = self.room.acquire_many(all).await;
     }
 
     /// Queues `item`, room or not.
@@ -110,8 +122,8 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Receiver<T> {
     /// The next item; `None` when there is no sender any more. Cancel-safe.
-    pub async fn next(&mut self) -> Option<T> {
-        self.queue.recv().await.map(|(item, _)| item)
+    pub async fn next(&mut self) -> Option<Taken<T>> {
+        self.queue.recv().await.map(Taken::new)
     }
 
     /// Whether all senders are gone.
@@ -120,8 +132,14 @@ impl<T> Receiver<T> {
     }
 
     /// The next item, if it is there already.
-    pub fn next_now(&mut self) -> Option<T> {
-        self.queue.try_recv().ok().map(|(item, _)| item)
+    pub fn next_now(&mut self) -> Option<Taken<T>> {
+        self.queue.try_recv().ok().map(Taken::new)
+    }
+}
+
+impl<T> Taken<T> {
+    fn new((item, room): (T, Option<OwnedSemaphorePermit>)) -> Taken<T> {
+        Taken { item, _room: room }
     }
 }
 

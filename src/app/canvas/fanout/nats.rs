@@ -111,9 +111,15 @@ async fn follow(mut changes: mpsc::UnboundedReceiver<Change>, client: &Client, r
 }
 
 async fn publish(client: &Client, queued: &mut Receiver<Queued>, rooms: &Rooms) -> Result<(), Failure> {
-    while let Some(Queued { room, message }) = queued.next().await {
+    while let Some(mut taken) = queued.next().await {
         // Waits while the connection is away: then our queue fills, and drops.
-        client.publish(format!("{PREFIX}{room}"), rooms.envelope(&message).into()).await?;
+        loop {
+            let Queued { room, message } = &taken.item;
+            client.publish(format!("{PREFIX}{room}"), rooms.envelope(message).into()).await?;
+            let Some(next) = queued.next_now() else { break };
+            taken = next;
+        }
+        client.flush().await?;
     }
     Ok(())
 }

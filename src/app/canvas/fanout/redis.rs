@@ -20,7 +20,7 @@ use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::{AsyncConnectionConfig, Client, RedisError};
 use tokio::time::{error::Elapsed, sleep, timeout};
 
-use super::link::{Driver, Queued, Receiver, Rooms};
+use super::link::{Driver, Queued, Receiver, Rooms, Taken};
 use super::next;
 use crate::app::canvas::backoff;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
@@ -104,14 +104,16 @@ async fn publish(
 ) -> Result<(), Lost> {
     while let Some(first) = queued.next().await {
         let mut pipeline = redis::pipe();
-        let (mut next, mut bytes) = (Some(first), 0);
-        while let Some(Queued { room, message }) = next {
+        let (mut batch, mut bytes) = (vec![first], 0);
+        while let Some(Taken { item: Queued { room, message }, .. }) = batch.last() {
             bytes += message.len();
-            pipeline.publish(format!("{PREFIX}{room}"), rooms.envelope(&message)).ignore();
-            next = if pipeline.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX { queued.next_now() } else { None };
+            pipeline.publish(format!("{PREFIX}{room}"), rooms.envelope(message)).ignore();
+            let has_room = batch.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX;
+            let Some(next) = has_room.then(|| queued.next_now()).flatten() else { break };
+            batch.push(next);
         }
         if let Err(error) = pipeline.query_async::<()>(&mut connection).await {
-            rooms.lost(pipeline.len());
+            rooms.lost(batch.len());
             return Err(error.into());
         }
     }
