@@ -259,6 +259,7 @@ async fn a_picture_is_there_after_the_node_was_restarted() {
         assert_eq!(before.exit_code(), Some(0), "{}", before.stderr());
 
         let after = node(&["--canvas-store", &store]);
+        assert!(picture(&after, &room).1.starts_with('\u{fffd}'), "a PNG, though nobody has joined");
         let mut new = Member::join(&after, &room).await;
         assert!(new.colours == member.colours, "{store}");
         new.draw(10, &[[0, 0]]).await;

@@ -146,7 +146,7 @@ async fn what_cannot_be_read_is_put_aside_and_not_lost() {
     fs::write(folder.join(&format!("{room}.canvas")), b"my diary").unwrap();
     assert!(store.load(&room).await.unwrap().is_none());
     let aside = format!("{room}.07c9e032.corrupt");
-    assert_eq!(files(), [aside.clone()]);
+    assert_eq!(files(), [aside.as_str()]);
     assert_eq!(fs::read(folder.join(&aside)).unwrap(), b"my diary");
     fs::write(folder.join(&format!("{room}.canvas")), b"my other diary").unwrap();
     store.keep(&room, &picture(&[pixel(1, 1)])).await.unwrap();

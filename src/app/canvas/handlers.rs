@@ -61,12 +61,12 @@ pub(super) async fn room(canvas: Canvas, request: Request) -> Result<Response, R
 /// `GET /canvas/{room}/snapshot.png`. The router compares the tag with those that the client has.
 pub(super) async fn snapshot(canvas: Canvas, request: Request) -> Result<Response, Rejection> {
     let name = room_name(&request)?;
-    let Some(room) = canvas.find(&name) else {
+    let Some(grid) = canvas.grid(&name).await.map_err(Problem::internal)? else {
         let detail = format!("nobody is in the room {name}, and nothing is kept of it");
         return Err(Problem::new(Fault::NotFound).with_detail(detail).into());
     };
-    let (tag, colours) = room.ground(|ground| (ground.grid().fingerprint(), Box::new(*ground.grid().colours())));
-    let png = picture::png(&colours).map_err(Problem::internal)?;
+    let tag = grid.fingerprint();
+    let png = picture::png(grid.colours()).map_err(Problem::internal)?;
     let response = page::guarded(Response::new(Status::OK).with_content("image/png", png));
     Ok(response.with(name::ETAG, format!("\"{tag:016x}\"")).with(name::CACHE_CONTROL, "no-cache"))
 }

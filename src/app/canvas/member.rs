@@ -178,15 +178,14 @@ impl Member {
         if tick.now >= self.resyncs_since + RESYNCS_TIME {
             (self.resyncs, self.resyncs_since) = (0, tick.now);
         }
-        self.resyncs += 1;
-        if self.resyncs > RESYNCS_MAX {
-            self.close(CloseCode::TRY_AGAIN_LATER, "too slow: it fell behind again and again");
-        } else {
-            self.notice(Notice::TooSlow);
-            if self.peer.try_send((tick.snapshot)()) {
-                self.pace = Pace::Abreast;
-                self.told_all(tick.now);
-            }
+        if self.resyncs == RESYNCS_MAX {
+            return self.close(CloseCode::TRY_AGAIN_LATER, "too slow: it fell behind again and again");
+        }
+        self.notice(Notice::TooSlow);
+        if self.peer.try_send((tick.snapshot)()) {
+            self.pace = Pace::Abreast;
+            self.resyncs += 1;
+            self.told_all(tick.now);
         }
     }
 

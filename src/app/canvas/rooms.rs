@@ -26,14 +26,14 @@ use tokio::time::timeout;
 use crate::app::canvas::CanvasConfig;
 use crate::app::canvas::domain::RoomName;
 use crate::app::canvas::fanout::{Event, Events, Fanout};
-use crate::app::canvas::grid::NodeId;
+use crate::app::canvas::grid::{Grid, NodeId};
 use crate::app::canvas::history::Budget;
 use crate::app::canvas::member::Peer;
 use crate::app::canvas::protocol::Hello;
 use crate::app::canvas::random::random;
 use crate::app::canvas::room::{NoSeat, Room, Summary, Surroundings};
 use crate::app::canvas::seat::Seat;
-use crate::app::canvas::store::Store;
+use crate::app::canvas::store::{Store, StoreError};
 use crate::app::canvas::upkeep::Upkeep;
 use crate::net::admission::network;
 use crate::net::lock::lock;
@@ -149,6 +149,23 @@ impl Canvas {
     /// The room with this name, if it is there.
     pub fn find(&self, name: &RoomName) -> Option<Arc<Room>> {
         lock(&self.shared.rooms).get(name).cloned()
+    }
+
+    /// What the room with this name shows, or what is kept of it.
+    ///
+    /// # Errors
+    /// A store that does not answer, or says no.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn grid(&self, name: &RoomName) -> Result<Option<Grid>, StoreError> {
+        if let Some(room) = self.find(name) {
+            return Ok(Some(room.ground(|ground| ground.grid().clone())));
+        }
+        match &self.shared.store {
+            Some(store) => store.look(name).await,
+            None => Ok(None),
+        }
     }
 
     /// The rooms that are there, by name.

@@ -65,7 +65,10 @@ impl Seat {
         match self.allowance.spend(pixels, now.into_std()) {
             Verdict::Taken => self.obey(&message, now),
             Verdict::Refused => {
-                self.room.refused(self.member);
+                // Where somebody points is soon out of date anyway.
+                if !matches!(message, FromClient::Cursor(_) | FromClient::Hide) {
+                    self.room.refused(self.member);
+                }
                 Ok(())
             }
             Verdict::Insists => Err(Misbehaved::Insists),

@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::app::canvas::domain::RoomName;
-use crate::app::canvas::grid::{Pixel, Tile};
+use crate::app::canvas::grid::{Grid, Pixel, Tile};
 use crate::app::canvas::replica::Digests;
 use crate::app::canvas::service::{ServiceUrl, UrlError};
 pub use keeper::{BUSY, Found, Keeper, QUIET, Schedule};
@@ -118,6 +118,14 @@ impl Store {
             }
         }
         Err(StoreError::Contended)
+    }
+
+    /// The pixels that are kept of `room`, for those who only look.
+    ///
+    /// # Errors
+    /// A store that does not answer, or says no.
+    pub async fn look(&self, room: &RoomName) -> Result<Option<Grid>, StoreError> {
+        Ok(self.read(room).await?.map(|(_, snapshot)| snapshot.grid))
     }
 
     /// Merges `snapshot` into what is kept of `room`. Gives the pixels of others that it has found there: their stamps are

@@ -9,12 +9,14 @@ use tokio::time::sleep;
 
 use super::CanvasConfig;
 use super::domain::{Colour, PLACES, Place, RoomName};
-use super::member::{BEHIND_TIME, Peer, QUEUED_BYTES_MAX, RESYNCS_MAX};
+use super::member::{BEHIND_TIME, Peer, QUEUED_BYTES_MAX, RESYNCS_MAX, RESYNCS_TIME};
 use super::protocol::{FromClient, FromServer, Hello, MemberId, Position, Stroke, Token, Welcome};
 use super::room::{REMEMBERED_TIME, TICK};
 use super::rooms::{Canvas, NoPlace, Seated};
 use super::seat::Misbehaved;
 use super::upkeep::EMPTY_TIME;
+use crate::http::test::call;
+use crate::http::{Request, Router};
 use crate::net::lock::lock;
 use crate::ws::{CloseCode, Prepared};
 
@@ -30,6 +32,8 @@ struct Queue {
 struct State {
     messages: Vec<Prepared>,
     closed: Option<CloseCode>,
+    /// Whether it takes nothing.
+    is_full: bool,
     /// The most bytes that have ever waited.
     peak: usize,
 }
@@ -43,13 +47,17 @@ impl Queue {
 impl Peer for Queue {
     fn try_send(&self, message: Prepared) -> bool {
         let mut state = lock(&self.state);
+        if state.is_full {
+            return false;
+        }
         state.messages.push(message);
         state.peak = state.peak.max(Queue::bytes(&state));
         true
     }
 
     fn queued_bytes(&self) -> usize {
-        Queue::bytes(&lock(&self.state))
+        let state = lock(&self.state);
+        Queue::bytes(&state) + usize::from(state.is_full)
     }
 
     fn close(&self, code: CloseCode, _: &str) {
@@ -302,7 +310,7 @@ async fn a_member_that_reads_late_gets_a_snapshot_and_goes_on() {
     let mut drawer = Client::join(&canvas, "lobby");
     let mut late = Client::join(&canvas, "lobby");
     let mut random = fastrand::Rng::with_seed(5);
-    for round in 1..=RESYNCS_MAX + 1 {
+    for round in 1..=2 {
         while late.queue.queued_bytes() <= QUEUED_BYTES_MAX {
             let points: Vec<[u8; 2]> = (0..4_000).map(|_| [random.u8(..), random.u8(..)]).collect();
             let stroke = Stroke::new(false, true, Colour::of_low_bits(random.u8(..)), &points).expect("a stroke");
@@ -314,15 +322,37 @@ async fn a_member_that_reads_late_gets_a_snapshot_and_goes_on() {
         a_tick().await;
         late.read();
         a_tick().await;
-        if round <= RESYNCS_MAX {
-            assert!(late.read().starts_with(&["too slow", "snapshot"]), "round {round}");
-            late.check_sees_all(&canvas, "lobby");
-            assert_eq!(late.closed(), None);
-        }
-        sleep(Duration::from_millis(1)).await;
+        assert!(late.read().starts_with(&["too slow", "snapshot"]), "round {round}");
+        late.check_sees_all(&canvas, "lobby");
+        assert_eq!(late.closed(), None);
     }
-    // It took many seconds each time, so that it was not too often: the count begins anew after a minute.
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_falls_behind_again_and_again_is_closed() {
+    let canvas = canvas();
+    let mut drawer = Client::join(&canvas, "lobby");
+    let mut late = Client::join(&canvas, "lobby");
+    let mut fall_behind = async |late: &mut Client, x: u8| {
+        lock(&late.queue.state).is_full = true;
+        drawer.draw(1, &[[x, 0]]);
+        a_tick().await;
+        lock(&late.queue.state).is_full = false;
+        late.read();
+        a_tick().await;
+        late.read()
+    };
+    for x in 0..RESYNCS_MAX as u8 {
+        assert!(fall_behind(&mut late, x).await.starts_with(&["too slow", "snapshot"]), "{x}");
+        late.check_sees_all(&canvas, "lobby");
+    }
+    sleep(RESYNCS_TIME).await;
+    for x in 0..RESYNCS_MAX as u8 {
+        assert!(fall_behind(&mut late, x).await.starts_with(&["too slow", "snapshot"]), "after a minute");
+    }
     assert_eq!(late.closed(), None);
+    assert!(fall_behind(&mut late, 0).await.is_empty());
+    assert_eq!(late.closed(), Some(CloseCode::TRY_AGAIN_LATER));
 }
 
 #[tokio::test(start_paused = true)]
@@ -496,4 +526,42 @@ async fn a_drawing_outlives_its_members_until_its_place_is_needed() {
     drop(Client::join(&canvas, "one-more").seated);
     assert_eq!(Client::join(&canvas, "drawn").colour(7, 7), 0, "and then the one that was drawn on");
     drop(other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_and_pictures_say_what_is_there_and_make_no_room() {
+    let canvas = canvas();
+    let routes = super::routes(Router::new(()), canvas.clone()).build().expect("routes");
+    let ask = async |target: &str, accept: &str| call(&routes, Request::get(target).with("Accept", accept)).await;
+    for (target, status) in [
+        ("/canvas", 200),
+        ("/canvas/lobby", 200),
+        ("/canvas/lobby/snapshot.png", 404),
+        ("/canvas/lobby/ws", 426),
+        ("/canvas/Lobby", 400),
+        ("/canvas/a%2Fb", 400),
+        ("/canvas/%3Cscript%3E", 400),
+        ("/canvas/../lobby", 404),
+        ("/canvas/lobby/", 404),
+    ] {
+        for accept in ["text/html", "application/json", "*/*"] {
+            assert_eq!(ask(target, accept).await.status.code(), status, "{target} as {accept}");
+        }
+    }
+    assert!(canvas.rooms().is_empty());
+
+    let mut member = Client::join(&canvas, "lobby");
+    let blank = ask("/canvas/lobby/snapshot.png", "*/*").await;
+    assert_eq!(blank.field("content-type"), Some("image/png"));
+    member.draw(1, &[[1, 1]]);
+    a_tick().await;
+    let drawn = ask("/canvas/lobby/snapshot.png", "*/*").await;
+    assert_ne!(blank.field("etag"), drawn.field("etag"));
+    let request = Request::get("/canvas/lobby/snapshot.png").with("If-None-Match", drawn.field("etag").expect("a tag"));
+    assert_eq!(call(&routes, request).await.status.code(), 304);
+    let list = ask("/canvas", "text/html").await;
+    assert!(list.text().contains("<a href=\"/canvas/lobby\">lobby</a> members 1"), "{}", list.text());
+    let room: serde_json::Value = ask("/canvas/lobby", "application/json").await.json();
+    assert_eq!((&room["room"], &room["members"], &room["seq"]), (&"lobby".into(), &1.into(), &1.into()));
+    assert!(ask("/canvas/lobby", "*/*").await.text().contains("members 1, 1 deltas so far"));
 }
