@@ -21,7 +21,7 @@ mod ws;
 mod ws_bench;
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -195,6 +195,17 @@ fn print(text: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(FAILURE),
     }
+}
+
+/// Says why it cannot be done.
+fn fail(why: &str) -> ExitCode {
+    say(&format!("error: {why}"));
+    ExitCode::from(FAILURE)
+}
+
+/// Whether what is written to `stream` may have colours: <https://no-color.org>.
+fn may_colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Tells the person who started this.

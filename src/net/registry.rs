@@ -307,9 +307,11 @@ impl Card {
     #[inline]
     pub fn deadline(&self, deadline: Option<Instant>) {
         // Rounded up, so that nothing is over too early.
-        let millis =
-            |deadline: Instant| deadline.saturating_duration_since(self.accepted).as_nanos().div_ceil(1_000_000);
-        self.deadline_ms.store(deadline.map_or(NEVER, |deadline| millis(deadline) as u64), Relaxed);
+        let millis = |deadline: Instant| {
+            let after = deadline.saturating_duration_since(self.accepted);
+            after.as_secs().saturating_mul(1_000) + u64::from(after.subsec_nanos().div_ceil(1_000_000))
+        };
+        self.deadline_ms.store(deadline.map_or(NEVER, millis), Relaxed);
     }
 
     /// The deadline that is armed, to the millisecond.

@@ -73,6 +73,10 @@ pub(super) struct Driver {
     asked: Option<Instant>,
     /// How a message that has begun is coming.
     coming: Option<Box<RateWatch>>,
+    /// Nothing is read until the application has taken its message, or had its chance to answer it.
+    awaits_application: bool,
+    /// What the peer has done wrong behind a message to which there may be an answer, and when that is no longer waited for.
+    held: Option<(Violation, Option<Instant>)>,
     /// How it ends, once that is known.
     ending: Option<Ending>,
 }
@@ -123,6 +127,8 @@ impl Driver {
             used: now,
             asked: None,
             coming: None,
+            awaits_application: false,
+            held: None,
             ending: None,
         }
     }
@@ -185,14 +191,19 @@ impl Driver {
 
     /// Takes the next message, as far as it has come.
     fn receive(&mut self, cx: &mut Context<'_>) -> Step {
+        if let Some((violation, until)) = self.held {
+            return self.hold(violation, until, cx);
+        }
         if !self.mailbox.wants_message() && !self.machine.state().is_close_received() {
             self.reads = false;
+            self.awaits_application = true;
             return Step::Waits;
         }
+        self.awaits_application = false;
         loop {
             let received = match self.machine.receive(self.inbound.buffer.unread_mut(), self.now.into_std()) {
                 Ok(received) => received,
-                Err(violation) => return self.violated(violation, cx),
+                Err(violation) => return self.hold(violation, within(self.now, self.deadlines.close), cx),
             };
             self.inbound.buffer.consume(received.used);
             match received.event {
@@ -232,7 +243,7 @@ impl Driver {
             match self.machine.filled(count) {
                 Ok(Some(event)) => drop(self.happened(event, cx)),
                 Ok(None) => {}
-                Err(violation) => return self.violated(violation, cx),
+                Err(violation) => return self.hold(violation, within(self.now, self.deadlines.close), cx),
             }
         }
         Step::Moved
@@ -289,9 +300,22 @@ impl Driver {
         if self.tap.is_watched() {
             self.tap.received(trace::CLOSE, &trace::close_payload(close.as_ref()));
         }
+        self.encode_queued();
         let answer = close.as_ref().map(|close| Close::new(close.code(), ""));
         self.say_close(answer.as_ref());
         self.finish(Ended::Closed(close), cx);
+    }
+
+    /// An application in a task of its own has its chance to answer what came before: its answer is sent before our Close.
+    fn hold(&mut self, violation: Violation, until: Option<Instant>, cx: &Context<'_>) -> Step {
+        let is_past = until.is_some_and(|until| until <= self.now);
+        self.held = Some((violation, until)).filter(|_| !is_past && self.mailbox.may_be_answering());
+        if self.held.is_none() {
+            return self.violated(violation, cx);
+        }
+        self.reads = false;
+        self.awaits_application = true;
+        Step::Waits
     }
 
     /// RFC 6455 7.1.7: the peer is told why, and nothing more of it is looked at.
@@ -300,6 +324,8 @@ impl Driver {
             self.tell_violation(violation);
         }
         self.inbound.buffer.consume(self.inbound.buffer.len());
+        // What the application has answered to the messages before it goes first.
+        self.encode_queued();
         self.say_close(Some(&Close::from(violation)));
         self.finish(Ended::Violated(violation), cx);
         Step::Moved
@@ -470,6 +496,9 @@ impl Driver {
         if let Some(ending) = &self.ending {
             return earlier(ending.until, stalled);
         }
+        if let Some((_, until)) = self.held {
+            return earlier(until, stalled);
+        }
         let idle = earlier(within(self.used, self.deadlines.idle), stalled);
         earlier(idle, self.silence())
     }
@@ -500,6 +529,9 @@ impl Driver {
         }
         if is_past(self.outbound.stalled_until(), self.now) {
             return self.lost(Lost::TooSlow);
+        }
+        if self.held.is_some() {
+            return Step::Moved;
         }
         let now = self.now;
         if self.reads && is_past(self.coming.as_mut().and_then(|coming| coming.wait(now)), now) {
@@ -532,7 +564,7 @@ impl Driver {
         let queued = self.outbound.output.len();
         self.card.queued(queued);
         self.card.unread(self.inbound.buffer.len());
-        self.mailbox.sleep(cx, queued, self.is_hungry())
+        self.mailbox.sleep(cx, queued, self.is_hungry(), self.awaits_application)
     }
 
     /// What was not sent will not be: kernels keep what nobody takes behind a FIN.

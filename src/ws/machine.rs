@@ -26,6 +26,7 @@
 mod assembly;
 mod control;
 mod rate;
+mod room;
 
 use std::time::Instant;
 

@@ -87,6 +87,10 @@ pub(super) struct Mailbox {
 #[derive(Debug, Default)]
 struct State {
     inbox: Option<Message>,
+    /// A message was taken, and none was asked for since: there may be an answer to it.
+    answering: bool,
+    /// The driver waits until that is over.
+    held: bool,
     /// Who waits for a message.
     reader: Option<Waker>,
     /// The application takes no more messages: its [`Socket`](crate::ws::Socket) is dropped.
@@ -140,9 +144,11 @@ impl Mailbox {
         let mut state = self.lock();
         if let Some(message) = state.inbox.take() {
             self.is_full.store(false, Relaxed);
+            state.answering = true;
             state.wake_driver();
             return Poll::Ready(Some(message));
         }
+        state.answered();
         if state.ended.is_some() {
             return Poll::Ready(None);
         }
@@ -225,6 +231,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.deaf = true;
         state.inbox = None;
+        state.answered();
         self.is_full.store(false, Relaxed);
         state.close(Close::new(CloseCode::NORMAL, ""));
     }
@@ -262,6 +269,13 @@ impl Mailbox {
         !self.is_full.load(Relaxed)
     }
 
+    /// Whether the application may still answer the last message that it took. If so, the driver is woken when that is over.
+    pub(super) fn may_be_answering(&self) -> bool {
+        let mut state = self.lock();
+        state.held = state.answering;
+        state.held
+    }
+
     /// Hands a message over. Who waits for it in another task is woken; this one asks by itself.
     pub(super) fn deliver(&self, message: Message, cx: &Context<'_>) {
         let mut state = self.lock();
@@ -293,10 +307,14 @@ impl Mailbox {
         Some(Next::Send(outgoing))
     }
 
-    /// Goes to sleep, unless there is something to take. `unsent_bytes` are on their way to the kernel.
-    pub(super) fn sleep(&self, cx: &Context<'_>, unsent_bytes: usize, hungry: bool) -> bool {
+    /// Goes to sleep, unless there is something to take, or the application has done meanwhile what it `is_awaited` for: taken
+    /// its message, or asked for the next. `unsent_bytes` are on their way to the kernel.
+    pub(super) fn sleep(&self, cx: &Context<'_>, unsent_bytes: usize, hungry: bool, is_awaited: bool) -> bool {
         let mut state = self.lock();
         state.unsent_bytes = unsent_bytes;
+        if is_awaited && state.inbox.is_none() && !state.held {
+            return false;
+        }
         if state.has_next(hungry) {
             self.has_next.store(true, Relaxed);
             return false;
@@ -348,6 +366,13 @@ impl State {
         if let Some(queued) = self.queue.iter_mut().find(|queued| queued.slot == slot) {
             self.queued_bytes = self.queued_bytes - queued.outgoing.len() + outgoing.len();
             queued.outgoing = outgoing;
+        }
+    }
+
+    fn answered(&mut self) {
+        self.answering = false;
+        if std::mem::take(&mut self.held) {
+            self.wake_driver();
         }
     }
 

@@ -72,7 +72,7 @@ async fn the_server_passes_every_case() {
     testsuite.judge();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: make autobahn"]
 async fn the_client_passes_every_case() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

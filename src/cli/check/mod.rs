@@ -22,7 +22,7 @@ use firstbyte::conformance::examine::Progress;
 use firstbyte::conformance::{Finding, Manner, Requirement, Score, Subject, Target, Unreachable, examine, rows};
 use tokio::runtime;
 
-use super::{FAILURE, USAGE, print, say};
+use super::{FAILURE, USAGE, fail, may_colour, print, say};
 use wanted::{Only, Url, Wanted};
 
 const EXAMPLES: &str = "\
@@ -147,9 +147,7 @@ fn told(wanted: &Wanted, url: &Url, subject: &Subject, findings: &[Finding], is_
     if wanted.json {
         return json::document(wanted, url, subject, findings, is_alive);
     }
-    // https://no-color.org
-    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    report::text(url, subject, findings, colours)
+    report::text(url, subject, findings, may_colour(&io::stdout()))
 }
 
 /// One line that is written again and again, on a terminal alone.
@@ -175,9 +173,4 @@ fn explained(target: &Target, error: &Unreachable) -> String {
         _ => "Name a port that speaks plain HTTP/1.1",
     };
     format!("{} cannot be examined (GET {}): {error}\n{remedy}", target.host, target.get)
-}
-
-fn fail(why: &str) -> ExitCode {
-    say(&format!("error: {why}"));
-    ExitCode::from(FAILURE)
 }

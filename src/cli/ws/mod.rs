@@ -34,7 +34,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{FAILURE, USAGE, say};
+use super::{FAILURE, USAGE, fail, say};
 use said::Said;
 use shown::Shown;
 
@@ -409,13 +409,7 @@ fn refused(wanted: &Wanted, error: &ConnectError) -> ExitCode {
         ConnectError::Connect(_) => "\nIs it running, and is that its address?".to_owned(),
         _ => String::new(),
     };
-    say(&format!("error: {}: {error}{content}", wanted.url));
-    ExitCode::from(FAILURE)
-}
-
-fn fail(why: &str) -> ExitCode {
-    say(&format!("error: {why}"));
-    ExitCode::from(FAILURE)
+    fail(&format!("{}: {error}{content}", wanted.url))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

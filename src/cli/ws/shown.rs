@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use firstbyte::ws::{CloseCode, Ended, Message};
 
-use super::super::say;
+use super::super::{may_colour, say};
 
 /// Bytes of a message that are shown on a terminal. Elsewhere it is whole.
 const SHOWN_BYTES: usize = 4 * 1024;
@@ -29,11 +29,8 @@ pub struct Shown {
 
 impl Shown {
     pub fn new() -> Shown {
-        // https://no-color.org
-        let may_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let is_terminal = io::stdout().is_terminal();
-        let notes_have_colours = may_colour && io::stderr().is_terminal();
-        Shown { is_terminal, colours: may_colour && is_terminal, notes_have_colours }
+        Shown { is_terminal, colours: may_colour(&io::stdout()), notes_have_colours: may_colour(&io::stderr()) }
     }
 
     /// Shows a message.

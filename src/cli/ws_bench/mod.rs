@@ -35,7 +35,7 @@ use tokio::runtime;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::{FAILURE, USAGE, descriptors, print, say};
+use super::{FAILURE, USAGE, descriptors, fail, may_colour, print, say};
 use client::{Client, Phase, Seen, Shared};
 use message::STAMP_BYTES;
 use process::Usage;
@@ -177,7 +177,7 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
         Ok(report) => report,
         Err(why) => return fail(&why),
     };
-    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = may_colour(&io::stdout());
     let printed = print(&if wanted.json { report.json() } else { report.text(colours) });
     if report.is_clean() { printed } else { ExitCode::from(FAILURE) }
 }
@@ -219,35 +219,33 @@ async fn load(wanted: &Wanted) -> Result<Report, String> {
         running.spawn_local(Rc::clone(client).run());
     }
     let room = Rc::new(Room::default());
-    let talking = if wanted.room {
-        Some(tokio::task::spawn_local(talk(clients.clone(), Rc::clone(&room), wanted.rate)))
-    } else {
-        None
-    };
-    if !wanted.room {
-        clients.iter().for_each(|client| client.start(wanted.in_flight));
-    }
+    let talking = start(wanted, &clients, &room);
     progress.wait(wanted.warm_up, "warming up", &shared).await;
     shared.phase.set(Phase::Measured);
     let (first, measured_from) = (processes.moment(shared.tally.borrow().arrived), Instant::now());
     progress.wait(wanted.seconds, "measuring", &shared).await;
     let (last, measured) = (processes.moment(shared.tally.borrow().arrived), measured_from.elapsed());
     shared.phase.set(Phase::Draining);
-    if let Some(talking) = talking {
-        talking.abort();
-        let _ = talking.await;
-    }
+    drop(talking);
     drain(wanted, &shared, &clients, &room).await;
     shared.phase.set(Phase::Over);
     clients.iter().for_each(|client| client.close());
     let _ = timeout(GOODBYE, async { while running.join_next().await.is_some() {} }).await;
     progress.clear();
-    Ok(Report::new(
-        wanted,
-        &shared.tally.borrow(),
-        &losses(wanted, &clients, &room),
-        report::Measured { has_server: processes.server.is_some(), opened_in, measured, before, idle, first, last },
-    ))
+    let has_server = processes.server.is_some();
+    let measured = report::Measured { has_server, opened_in, measured, before, idle, first, last };
+    Ok(Report::new(wanted, &shared.tally.borrow(), &losses(wanted, &clients, &room), measured))
+}
+
+/// Sends the first messages. Dropping what it gives ends what is said to a room.
+fn start(wanted: &Wanted, clients: &[Rc<Client>], room: &Rc<Room>) -> JoinSet<()> {
+    let mut talking = JoinSet::new();
+    if wanted.room {
+        talking.spawn_local(talk(clients.to_vec(), Rc::clone(room), wanted.rate));
+    } else {
+        clients.iter().for_each(|client| client.start(wanted.in_flight));
+    }
+    talking
 }
 
 /// The server's process: the one that was named, or the one of this machine that listens there.
@@ -383,9 +381,4 @@ impl Progress {
             sleep(step).await;
         }
     }
-}
-
-fn fail(why: &str) -> ExitCode {
-    say(&format!("error: {why}"));
-    ExitCode::from(FAILURE)
 }

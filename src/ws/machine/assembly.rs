@@ -16,13 +16,11 @@
 use bytes::Bytes;
 
 use crate::ws::deflate::{Deflate, InflateError};
+use crate::ws::machine::room::{self, ROOM_BYTES};
 use crate::ws::mask;
 use crate::ws::message::{Message, Text};
 use crate::ws::utf8::Utf8Validator;
 use crate::ws::violation::Violation;
-
-/// Bytes that are made room for at least, as far as they are missing.
-const ROOM_BYTES: usize = 64 * 1024;
 
 /// A message of which something is still to come.
 #[derive(Debug)]
@@ -66,6 +64,9 @@ impl Assembly {
         offset: usize,
         coming: Coming,
     ) -> Result<(), Violation> {
+        if coming.missing > 0 {
+            self.find_room(payload.len() + coming.missing);
+        }
         let start = self.filled;
         let (into_room, behind) = payload.split_at(payload.len().min(self.bytes.len() - start));
         self.bytes[start..start + into_room.len()].copy_from_slice(into_room);
@@ -95,6 +96,7 @@ impl Assembly {
 
     /// Room for payload that is still to come; [`take`](Assembly::take) says how much of it has.
     pub(super) fn room(&mut self, coming: Coming) -> &mut [u8] {
+        self.find_room(coming.missing);
         let len = self.filled + coming.missing.min(ROOM_BYTES.max(self.filled));
         if self.bytes.len() < len {
             self.reserve(0, coming);
@@ -117,13 +119,8 @@ impl Assembly {
     }
 
     /// The message, all of which has come.
-    pub(super) fn finish(mut self) -> Result<Message, Violation> {
-        self.bytes.truncate(self.filled);
-        // What grew with many fragments may be half empty.
-        if self.bytes.capacity() - self.filled > self.filled / 4 {
-            self.bytes.shrink_to_fit();
-        }
-        let bytes = Bytes::from(self.bytes);
+    pub(super) fn finish(self) -> Result<Message, Violation> {
+        let bytes = whole(self.bytes, self.filled);
         match self.content {
             Content::Binary => Ok(Message::Binary(bytes)),
             Content::Text(mut validator) => {
@@ -131,6 +128,13 @@ impl Assembly {
                 // SAFETY: all of it went through the validator, in order, and the validator says that it ends well.
                 Ok(Message::Text(unsafe { Text::from_validated(bytes) }))
             }
+        }
+    }
+
+    /// Takes a room for `bytes` that are to come, when nothing has come yet and they are worth it.
+    fn find_room(&mut self, bytes: usize) {
+        if self.bytes.is_empty() && bytes >= room::WORTH_BYTES {
+            self.bytes = room::take();
         }
     }
 
@@ -142,4 +146,17 @@ impl Assembly {
         // Fragments behind this one may follow, and each would move the vector. Behind the last one nothing does.
         if coming.last { self.bytes.reserve_exact(more) } else { self.bytes.reserve(more) }
     }
+}
+
+/// The first `filled` of `bytes`, which may lie in a room.
+fn whole(mut bytes: Vec<u8>, filled: usize) -> Bytes {
+    if bytes.capacity() == ROOM_BYTES && bytes.len() == ROOM_BYTES {
+        return room::into_bytes(bytes, filled);
+    }
+    bytes.truncate(filled);
+    // What grew with many fragments may be half empty.
+    if bytes.capacity() - filled > filled / 4 {
+        bytes.shrink_to_fit();
+    }
+    Bytes::from(bytes)
 }

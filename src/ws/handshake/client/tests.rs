@@ -274,3 +274,33 @@ fn what_a_server_says_does_not_steer_the_terminal() {
         assert!(!error.to_string().contains('\u{1b}'), "{error:?}");
     }
 }
+
+/// Whatever comes, it is judged, and the same however it was cut.
+#[test]
+fn any_bytes_are_judged_the_same_however_they_are_cut() {
+    let seed = format!("HTTP/1.1 103 Hint\r\nLink: x\r\n\r\n{YES}Sec-WebSocket-Protocol: a\r\n\r\nearly");
+    let refusal = "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n4\r\nabcd\r\n0\r\n\r\n";
+    let mut random = fastrand::Rng::with_seed(6455);
+    for round in 0..4000 {
+        let mut answer = if round % 2 == 0 { seed.clone() } else { refusal.to_owned() }.into_bytes();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..answer.len());
+            match random.u8(..4) {
+                0 => answer[at] = random.u8(..),
+                1 => answer[at] = *random.choice(b"\r\n :/0, ").expect("some"),
+                2 => drop(answer.drain(at..(at + random.usize(1..9)).min(answer.len()))),
+                _ => answer.extend_from_within(at..),
+            }
+            if answer.is_empty() {
+                break;
+            }
+        }
+        let kind = |verdict: Result<Agreed, HandshakeError>| match verdict {
+            Err(HandshakeError::NotHttp(_)) => Err(HandshakeError::NotHttp(String::new())),
+            other => other,
+        };
+        let whole = kind(receive(handshake(&["a"], None), &[&answer]));
+        let pieces: Vec<&[u8]> = answer.chunks(random.usize(1..20)).collect();
+        assert_eq!(whole, kind(receive(handshake(&["a"], None), &pieces)), "{}", answer.escape_ascii());
+    }
+}
