@@ -102,7 +102,8 @@ fn ten_thousand_members_that_vanish_leave_nothing() {
     wait_for("all descriptors are back", || (server.descriptors() <= descriptors).then_some(()));
     let grown = server.status_of("VmRSS:").saturating_sub(before);
     println!("{VANISHING} members that vanished in {:.1} s: {grown} KiB more", took.as_secs_f64());
-    assert!(grown <= 2 * 1024, "{grown} KiB more");
+    // What the allocator rounds up. A seat that is left behind, with what a connection holds, would be 80 MiB.
+    assert!(grown <= 4 * 1024, "{grown} KiB more");
     wait_for("the one that stays is alone", || (server.phases().len() == 1).then_some(()));
     stays.send(Opcode::Binary, &stroke(&[[9, 9]])).unwrap();
     let drawn = || stays.next().is_some_and(|(_, length, start)| start[0] == DELTA && length == 8);
