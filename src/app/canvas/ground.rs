@@ -110,6 +110,7 @@ impl Ground {
     pub fn go_on_behind(&mut self, position: Position) {
         self.epoch = position.epoch;
         self.deltas = Deltas::behind(position.seq);
+        self.snapshot = None;
         self.changed.clear();
     }
 
@@ -187,4 +188,67 @@ pub struct Overdrawn {
     pub stamp: Stamp,
     /// That of what was drawn.
     pub own: Stamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::canvas::domain::Place;
+    use crate::app::canvas::protocol::FromServer;
+
+    fn ground() -> Ground {
+        Ground::new(Grid::default(), NodeId::new(1))
+    }
+
+    fn draw(ground: &mut Ground, place: u16) {
+        let stamp = ground.stamp();
+        let pixel = Pixel { place: Place(place), colour: Colour::of_low_bits(3), stamp };
+        assert!(ground.write(pixel).is_some());
+    }
+
+    fn parsed(message: &Prepared) -> FromServer {
+        FromServer::parse(message.message().as_bytes()).expect("a message")
+    }
+
+    #[test]
+    fn a_delta_follows_what_was_drawn_and_a_snapshot_has_its_number() {
+        let mut ground = ground();
+        assert!(ground.cut().is_none());
+        assert!(matches!(parsed(&ground.snapshot()), FromServer::Snapshot(Position { seq: 0, .. }, _)));
+        draw(&mut ground, 7);
+        assert_eq!(ground.settled(), None);
+        let Some(Cut::Delta(delta)) = ground.cut() else { panic!("a delta") };
+        assert!(matches!(parsed(&delta), FromServer::Delta(1, runs) if runs.len() == 1));
+        assert_eq!(ground.settled(), Some(ground.position()));
+        let FromServer::Snapshot(at, colours) = parsed(&ground.snapshot()) else { panic!("a snapshot") };
+        assert_eq!((at, colours[7].index()), (ground.position(), 3));
+        assert_eq!(ground.take_drawn().len(), 1);
+        assert!(ground.take_drawn().is_empty() && ground.cut().is_none());
+    }
+
+    #[test]
+    fn numbers_go_on_behind_what_was_kept_and_end_in_a_new_epoch() {
+        let mut ground = ground();
+        let last = Position { epoch: 9, seq: u32::MAX - 1 };
+        ground.go_on_behind(last);
+        assert_eq!(ground.since(last).map(Iterator::count), Some(0));
+        draw(&mut ground, 1);
+        assert!(matches!(ground.cut(), Some(Cut::Delta(_))));
+        assert_eq!(ground.since(last).map(Iterator::count), Some(1));
+        draw(&mut ground, 2);
+        assert!(matches!(ground.cut(), Some(Cut::NewEpoch)));
+        assert!(ground.position().epoch != 9 && ground.position().seq == 0);
+        assert!(ground.since(last).is_none(), "who comes back gets a snapshot");
+    }
+
+    #[test]
+    fn what_is_drawn_first_on_a_node_wins_over_what_was_drawn_elsewhere_before() {
+        let mut elsewhere = ground();
+        (0..1_000).for_each(|_| draw(&mut elsewhere, 7));
+        let mut here = ground();
+        draw(&mut here, 7);
+        let earlier = Pixel { stamp: Stamp::new(1_000, NodeId::new(2)), ..elsewhere.grid().pixel(Place(7)) };
+        here.restore(&[earlier]);
+        assert_ne!(here.grid().pixel(Place(7)), earlier);
+    }
 }

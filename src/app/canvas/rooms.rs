@@ -232,7 +232,8 @@ impl Canvas {
     pub(super) fn give_up(&self, room: &Room) -> bool {
         let mut rooms = lock(&self.shared.rooms);
         let is_closed = room.close();
-        if is_closed {
+        // It may have made place already, and another one may have its name.
+        if is_closed && rooms.get(room.name()).is_some_and(|there| std::ptr::eq(&**there, room)) {
             rooms.remove(room.name());
         }
         is_closed
