@@ -1,8 +1,8 @@
 //! Owns a connection as two halves with their buffers, and the two things done with them: fill and flush.
 //!
-//! The one idea: bytes that arrived are in the [`Buffer`], or with who asked for them by [`Inbound::poll_read`], and bytes to
-//! be sent are in the [`Output`]; no future holds any.
-//! So whatever is awaited may be dropped at any point and nothing is lost.
+//! The one idea: bytes that arrived are in the [`Buffer`], or with who asked for them by [`Inbound::poll_read_past`], and
+//! bytes to be sent are in the [`Output`]; no future holds any. So whatever is awaited may be dropped at any point and
+//! nothing is lost.
 //!
 //! ```text
 //!   peer ──> reader ──fill──> Buffer ──> protocol ──> Output ──flush──> writer ──> peer
@@ -93,7 +93,8 @@ impl<R: ReadHalf> Inbound<R> {
         read
     }
 
-    /// Reads once, past the buffer, which must be empty. Ready with the number of bytes, 0 at the end of the stream.
+    /// Reads once, past the buffer, which must be empty; who may find something in it reads by [`ReadHalf`]. Ready with the
+    /// number of bytes, 0 at the end of the stream.
     ///
     /// # Errors
     /// Those of the transport.
@@ -103,7 +104,7 @@ impl<R: ReadHalf> Inbound<R> {
     ///
     /// # Panics
     /// When the buffer holds bytes, or `into` has no room.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub fn poll_read_past(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         assert!(self.buffer.is_empty(), "bytes would be overtaken");
         self.buffer.release();
         poll_read(&mut self.reader, &mut self.end, cx, into)
@@ -119,7 +120,7 @@ impl<R: ReadHalf> Inbound<R> {
 impl<R: ReadHalf> ReadHalf for Inbound<R> {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.buffer.is_empty() {
-            return Inbound::poll_read(self, cx, into);
+            return self.poll_read_past(cx, into);
         }
         let count = self.buffer.len().min(into.len());
         into[..count].copy_from_slice(&self.buffer.unread()[..count]);

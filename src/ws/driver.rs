@@ -228,7 +228,7 @@ impl Driver {
         }
         let room = self.machine.room();
         let direct = !room.is_empty() && self.inbound.buffer.is_empty();
-        let read = if direct { self.inbound.poll_read(cx, room) } else { self.inbound.poll_fill(cx, PIECE_BYTES) };
+        let read = if direct { self.inbound.poll_read_past(cx, room) } else { self.inbound.poll_fill(cx, PIECE_BYTES) };
         if !std::mem::replace(&mut self.reads, true) {
             // Nobody listened meanwhile.
             self.heard = self.now;

@@ -10,7 +10,7 @@ use firstbyte::http::test::{TestConnection, TestServer};
 use firstbyte::http::upgrade::Upgraded;
 use firstbyte::http::{Request, Response, Router, Server};
 use firstbyte::net::context::{Context, Reason};
-use firstbyte::net::transport::WriteHalf;
+use firstbyte::net::transport::{ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep};
 
 use crate::stage::{After, send, server, state, summary, wire};

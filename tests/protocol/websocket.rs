@@ -251,6 +251,36 @@ async fn a_violation_is_told_and_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_before_a_violation_is_answered_before_it() {
+    let in_a_task = |socket| async { tokio::spawn(echo(socket)).await.unwrap() };
+    let slowly = |mut socket: Socket| async {
+        while let Some(message) = socket.next().await {
+            sleep(SECOND).await;
+            if socket.send(message).await.is_err() {
+                break;
+            }
+        }
+        socket
+    };
+    let never = |mut socket: Socket| async {
+        let _ = socket.next().await;
+        sleep(SECOND * 100).await;
+        socket
+    };
+    let stages = [
+        (Stage::echo(Config::default()), "text before, close 1002"),
+        (Stage::new(Config::default(), in_a_task), "text before, close 1002"),
+        (Stage::new(Config::default(), slowly), "text before, close 1002"),
+        (Stage::new(Config::default(), never), "close 1002"),
+    ];
+    for (index, (stage, expected)) in stages.into_iter().enumerate() {
+        let mut connection = stage.open().await;
+        connection.send([text("before"), vec![0x81, 0]].concat()).await;
+        assert_eq!(last_words(connection).await.join(", "), expected, "{index}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_is_answered_with_its_code_and_a_stream_that_just_ends_is_noticed() {
     let stage = Stage::echo(Config::default());
     for (sent, expected) in [(close(1000), "close 1000"), (close(4999), "close 4999"), (masked(0x88, b""), "close")] {

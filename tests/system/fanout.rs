@@ -104,6 +104,25 @@ async fn a_broker_may_ask_who_is_there() {
 }
 
 #[tokio::test]
+async fn a_broker_that_takes_no_message_is_not_asked_all_the_time() {
+    // It may subscribe, and not publish.
+    let args = ["--user", "mute", "on", ">word", "~*", "&*", "+@all", "-publish"];
+    let Some(service) = Service::start_with(Kind::Redis, &args) else { return };
+    let mute = broker(&service.url().replace("://", "://mute:word@"));
+    let (fanout, mut events) = joined(&mute).await;
+    let mut joined = 0;
+    let two_seconds = async {
+        loop {
+            fanout.publish(&room(), Bytes::from_static(b"hello"));
+            let event = timeout(Duration::from_millis(20), events.next()).await;
+            joined += usize::from(event == Ok(Some(Event::Joined)));
+        }
+    };
+    let _ = timeout(Duration::from_secs(2), two_seconds).await;
+    assert!((2..=6).contains(&joined), "{joined} times in 2 s");
+}
+
+#[tokio::test]
 async fn what_is_said_last_is_heard() {
     for shared in Kind::ALL.into_iter().filter_map(Shared::of) {
         let broker = broker(&shared.url);

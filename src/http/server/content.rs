@@ -232,7 +232,7 @@ impl<R: ReadHalf> Lent<R> {
         let mut piece = Piece::take();
         let left = usize::try_from(self.receive.left().unwrap_or_default()).unwrap_or(usize::MAX);
         let most = left.min(LARGE_PIECE_BYTES);
-        let read = inbound.poll_read(cx, &mut piece.room()[..most]);
+        let read = inbound.poll_read_past(cx, &mut piece.room()[..most]);
         let count = ready!(self.came(read, cx))?;
         let bytes = piece.into_bytes(count);
         // No more was read than is left, so it is content, all of it.

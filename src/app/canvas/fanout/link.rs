@@ -171,6 +171,11 @@ impl Rooms {
         }
     }
 
+    /// The broker is there and refuses something.
+    pub fn complain(&self, why: &dyn fmt::Display) {
+        tracing::warn!(broker = self.broker, %why, "the broker of the canvas complains");
+    }
+
     /// Messages were queued or on their way, and nobody will hear them.
     pub fn lost(&self, messages: usize) {
         self.status.lost.fetch_add(messages as u64, Relaxed);

@@ -92,16 +92,20 @@ fn options(url: &ServiceUrl, change: mpsc::UnboundedSender<Change>) -> ConnectOp
 
 /// Tells what becomes of the connection.
 async fn follow(mut changes: mpsc::UnboundedReceiver<Change>, client: &Client, rooms: &Rooms) {
+    let mut has_complained = false;
     while let Some(change) = changes.recv().await {
         match change {
             Change::Connected => {
+                has_complained = false;
                 // The subscription goes out before anything that the rooms then say.
                 let _ = timeout(ANSWER_TIME, client.flush()).await;
                 rooms.joined();
             }
             Change::Disconnected => rooms.away(&"the connection was lost"),
             Change::ClientError(error) => rooms.away(&error),
-            Change::ServerError(error) => tracing::debug!(%error, "what NATS complains of"),
+            // It says so for every message that we must not publish.
+            Change::ServerError(error) if !std::mem::replace(&mut has_complained, true) => rooms.complain(&error),
+            Change::ServerError(_) => rooms.lost(1),
             // We are too slow, or the library is: the nodes mend what was lost.
             Change::SlowConsumer(_) => rooms.lost(1),
             Change::Closed => return,

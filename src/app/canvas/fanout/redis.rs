@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::{AsyncConnectionConfig, Client, RedisError};
-use tokio::time::{error::Elapsed, sleep, timeout};
+use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 
 use super::link::{Driver, Queued, Receiver, Rooms, Taken};
 use super::next;
@@ -28,6 +28,9 @@ use crate::app::canvas::service::{ServiceUrl, UrlError};
 const PREFIX: &str = "firstbyte:canvas:";
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 const PING_PERIOD: Duration = Duration::from_secs(1);
+
+/// A link that has lasted for so long was a good one.
+const STEADY_TIME: Duration = Duration::from_secs(5);
 
 /// Messages, and about how many bytes, that are published in one round trip.
 const BATCH_MAX: usize = 64;
@@ -45,11 +48,15 @@ pub(super) async fn run(url: ServiceUrl, mut driver: Driver) {
     while !driver.queued.is_closed() {
         match Link::connect(&client).await {
             Ok(link) => {
-                failures = 0;
                 driver.rooms.joined();
+                let since = Instant::now();
                 match link.carry(&mut driver).await {
                     Ok(()) => return,
                     Err(lost) => driver.rooms.away(&lost),
+                }
+                // One that lets us in and then refuses each message is not asked ten times a second.
+                if since.elapsed() >= STEADY_TIME {
+                    failures = 0;
                 }
             }
             Err(failure) => driver.rooms.away(&failure),
