@@ -340,11 +340,11 @@ impl Driver {
         self.tap.decided(format!("refused: {}", violation.reason()), violation.section());
     }
 
+    /// The peer sends nothing more. What was said to it before is still sent, for as long as a Close may take.
     fn stream_ended(&mut self) -> Step {
-        if self.ending.is_none() {
-            self.ending = Some(Ending { ended: Ended::Gone, until: Some(self.now) });
-        }
-        Step::Over
+        let until = within(self.now, self.deadlines.close);
+        self.ending.get_or_insert(Ending { ended: Ended::Gone, until });
+        if self.outbound.output.is_empty() { Step::Over } else { Step::Waits }
     }
 
     // What goes.
@@ -475,6 +475,9 @@ impl Driver {
                 return self.lost(lost);
             }
         } else if self.flush(cx) == Step::Over {
+            return Step::Over;
+        }
+        if self.inbound.is_ended() && self.outbound.output.is_empty() {
             return Step::Over;
         }
         let deadline = self.deadline();

@@ -97,6 +97,8 @@ struct State {
     deaf: bool,
     queue: VecDeque<Queued>,
     queued_bytes: usize,
+    /// Somebody was told that the queue is full.
+    awaits_room: bool,
     /// Taken from the queue, and not yet with the kernel.
     unsent_bytes: usize,
     /// The last message was said to be the last; what to close with, until the driver takes it.
@@ -170,7 +172,10 @@ impl Mailbox {
         }
         while self.is_full(&state, outgoing.len()) {
             match overflow {
-                Overflow::Wait | Overflow::Coalesce => return Err((Refused::Full, outgoing)),
+                Overflow::Wait | Overflow::Coalesce => {
+                    state.awaits_room = true;
+                    return Err((Refused::Full, outgoing));
+                }
                 Overflow::DropOldest => state.drop_oldest(),
                 Overflow::Close => {
                     state.forget_queue();
@@ -234,6 +239,10 @@ impl Mailbox {
         state.answered();
         self.is_full.store(false, Relaxed);
         state.close(Close::new(CloseCode::NORMAL, ""));
+        // It may have closed before, and left a message.
+        state.wake_driver();
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// Whether nothing more is taken to be sent.
@@ -296,12 +305,11 @@ impl Mailbox {
         if !state.has_next(hungry) {
             return None;
         }
-        let was_full = self.is_full(&state, 0);
         let next = state.queue.pop_front();
         self.has_next.store(next.is_some() && state.has_next(true), Relaxed);
         let Some(Queued { outgoing, .. }) = next else { return state.closing.take().map(Next::Close) };
         state.queued_bytes -= outgoing.len() + PLACE_BYTES;
-        if was_full && !self.is_full(&state, 0) {
+        if std::mem::take(&mut state.awaits_room) {
             self.changed.notify_waiters();
         }
         Some(Next::Send(outgoing))

@@ -526,6 +526,68 @@ async fn a_sender_that_waits_goes_on_when_the_peer_reads_and_one_that_is_dropped
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sender_that_waits_is_told_of_room_in_bytes_and_in_messages() {
+    let by_bytes = Config { queue_bytes_max: 50_000, ..Config::default() };
+    let by_messages = Config { queue_messages_max: 2, ..Config::default() };
+    for config in [by_bytes, by_messages] {
+        let stage = Stage::new(config, |mut socket| async move {
+            for _ in 0..20 {
+                socket.send(vec![7; 20_000]).await.unwrap();
+            }
+            while socket.next().await.is_some() {}
+            socket
+        });
+        let mut connection = stage.open().await;
+        let mut said = Vec::new();
+        for _ in 0..30 {
+            sleep(SECOND / 10).await;
+            said.extend(connection.received().await);
+        }
+        assert_eq!(words(&said).len(), 20);
+        connection.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_is_dropped_behind_its_close_leaves_no_message_in_the_way() {
+    let stage = Stage::new(Config::default(), |socket| async {
+        tokio::spawn(async move {
+            socket.close(CloseCode::NORMAL, "");
+            sleep(SECOND).await;
+            drop(socket);
+        })
+        .await
+        .unwrap();
+        std::future::pending().await
+    });
+    let mut connection = stage.open().await;
+    let begin = Instant::now();
+    connection.send([text("left behind"), close(1000)].concat()).await;
+    assert_eq!(words(&connection.received().await), ["close 1000"]);
+    assert!(connection.read_to_end().await.unwrap().is_empty());
+    assert!(begin.elapsed() < SECOND * 3 / 2, "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_said_its_last_word_still_gets_what_it_was_told_before() {
+    for last in [close(1000), Vec::new()] {
+        let stage = Stage::echo(Config::default());
+        let mut connection = stage.server.connect_over(([127, 0, 0, 1], 1).into(), 1_000, |stream| stream);
+        connection.send(asking("")).await;
+        assert_eq!(connection.read_response().await.status.code(), 101);
+        let message = masked(0x82, &[7; 600]);
+        for _ in 0..5 {
+            connection.send(&message).await;
+        }
+        connection.send(&last).await;
+        connection.finish().await;
+        sleep(SECOND / 10).await;
+        let said = words(&connection.read_to_end().await.unwrap());
+        assert_eq!(said.len(), 5 + usize::from(!last.is_empty()), "{said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read_at_all_is_cut_by_its_rate() {
     let rate = Rate { bytes_per_second: 1024, over: SECOND * 4, credit: SECOND * 4 };
     let mut config = Config::default();
