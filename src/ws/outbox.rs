@@ -178,10 +178,8 @@ impl Mailbox {
                 }
                 Overflow::DropOldest => state.drop_oldest(),
                 Overflow::Close => {
-                    state.forget_queue();
-                    state.close(too_slow());
                     drop(state);
-                    self.changed.notify_waiters();
+                    self.cut(too_slow());
                     return Err((Refused::Closed, outgoing));
                 }
             }
@@ -219,6 +217,15 @@ impl Mailbox {
     /// Lets the connection end with `close`, behind what is queued.
     pub(super) fn close(&self, close: Close) {
         self.lock().close(close);
+        self.changed.notify_waiters();
+    }
+
+    /// Lets the connection end with `close` and forgets what is queued.
+    pub(super) fn cut(&self, close: Close) {
+        let mut state = self.lock();
+        state.forget_queue();
+        state.close(close);
+        drop(state);
         self.changed.notify_waiters();
     }
 

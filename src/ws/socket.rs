@@ -44,7 +44,7 @@ pub enum Overflow {
     /// The oldest message of the queue is dropped, whoever queued it.
     DropOldest,
     /// The last message of this handle is replaced, if it is still in the queue, full or not: the newest counts. With a full
-    /// queue and none to replace, as `Wait`.
+    /// queue and none to replace it says [`Refused::Full`].
     Coalesce,
     /// The connection is closed with 1013, and what waits in the queue is dropped: who does not read must come again.
     Close,
@@ -186,6 +186,15 @@ impl Sender {
     /// As [`Socket::close`].
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.mailbox.close(Close::new(code, reason));
+    }
+
+    /// As [`Sender::close`], but what is queued is dropped: for a peer that does not read. It then has as long as a closing
+    /// handshake may take.
+    ///
+    /// # Panics
+    /// As [`Socket::close`].
+    pub fn cut(&self, code: CloseCode, reason: &str) {
+        self.mailbox.cut(Close::new(code, reason));
     }
 
     /// Whether the connection is over, or is being closed.

@@ -48,8 +48,8 @@ pub trait Peer: Send + Sync {
     /// Bytes that wait.
     fn queued_bytes(&self) -> usize;
 
-    /// Ends the connection.
-    fn close(&self, code: CloseCode, reason: &str);
+    /// Ends the connection, and drops what waits.
+    fn cut(&self, code: CloseCode, reason: &str);
 }
 
 impl Peer for Sender {
@@ -61,8 +61,8 @@ impl Peer for Sender {
         Sender::queued_bytes(self)
     }
 
-    fn close(&self, code: CloseCode, reason: &str) {
-        Sender::close(self, code, reason);
+    fn cut(&self, code: CloseCode, reason: &str) {
+        Sender::cut(self, code, reason);
     }
 }
 
@@ -128,7 +128,7 @@ impl Member {
     /// Closes it.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         self.pace = Pace::Hopeless;
-        self.peer.close(code, reason);
+        self.peer.cut(code, reason);
     }
 
     /// Tells it what is new.

@@ -60,7 +60,7 @@ impl Peer for Queue {
         Queue::bytes(&state) + usize::from(state.is_full)
     }
 
-    fn close(&self, code: CloseCode, _: &str) {
+    fn cut(&self, code: CloseCode, _: &str) {
         lock(&self.state).closed.get_or_insert(code);
     }
 }

@@ -377,8 +377,8 @@ fn lines() -> mpsc::Receiver<Vec<u8>> {
 /// Shows pings and pongs, which are no messages.
 fn show_control(what: &What, shown: &Shown, script: &Script) {
     let What::Received { part, bytes, .. } = what else { return };
-    match script.ponged(bytes) {
-        Some(after) if *part == trace::PONG => shown.pong(bytes, after),
+    match (*part == trace::PONG).then(|| script.ponged(bytes)).flatten() {
+        Some(after) => shown.pong(bytes, after),
         // The driver asks by itself, with nothing, whether the server is there.
         _ if *part == trace::PONG && bytes.is_empty() => {}
         _ if *part == trace::PONG => shown.control("pong, which nobody has asked for", bytes),

@@ -3,7 +3,8 @@
 //! The one idea: bytes are validated once, where they come in; from then on the type says so.
 //!
 //! Spec: RFC 6455 5.6 (text is UTF-8), 8.1.
-//! Invariant: the bytes are UTF-8. Every way to make a [`Text`] begins with a `str`, or with [`utf8::validate`].
+//! Invariant: the bytes are UTF-8. Every way to make a [`Text`] begins with a `str`, with [`utf8::validate`], or with a
+//! [`Utf8Validator`](utf8::Utf8Validator) that all of it went through.
 #![allow(unsafe_code, reason = "one call: bytes that were validated are text again without being read again")]
 
 use std::borrow::Borrow;
