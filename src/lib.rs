@@ -21,8 +21,10 @@
 //! 3. [`http::server`]: the driver, the one loop where bytes, time and handlers meet.
 //! 4. [`http`]: what they mean. [`Request`](http::Request), [`Response`](http::Response), [`Body`](http::Body);
 //!    [`Handler`](http::Handler) and [`Middleware`](http::Middleware); [`Router`](http::Router).
-//! 5. [`app`]: what runs on it.
-//! 6. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
+//! 5. [`ws`]: the same once more for WebSocket: [`frame`](ws::frame) and [`machine`](ws::machine) say what the bytes mean,
+//!    [`Socket`](ws::Socket) is what an application sees.
+//! 6. [`app`]: what runs on it.
+//! 7. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
 //!
 //! Imports go one way: `app`, `conformance` → `http` → `net` → tokio.
 

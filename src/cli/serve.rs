@@ -205,7 +205,7 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(inspect::bounds(), inspect::kept(settings.trace))
         .with(chain.bounds(), chain.kept())
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
-        .with(lab::bounds(), [])
+        .with(lab::bounds(), lab::kept())
 }
 
 /// The bounds as text, as they would be in force.

@@ -33,7 +33,6 @@ use bytes::Bytes;
 pub use negotiation::{Disagreement, accept, agreed, offer};
 pub use parameters::Params;
 pub use receiver::InflateError;
-pub use sender::Shared;
 
 use crate::ws::Role;
 use receiver::Receiver;
@@ -129,19 +128,9 @@ impl Deflate {
     }
 
     /// Bytes that are held now: the windows, and what a message that has begun to arrive has borrowed.
-    pub fn memory_bytes(&self) -> usize {
+    #[cfg(test)]
+    fn memory_bytes(&self) -> usize {
         self.sender.memory_bytes() + self.receiver.memory_bytes()
-    }
-
-    /// Compresses `message` once for all connections of the same [`Compression`]; `None` as in [`Deflate::deflate`].
-    pub fn shared(&self, message: &[u8]) -> Option<Shared> {
-        self.sender.shared(message)
-    }
-
-    /// The payload of `shared`, which was made of `message`, to be sent here with RSV1. `None` when the window agreed here
-    /// is too small for it.
-    pub fn share(&mut self, shared: &Shared, message: &[u8]) -> Option<Bytes> {
-        self.sender.share(shared, message)
     }
 }
 

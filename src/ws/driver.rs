@@ -16,7 +16,7 @@
 //! Spec: RFC 6455 5.5 (control frames), 7 (closing), 7.1.1 (the server closes the stream first), 10.4.
 //! Never: keeps protocol state: that is the [`Machine`]; reads while more than [`OUTPUT_BYTES_MAX`] wait for the peer, so that who
 //! does not read is not read from.
-//! Invariant: dropping it at any point leaks nothing and resets nothing that was sent.
+//! Invariant: dropping it at any point leaks nothing. The kernel resets what was sent to a peer of which something was not read.
 //! Limits: those of [`Config`].
 
 use std::future::Future;
@@ -75,8 +75,8 @@ pub(super) struct Driver {
     coming: Option<Box<RateWatch>>,
     /// Nothing is read until the application has taken its message, or had its chance to answer it.
     awaits_application: bool,
-    /// What the peer has done wrong behind a message to which there may be an answer, and when that is no longer waited for.
-    held: Option<(Violation, Option<Instant>)>,
+    /// What ends the connection behind a message to which there may be an answer, and when that is no longer waited for.
+    held: Option<(LastWord, Option<Instant>)>,
     /// How it ends, once that is known.
     ending: Option<Ending>,
 }
@@ -87,6 +87,13 @@ struct Ending {
     ended: Ended,
     /// When it is over, whatever the peer does.
     until: Option<Instant>,
+}
+
+/// The last of the peer that is looked at.
+#[derive(Clone, Debug)]
+enum LastWord {
+    Close(Option<Close>),
+    Violation(Violation),
 }
 
 /// What a step came to.
@@ -191,8 +198,8 @@ impl Driver {
 
     /// Takes the next message, as far as it has come.
     fn receive(&mut self, cx: &mut Context<'_>) -> Step {
-        if let Some((violation, until)) = self.held {
-            return self.hold(violation, until, cx);
+        if let Some((last, until)) = self.held.take() {
+            return self.hold(last, until, cx);
         }
         if !self.mailbox.wants_message() && !self.machine.state().is_close_received() {
             self.reads = false;
@@ -203,7 +210,7 @@ impl Driver {
         loop {
             let received = match self.machine.receive(self.inbound.buffer.unread_mut(), self.now.into_std()) {
                 Ok(received) => received,
-                Err(violation) => return self.hold(violation, within(self.now, self.deadlines.close), cx),
+                Err(violation) => return self.ends_with(LastWord::Violation(violation), cx),
             };
             self.inbound.buffer.consume(received.used);
             match received.event {
@@ -243,7 +250,7 @@ impl Driver {
             match self.machine.filled(count) {
                 Ok(Some(event)) => drop(self.happened(event, cx)),
                 Ok(None) => {}
-                Err(violation) => return self.hold(violation, within(self.now, self.deadlines.close), cx),
+                Err(violation) => return self.ends_with(LastWord::Violation(violation), cx),
             }
         }
         Step::Moved
@@ -288,7 +295,7 @@ impl Driver {
                 }
             }
             Event::Close(close) => {
-                self.closed_by_peer(close, cx);
+                self.ends_with(LastWord::Close(close), cx);
                 return true;
             }
         }
@@ -306,20 +313,29 @@ impl Driver {
         self.finish(Ended::Closed(close), cx);
     }
 
-    /// An application in a task of its own has its chance to answer what came before: its answer is sent before our Close.
-    fn hold(&mut self, violation: Violation, until: Option<Instant>, cx: &Context<'_>) -> Step {
+    fn ends_with(&mut self, last: LastWord, cx: &Context<'_>) -> Step {
+        self.hold(last, within(self.now, self.deadlines.close), cx)
+    }
+
+    /// An application that has taken a message has its chance to answer it: the answer is sent before our Close (RFC 6455
+    /// 5.5.1 lets us delay that).
+    fn hold(&mut self, last: LastWord, until: Option<Instant>, cx: &Context<'_>) -> Step {
         let is_past = until.is_some_and(|until| until <= self.now);
-        self.held = Some((violation, until)).filter(|_| !is_past && self.mailbox.may_be_answering());
-        if self.held.is_none() {
-            return self.violated(violation, cx);
+        if !is_past && self.mailbox.may_be_answering() {
+            self.held = Some((last, until));
+            self.reads = false;
+            self.awaits_application = true;
+            return Step::Waits;
         }
-        self.reads = false;
-        self.awaits_application = true;
-        Step::Waits
+        match last {
+            LastWord::Close(close) => self.closed_by_peer(close, cx),
+            LastWord::Violation(violation) => self.violated(violation, cx),
+        }
+        Step::Moved
     }
 
     /// RFC 6455 7.1.7: the peer is told why, and nothing more of it is looked at.
-    fn violated(&mut self, violation: Violation, cx: &Context<'_>) -> Step {
+    fn violated(&mut self, violation: Violation, cx: &Context<'_>) {
         if self.tap.is_watched() {
             self.tell_violation(violation);
         }
@@ -328,7 +344,6 @@ impl Driver {
         self.encode_queued();
         self.say_close(Some(&Close::from(violation)));
         self.finish(Ended::Violated(violation), cx);
-        Step::Moved
     }
 
     #[cold]
@@ -477,7 +492,8 @@ impl Driver {
         } else if self.flush(cx) == Step::Over {
             return Step::Over;
         }
-        if self.inbound.is_ended() && self.outbound.output.is_empty() {
+        // Not before all that has come was looked at: the end may have come with the handshake.
+        if self.reads && self.inbound.is_ended() && self.outbound.output.is_empty() {
             return Step::Over;
         }
         let deadline = self.deadline();
@@ -499,8 +515,8 @@ impl Driver {
         if let Some(ending) = &self.ending {
             return earlier(ending.until, stalled);
         }
-        if let Some((_, until)) = self.held {
-            return earlier(until, stalled);
+        if let Some((_, until)) = &self.held {
+            return earlier(*until, stalled);
         }
         let idle = earlier(within(self.used, self.deadlines.idle), stalled);
         earlier(idle, self.silence())

@@ -225,6 +225,8 @@ impl Mailbox {
         let mut state = self.lock();
         state.forget_queue();
         state.close(close);
+        // A Close that stood behind the queue goes now.
+        state.wake_driver();
         drop(state);
         self.changed.notify_waiters();
     }

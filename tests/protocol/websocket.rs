@@ -251,7 +251,7 @@ async fn a_violation_is_told_and_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_before_a_violation_is_answered_before_it() {
+async fn what_came_before_the_last_word_is_answered_before_ours() {
     let in_a_task = |socket| async { tokio::spawn(echo(socket)).await.unwrap() };
     let slowly = |mut socket: Socket| async {
         while let Some(message) = socket.next().await {
@@ -268,15 +268,17 @@ async fn what_came_before_a_violation_is_answered_before_it() {
         socket
     };
     let stages = [
-        (Stage::echo(Config::default()), "text before, close 1002"),
-        (Stage::new(Config::default(), in_a_task), "text before, close 1002"),
-        (Stage::new(Config::default(), slowly), "text before, close 1002"),
-        (Stage::new(Config::default(), never), "close 1002"),
+        (Stage::echo(Config::default()), "text before, close"),
+        (Stage::new(Config::default(), in_a_task), "text before, close"),
+        (Stage::new(Config::default(), slowly), "text before, close"),
+        (Stage::new(Config::default(), never), "close"),
     ];
     for (index, (stage, expected)) in stages.into_iter().enumerate() {
-        let mut connection = stage.open().await;
-        connection.send([text("before"), vec![0x81, 0]].concat()).await;
-        assert_eq!(last_words(connection).await.join(", "), expected, "{index}");
+        for (last, code) in [(vec![0x81, 0], 1002), (close(4000), 4000)] {
+            let mut connection = stage.open().await;
+            connection.send([text("before"), last].concat()).await;
+            assert_eq!(last_words(connection).await.join(", "), format!("{expected} {code}"), "{index}");
+        }
     }
 }
 
@@ -585,6 +587,23 @@ async fn who_has_said_its_last_word_still_gets_what_it_was_told_before() {
         let said = words(&connection.read_to_end().await.unwrap());
         assert_eq!(said.len(), 5 + usize::from(!last.is_empty()), "{said:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_everything_in_one_breath_is_answered() {
+    let stage = Stage::new(Config::default(), |mut socket| async {
+        sleep(SECOND).await;
+        while let Some(message) = socket.next().await {
+            sleep(SECOND / 2).await;
+            let _ = socket.send(message).await;
+        }
+        socket
+    });
+    let mut connection = stage.server.connect();
+    connection.send([asking("").as_bytes(), &text("one"), &text("two"), &close(1000)].concat()).await;
+    connection.finish().await;
+    assert_eq!(connection.read_response().await.status.code(), 101);
+    assert_eq!(last_words(connection).await, ["text one", "text two", "close 1000"]);
 }
 
 #[tokio::test(start_paused = true)]

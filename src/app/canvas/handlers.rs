@@ -105,8 +105,8 @@ enum End {
 async fn take_part(canvas: &Canvas, name: &RoomName, address: IpAddr, socket: &mut Socket) -> Result<(), End> {
     let Some(hello) = hello(socket).await? else { return Ok(()) };
     let sender = Arc::new(socket.sender(Overflow::Wait));
-    canvas.prepare(name).await.map_err(End::NoPlace)?;
-    let mut seated: Seated = canvas.join(name, address, sender, &hello).map_err(End::NoPlace)?;
+    let counted = canvas.prepare(name, address).await.map_err(End::NoPlace)?;
+    let mut seated: Seated = canvas.join(name, counted, sender, &hello).map_err(End::NoPlace)?;
     while let Some(message) = socket.next().await {
         seated.seat().take(binary(&message)?).map_err(End::Misbehaved)?;
     }

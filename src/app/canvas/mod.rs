@@ -48,7 +48,7 @@ use crate::http::Router;
 use crate::http::bounds::{Bound, Part};
 use crate::ws;
 
-pub use rooms::{Canvas, NoPlace, Seated};
+pub use rooms::{Canvas, Counted, NoPlace, Seated};
 
 /// Where the application is.
 pub const PREFIX: &str = "/canvas";

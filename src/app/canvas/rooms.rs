@@ -69,7 +69,8 @@ pub struct Seated {
     _counted: Counted,
 }
 
-struct Counted {
+/// One more member of an address, until it is dropped.
+pub struct Counted {
     shared: Arc<Shared>,
     /// `None` for this machine, which is not counted.
     address: Option<IpAddr>,
@@ -82,7 +83,7 @@ pub enum NoPlace {
     RoomFull,
     /// The address has.
     AddressFull,
-    /// Every room that may be is there, with somebody in it.
+    /// Every room that may be is there, and none can go.
     NoRoom,
 }
 
@@ -112,17 +113,20 @@ impl Canvas {
         canvas
     }
 
-    /// Makes a room if it is not there, and waits for what was kept of it, but not for long.
+    /// Counts a member for its address, makes its room if it is not there, and waits for what was kept of that, but not for
+    /// long.
     ///
     /// # Errors
-    /// [`NoPlace::NoRoom`].
+    /// [`NoPlace::AddressFull`], [`NoPlace::NoRoom`].
     ///
     /// # Cancel safety
     /// Dropped, the room is there or not.
-    pub async fn prepare(&self, name: &RoomName) -> Result<(), NoPlace> {
+    pub async fn prepare(&self, name: &RoomName, address: IpAddr) -> Result<Counted, NoPlace> {
+        // First: who may not join makes no room either.
+        let counted = self.count(address)?;
         let room = self.room(name)?;
         let _ = timeout(LOAD_TIME, room.loaded()).await;
-        Ok(())
+        Ok(counted)
     }
 
     /// Takes a member into a room, which is made if it is not there.
@@ -132,11 +136,10 @@ impl Canvas {
     pub fn join(
         &self,
         name: &RoomName,
-        address: IpAddr,
+        counted: Counted,
         peer: Arc<dyn Peer>,
         hello: &Hello,
     ) -> Result<Seated, NoPlace> {
-        let counted = self.count(address)?;
         loop {
             match self.room(name)?.join(Arc::clone(&peer), hello) {
                 Ok(seat) => return Ok(Seated { seat, _counted: counted }),
@@ -256,7 +259,7 @@ impl Canvas {
         }
     }
 
-    fn count(&self, address: IpAddr) -> Result<Counted, NoPlace> {
+    pub(super) fn count(&self, address: IpAddr) -> Result<Counted, NoPlace> {
         let address = address.to_canonical();
         let address = (!address.is_loopback()).then(|| network(address));
         if let Some(address) = address {

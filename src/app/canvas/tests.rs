@@ -90,7 +90,8 @@ impl Client {
     fn join_with(canvas: &Canvas, room: &str, hello: Hello, colours: Box<[Colour; PLACES]>) -> Client {
         let queue = Arc::new(Queue::default());
         let peer = Arc::clone(&queue) as Arc<dyn Peer>;
-        let seated = canvas.join(&name(room), HERE, peer, &hello).expect("a place");
+        let seated =
+            canvas.count(HERE).and_then(|counted| canvas.join(&name(room), counted, peer, &hello)).expect("a place");
         let (at, seen, cursors) = (hello.has.unwrap_or_default(), Vec::new(), BTreeSet::new());
         let mut client = Client { queue, seated, welcome: None, at, colours, seen, members: 0, cursors };
         client.read();
@@ -460,7 +461,8 @@ async fn ten_thousand_members_that_vanish_leave_nothing_behind() {
     let before = tasks();
     let vanishing = |room: &str| {
         let peer = Arc::new(Queue::default());
-        canvas.join(&name(room), HERE, peer, &Hello::default()).expect("a place")
+        let counted = canvas.count(HERE).expect("this machine");
+        canvas.join(&name(room), counted, peer, &Hello::default()).expect("a place")
     };
     for batch in 0..100_u64 {
         let mut members: Vec<Seated> = (0..99).map(|_| vanishing("lobby")).collect();
@@ -494,8 +496,10 @@ async fn rooms_members_and_addresses_are_bounded() {
     let config = CanvasConfig { rooms_max: 2, members_max: 3, members_per_address_max: 2, ..CanvasConfig::default() };
     let canvas = Canvas::new(config, None, None);
     let address = |last| IpAddr::V4(Ipv4Addr::new(203, 0, 113, last));
-    let join =
-        |room: &str, last| canvas.join(&name(room), address(last), Arc::new(Queue::default()), &Hello::default());
+    let join = |room: &str, last| {
+        let counted = canvas.count(address(last))?;
+        canvas.join(&name(room), counted, Arc::new(Queue::default()), &Hello::default())
+    };
     let seats: Vec<_> = [1, 1, 2].into_iter().map(|last| join("a", last).expect("a place")).collect();
     assert_eq!(join("a", 1).err(), Some(NoPlace::AddressFull));
     assert_eq!(join("a", 3).err(), Some(NoPlace::RoomFull));

@@ -1,4 +1,4 @@
-//! Owns the rows of the lab in the catalogue of bounds. It keeps nothing, so it has no part in the memory.
+//! Owns the rows of the lab in the catalogue of bounds, and its part in the memory: what WebSockets hold.
 //!
 //! Never: repeats a value: each is the constant that the route reads.
 
@@ -9,7 +9,8 @@ use super::{
     ROOMS_MAX, SHOWN_BYTES_MAX, WAIT_MS_MAX,
 };
 use crate::http::Fault;
-use crate::http::bounds::{Amount, Bound, Seen};
+use crate::http::bounds::{Amount, Bound, Each, Part, Seen};
+use crate::ws::Config;
 
 /// What the lab bounds for itself.
 pub fn bounds() -> Vec<Bound> {
@@ -58,4 +59,15 @@ pub fn bounds() -> Vec<Bound> {
             .larger("the same")
             .seen(PATH),
     ]
+}
+
+/// What the lab may hold.
+pub fn kept() -> Vec<Part> {
+    let message = MESSAGE_BYTES_MAX as u64;
+    vec![Part {
+        what: "lab: a WebSocket",
+        why: "lab_message_bytes_max while a message comes and grows, waits to be taken, and is sent; and a queue",
+        each: Each::Connection,
+        bytes: Ok(message * 7 / 2 + Config::default().queue_bytes_max as u64),
+    }]
 }

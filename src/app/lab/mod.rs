@@ -23,7 +23,7 @@ mod timing;
 
 use std::future::Future;
 
-pub use bounds::bounds;
+pub use bounds::{bounds, kept};
 
 use crate::http::router::RouteOptions;
 use crate::http::{Fault, Problem, Rejection, Request, Router};

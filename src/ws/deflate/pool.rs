@@ -17,6 +17,7 @@ const COMPRESSORS_MAX: usize = 7;
 const OUTPUT_KEPT_MAX: usize = 128 * 1024;
 
 /// Bytes of a decompressor, whatever the window.
+#[cfg(test)]
 pub(super) const DECOMPRESSOR_BYTES: usize = 47_552;
 
 /// Decompressors kept a thread. A message borrows one from its first byte to its last.

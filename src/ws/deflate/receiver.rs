@@ -108,6 +108,7 @@ impl Receiver {
         Ok(())
     }
 
+    #[cfg(test)]
     pub(super) fn memory_bytes(&self) -> usize {
         let borrowed = self.stream.as_ref().map_or(0, |_| pool::DECOMPRESSOR_BYTES);
         self.window.as_ref().map_or(0, Window::memory_bytes) + self.held.capacity() + borrowed

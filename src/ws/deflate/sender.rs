@@ -11,7 +11,7 @@ use bytes::Bytes;
 use flate2::FlushCompress;
 
 use super::pool::Compressor;
-use super::{Compression, WINDOW_BITS, Window};
+use super::{Compression, Window};
 
 /// What a flush ends with and a payload leaves out: the rest of an empty block without compression.
 pub(super) const EMPTY_BLOCK_END: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
@@ -19,21 +19,12 @@ pub(super) const EMPTY_BLOCK_END: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 /// Messages that are passed over at most, after a long row of those that did not get smaller, before one is tried again.
 const PASSED_OVER_MAX: u32 = 63;
 
-/// A message compressed once for many connections: it refers to none before it.
-#[derive(Clone, Debug)]
-pub struct Shared {
-    payload: Bytes,
-    window_bits: u8,
-}
-
 /// The sending direction.
 #[derive(Debug)]
 pub(super) struct Sender {
     level: u32,
     message_bytes_min: usize,
-    /// As agreed, and as configured: what is compressed for many is compressed for the usual one of them.
     window_bits: u8,
-    shared_window_bits: u8,
     window: Option<Window>,
     /// Messages in a row that did not get smaller.
     failures: u32,
@@ -48,7 +39,6 @@ impl Sender {
             level: config.level.clamp(1, 9),
             message_bytes_min: config.message_bytes_min,
             window_bits,
-            shared_window_bits: config.window_bits.clamp(*WINDOW_BITS.start(), *WINDOW_BITS.end()),
             window,
             failures: 0,
             pass_over: 0,
@@ -77,23 +67,7 @@ impl Sender {
         }
     }
 
-    pub(super) fn shared(&self, message: &[u8]) -> Option<Shared> {
-        if message.len() < self.message_bytes_min {
-            return None;
-        }
-        let payload = compress(message, self.level, self.shared_window_bits, &[])?;
-        Some(Shared { payload, window_bits: self.shared_window_bits })
-    }
-
-    pub(super) fn share(&mut self, shared: &Shared, message: &[u8]) -> Option<Bytes> {
-        // A message that is no longer than the window cannot refer to what is behind it.
-        let fits = shared.window_bits <= self.window_bits || message.len() <= 1 << self.window_bits;
-        fits.then(|| {
-            self.remember(message);
-            shared.payload.clone()
-        })
-    }
-
+    #[cfg(test)]
     pub(super) fn memory_bytes(&self) -> usize {
         self.window.as_ref().map_or(0, Window::memory_bytes)
     }

@@ -229,30 +229,6 @@ fn a_message_that_trickles_costs_what_has_come_of_it() {
     }
 }
 
-#[test]
-fn what_is_compressed_once_is_read_by_all() {
-    let config = Compression { memory_bytes_max: 64 * 1024, ..takeover() };
-    let message = noise(1, 600).repeat(2);
-    let shared = pair(&config).0.shared(&message).unwrap();
-    for no_takeover in [false, true] {
-        for (bits, fits) in [(15, true), (11, true), (10, false)] {
-            let params = Params {
-                server_no_context_takeover: no_takeover,
-                server_max_window_bits: Some(bits),
-                ..Params::default()
-            };
-            let mut server = Deflate::new(Role::Server, params, &config);
-            let mut client = Deflate::new(Role::Client, params, &config);
-            for text in ["before ".repeat(20), "behind, before ".repeat(20)] {
-                let payload = server.deflate(text.as_bytes()).unwrap();
-                assert_eq!(inflate(&mut client, &payload).as_deref(), Ok(text.as_bytes()));
-                let read = server.share(&shared, &message).map(|payload| inflate(&mut client, &payload).unwrap());
-                assert_eq!(read, fits.then(|| message.clone()), "{bits} bits");
-            }
-        }
-    }
-}
-
 /// zlib-rs does not forget all of a stream that is reset before it was read to its end: where its output began, whether a
 /// block was open.
 #[test]

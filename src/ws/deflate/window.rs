@@ -21,6 +21,7 @@ impl Window {
     }
 
     /// Bytes of memory in use.
+    #[cfg(test)]
     pub(super) fn memory_bytes(&self) -> usize {
         self.bytes.capacity()
     }

@@ -65,7 +65,7 @@ impl Assembly {
         coming: Coming,
     ) -> Result<(), Violation> {
         if coming.missing > 0 {
-            self.find_room(payload.len() + coming.missing);
+            self.find_room(payload.len().saturating_add(coming.missing));
         }
         let start = self.filled;
         let (into_room, behind) = payload.split_at(payload.len().min(self.bytes.len() - start));

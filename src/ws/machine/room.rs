@@ -28,7 +28,8 @@ thread_local! {
 
 /// A vector of [`ROOM_BYTES`] bytes of no meaning.
 pub(super) fn take() -> Vec<u8> {
-    FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; ROOM_BYTES])
+    let free = FREE.try_with(|free| free.borrow_mut().pop());
+    free.ok().flatten().unwrap_or_else(|| vec![0; ROOM_BYTES])
 }
 
 /// The first `len` bytes of `room`.

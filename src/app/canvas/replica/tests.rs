@@ -1,3 +1,5 @@
+//! Replicas over a network that loses, doubles, delays, cuts and forgets: they agree in the end, whatever it did.
+
 use std::collections::BTreeMap;
 
 use fastrand::Rng;

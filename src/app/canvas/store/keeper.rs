@@ -14,6 +14,7 @@
 //! Never: lets the room wait.
 //! Invariants: one [`Found`] comes as soon as the store has answered for the first time, whatever it has.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -41,13 +42,17 @@ pub struct Schedule {
 
 /// Keeps the pictures of one room, until it is dropped.
 pub struct Keeper {
-    pictures: mpsc::UnboundedSender<Snapshot>,
+    latest: watch::Sender<Latest>,
     /// How many pictures it was given.
     given: u64,
     /// How many of them are kept, or were replaced by a later one that is.
     kept: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
+
+/// The last picture, if there was one, and its number. Those before it are forgotten: a store that is away costs the memory
+/// of one.
+type Latest = (u64, Option<Arc<Snapshot>>);
 
 /// What the store has that the room has not: to be merged, and told to its members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,18 +87,17 @@ impl Schedule {
 impl Keeper {
     /// Begins to load the picture of `room`; what was found comes from the channel. Must be called in a tokio runtime.
     pub fn spawn(store: Store, room: RoomName) -> (Keeper, mpsc::UnboundedReceiver<Found>) {
-        let (pictures, given) = mpsc::unbounded_channel();
+        let (latest, given) = watch::channel((0, None));
         let (is_kept, kept) = watch::channel(0);
         let (found, receiver) = mpsc::unbounded_channel();
         let task = tokio::spawn(Task { store, room, given, kept: is_kept, found }.run());
-        (Keeper { pictures, given: 0, kept, task }, receiver)
+        (Keeper { latest, given: 0, kept, task }, receiver)
     }
 
-    /// Keeps `snapshot`, in place of those that still wait.
+    /// Keeps `snapshot`, in place of the one that still waits.
     pub fn keep(&mut self, snapshot: Snapshot) {
         self.given += 1;
-        // Its task ends with it and not before.
-        let _ = self.pictures.send(snapshot);
+        self.latest.send_replace((self.given, Some(Arc::new(snapshot))));
     }
 
     /// Whether the store has what it was given.
@@ -121,7 +125,7 @@ impl Drop for Keeper {
 struct Task {
     store: Store,
     room: RoomName,
-    given: mpsc::UnboundedReceiver<Snapshot>,
+    given: watch::Receiver<Latest>,
     kept: watch::Sender<u64>,
     found: mpsc::UnboundedSender<Found>,
 }
@@ -131,12 +135,8 @@ impl Task {
         let loaded = self.load().await.unwrap_or_default();
         let pixels = Tile::all().flat_map(|tile| loaded.grid.export(tile)).collect();
         self.tell(Found { pixels, position: loaded.position });
-        let mut number = 0;
-        while let Some(snapshot) = self.given.recv().await {
-            number += 1;
-            let (latest, pixels) = self.keep(number, snapshot).await;
-            number = latest;
-            self.kept.send_replace(number);
+        while self.given.changed().await.is_ok() {
+            let pixels = self.keep().await;
             if !pixels.is_empty() {
                 self.tell(Found { pixels, position: None });
             }
@@ -156,17 +156,16 @@ impl Task {
         }
     }
 
-    /// Keeps `snapshot`, or what comes after it meanwhile. Gives the number of what was kept, and what the store had.
-    async fn keep(&mut self, mut number: u64, mut snapshot: Snapshot) -> (u64, Vec<Pixel>) {
+    /// Keeps the latest picture, or what comes after it meanwhile. Gives what the store had.
+    async fn keep(&mut self) -> Vec<Pixel> {
         let mut failures = 0;
         loop {
-            while let Ok(newer) = self.given.try_recv() {
-                (number, snapshot) = (number + 1, newer);
-            }
-            let kept = self.store.keep(&self.room, &snapshot).await;
+            let (number, Some(latest)) = self.given.borrow_and_update().clone() else { return Vec::new() };
+            let kept = self.store.keep(&self.room, &latest).await;
             self.store.note(&kept);
             if let Ok(pixels) = kept {
-                return (number, pixels);
+                self.kept.send_replace(number);
+                return pixels;
             }
             failures += 1;
             sleep(backoff::after(failures)).await;
