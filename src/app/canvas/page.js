@@ -239,7 +239,10 @@ const HIDE = 0x05;
 const GOES_ON = 1; // flags of a Stroke
 const DOTS = 2;
 
-const send = (...bytes) => socket.send(new Uint8Array(bytes));
+// A connection that is closing takes nothing more; what ends it also ends what was said in vain.
+function send(...bytes) {
+  if (socket.readyState === WebSocket.OPEN) socket.send(new Uint8Array(bytes));
+}
 
 function hello() {
   const message = new DataView(new ArrayBuffer(25));
