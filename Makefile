@@ -68,7 +68,7 @@ conformance: ## Print the ledger into CONFORMANCE.md
 	cargo run --quiet -- check --list --markdown > CONFORMANCE.md
 
 # The testsuite is Python 2 code. Its version 0.8.2 names the packages that it runs on, later ones do not.
-autobahn: ## Autobahn's testsuite on our WebSocket server and client (8 minutes); installs it where there is a Python 2.7
+autobahn: ## Autobahn's testsuite on our WebSocket server and client (10 minutes); installs it where there is a Python 2.7
 	@folder="$(AUTOBAHN)"
 	if ! "$$folder/env/bin/wstest" --autobahnversion 2> /dev/null | grep -qF "$(AUTOBAHN_VERSION)"; then
 	    for python in "$${PYTHON27:-}" python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7 ""; do

@@ -129,6 +129,7 @@ const LAB: Entry = Entry {
         "curl -T /etc/os-release http://{at}/echo",
         "curl -N 'http://{at}/sse?count=3&ms=500'",
         r"printf 'GET /hello/ada HTTP/1.1\r\nHost: x\r\n\r\n' | nc -N {host} {port}",
+        "firstbyte ws ws://{at}/ws",
     ],
 };
 

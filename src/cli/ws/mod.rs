@@ -274,6 +274,10 @@ async fn hear(
             Ok(event) = watch.next() => show_control(&event.what, shown, script),
         }
     }
+    // What was told before the end is shown, too.
+    while let Ok(told) = timeout(Duration::ZERO, watch.next()).await {
+        told.into_iter().for_each(|event| show_control(&event.what, shown, script));
+    }
     (socket.ended().unwrap_or(Ended::Gone), count)
 }
 
