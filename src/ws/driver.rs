@@ -90,7 +90,7 @@ struct Ending {
 }
 
 /// The last of the peer that is looked at.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum LastWord {
     Close(Option<Close>),
     Violation(Violation),

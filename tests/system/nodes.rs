@@ -246,14 +246,20 @@ fn stores() -> Vec<(String, Box<dyn std::any::Any>)> {
     stores
 }
 
+/// A node that keeps pictures there, and a member that has drawn a line and seen it.
+async fn drawn_on(store: &str, room: &str) -> (Server, Member) {
+    let node = node(&["--canvas-store", store]);
+    let mut member = Member::join(&node, room).await;
+    member.draw(9, &[[0, 0], [99, 0]]).await;
+    member.sees([99, 0], 9).await;
+    (node, member)
+}
+
 #[tokio::test]
 async fn a_picture_is_there_after_the_node_was_restarted() {
     for (store, _kept) in stores() {
         let room = room();
-        let mut before = node(&["--canvas-store", &store]);
-        let mut member = Member::join(&before, &room).await;
-        member.draw(9, &[[0, 0], [99, 0]]).await;
-        member.sees([99, 0], 9).await;
+        let (mut before, mut member) = drawn_on(&store, &room).await;
         before.signal(Signal::TERM);
         assert!(timeout(SOON, async { while member.socket.next().await.is_some() {} }).await.is_ok());
         assert_eq!(before.exit_code(), Some(0), "{}", before.stderr());
@@ -271,10 +277,7 @@ async fn a_picture_is_there_after_the_node_was_restarted() {
 async fn a_member_goes_on_where_it_was_after_a_restart() {
     for (store, _kept) in stores() {
         let room = room();
-        let mut before = node(&["--canvas-store", &store]);
-        let mut member = Member::join(&before, &room).await;
-        member.draw(9, &[[0, 0], [99, 0]]).await;
-        member.sees([99, 0], 9).await;
+        let (mut before, member) = drawn_on(&store, &room).await;
         before.signal(Signal::TERM);
         assert_eq!(before.exit_code(), Some(0), "{}", before.stderr());
         let after = node(&["--canvas-store", &store]);
@@ -290,10 +293,8 @@ async fn a_member_goes_on_where_it_was_after_a_restart() {
 async fn a_node_that_is_killed_has_kept_what_it_could() {
     let mut running = Vec::new();
     for (store, kept) in stores() {
-        let (room, node) = (room(), node(&["--canvas-store", &store]));
-        let mut member = Member::join(&node, &room).await;
-        member.draw(9, &[[0, 0], [99, 0]]).await;
-        member.sees([99, 0], 9).await;
+        let room = room();
+        let (node, member) = drawn_on(&store, &room).await;
         running.push((node, member, room, store, kept));
     }
     sleep(QUIET + Duration::from_secs(1)).await;

@@ -3,29 +3,11 @@
 // node:http has no router: the target is compared by hand.
 'use strict';
 
-const cluster = require('node:cluster');
 const http = require('node:http');
-const { availableParallelism } = require('node:os');
 
-if (cluster.isPrimary) {
-  start(process.argv[2]);
-} else {
-  serve(Number(process.argv[2]));
-}
+const onEveryCore = require('./cores.js');
 
-function start(port) {
-  if (port === undefined) {
-    console.error('usage: server.js PORT');
-    process.exit(2);
-  }
-  let missing = availableParallelism();
-  for (let left = missing; left > 0; left -= 1) cluster.fork();
-  cluster.on('listening', (_, address) => {
-    missing -= 1;
-    if (missing === 0) console.log(`listening on http://127.0.0.1:${address.port}`);
-  });
-  cluster.on('exit', (worker, code) => process.exit(code || 1));
-}
+onEveryCore(serve);
 
 function serve(port) {
   http.createServer(answer).listen(port, '127.0.0.1');

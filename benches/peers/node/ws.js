@@ -3,30 +3,12 @@
 // As its documentation advises for speed: bufferutil for the masks. Compression is off, as it is by default.
 'use strict';
 
-const cluster = require('node:cluster');
 const { createRequire } = require('node:module');
-const { availableParallelism } = require('node:os');
 const path = require('node:path');
 
-if (cluster.isPrimary) {
-  start(process.argv[2]);
-} else {
-  serve(Number(process.argv[2]));
-}
+const onEveryCore = require('./cores.js');
 
-function start(port) {
-  if (port === undefined) {
-    console.error('usage: ws.js PORT');
-    process.exit(2);
-  }
-  let missing = availableParallelism();
-  for (let left = missing; left > 0; left -= 1) cluster.fork();
-  cluster.on('listening', (_, address) => {
-    missing -= 1;
-    if (missing === 0) console.log(`listening on http://127.0.0.1:${address.port}`);
-  });
-  cluster.on('exit', (worker, code) => process.exit(code || 1));
-}
+onEveryCore(serve);
 
 function serve(port) {
   const { WebSocketServer } = createRequire(path.join(__dirname, '../../../target/peers/node/'))('ws');
