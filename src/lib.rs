@@ -23,13 +23,15 @@
 //!    [`Handler`](http::Handler) and [`Middleware`](http::Middleware); [`Router`](http::Router).
 //! 5. [`ws`]: the same once more for WebSocket: [`frame`](ws::frame) and [`machine`](ws::machine) say what the bytes mean,
 //!    [`Socket`](ws::Socket) is what an application sees.
-//! 6. [`app`]: what runs on it.
-//! 7. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
+//! 6. [`crypto`]: the few things that applications ask of cryptography.
+//! 7. [`app`]: what runs on it.
+//! 8. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
 //!
 //! Imports go one way: `app`, `conformance` → `http` → `net` → tokio.
 
 pub mod app;
 pub mod conformance;
+pub mod crypto;
 pub mod http;
 pub mod net;
 pub mod ws;

@@ -1,4 +1,5 @@
-//! Imports go one way: `app` → `ws`, `http` → `net` → tokio. The cores know neither sockets nor clocks.
+//! Imports go one way: `app` → `ws`, `http` → `net` → tokio; beside them stand `db`, `jwt` and `crypto`, which applications
+//! lean on. The cores know neither sockets nor clocks.
 //!
 //! The sources are read as text, without their comments: naming a layer is using it.
 
@@ -24,7 +25,25 @@ const RULES: &[Rule] = &[
     Rule { below: "conformance/", except: None, never: &["crate::app", "crate::cli"] },
     Rule { below: "ws/", except: None, never: &["crate::app", "crate::cli"] },
     Rule { below: "ws/", except: Some("ws/handshake"), never: &["crate::http"] },
-    Rule { below: "app/", except: None, never: &["crate::cli"] },
+    Rule { below: "app/", except: None, never: &["crate::cli", "ring::"] },
+    Rule {
+        below: "crypto/",
+        except: None,
+        never: &[
+            "crate::net",
+            "crate::http",
+            "crate::ws",
+            "crate::db",
+            "crate::jwt",
+            "crate::app",
+            "crate::cli",
+            "tokio",
+        ],
+    },
+    Rule { below: "jwt/", except: None, never: CORE_NEVER },
+    Rule { below: "jwt/", except: None, never: &["crate::http", "crate::ws", "crate::db", "crate::app", "crate::cli"] },
+    Rule { below: "db/", except: None, never: &["crate::ws", "crate::jwt", "crate::app", "crate::cli"] },
+    Rule { below: "http/", except: None, never: &["crate::jwt", "crate::db", "ring::"] },
     Rule { below: "http/h1/", except: None, never: CORE_NEVER },
     Rule { below: "http/route_tree", except: None, never: CORE_NEVER },
     Rule { below: "http/middleware/rate_limit/", except: None, never: CORE_NEVER },
@@ -53,13 +72,14 @@ const CORE_NEVER: &[&str] =
 const CORE_CRATES: &[&str] = &["core", "std", "bytes", "memchr", "crate", "super", "self"];
 
 /// What one core may name besides: its files, and the crate that it is built on.
-const CORE_CRATES_OF: &[(&str, &str)] = &[("ws/utf8", "simdutf8"), ("ws/deflate", "flate2")];
+const CORE_CRATES_OF: &[(&str, &str)] =
+    &[("ws/utf8", "simdutf8"), ("ws/deflate", "flate2"), ("jwt/", "base64"), ("jwt/", "serde"), ("jwt/", "serde_json")];
 
 /// Pages that show the server at work: they may name each other.
 const OURSELVES: &[&str] = &["errors", "home", "inspect", "limits"];
 
 /// What every application may use.
-const SHARED_APPS: &[&str] = &["page"];
+const SHARED_APPS: &[&str] = &["accounts", "page"];
 
 #[test]
 fn no_layer_names_one_above_it() {
