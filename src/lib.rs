@@ -32,6 +32,7 @@
 pub mod app;
 pub mod conformance;
 pub mod crypto;
+pub mod db;
 pub mod http;
 pub mod net;
 pub mod ws;

@@ -1,0 +1,5 @@
+//! Owns what joins applications to the services that keep their data.
+
+pub mod url;
+
+pub use url::{ServiceUrl, UrlError};
