@@ -5,6 +5,7 @@
 pub mod canvas;
 pub mod chain;
 pub mod errors;
+pub mod health;
 pub mod home;
 pub mod inspect;
 pub mod lab;
