@@ -76,7 +76,7 @@ impl Redis {
     /// Outside of a tokio runtime.
     pub fn open_with(url: &ServiceUrl, answer_time: Duration) -> Result<Redis, UrlError> {
         let client = client(url)?;
-        let presence = Arc::new(Presence::new("Redis", &url.to_string()));
+        let presence = Arc::new(Presence::new("Redis", &url.to_string(), answer_time));
         let mut tasks = JoinSet::new();
         tasks.spawn(upkeep(client, Arc::clone(&presence), answer_time));
         Ok(Redis { shared: Arc::new(Shared { presence, answer_time, _upkeep: tasks }) })
