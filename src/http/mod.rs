@@ -34,6 +34,7 @@ pub mod tally;
 pub mod target;
 pub mod test;
 pub mod upgrade;
+pub mod url;
 pub mod version;
 
 pub use body::{Body, BodyError};
@@ -50,4 +51,5 @@ pub use router::{BuildError, Router};
 pub use server::Server;
 pub use status::Status;
 pub use target::Target;
+pub use url::Url;
 pub use version::Version;
