@@ -9,6 +9,7 @@ pub mod authority;
 pub mod body;
 pub mod bounds;
 pub(crate) mod caught;
+pub mod client;
 pub(crate) mod condition;
 pub mod date;
 pub mod envelope;
