@@ -18,11 +18,13 @@
 
 mod claims;
 mod json;
+mod jwks;
 mod jws;
 mod keys;
 
 pub use crate::crypto::{Algorithm, KeyError};
 pub use claims::{Claims, LIFETIME_SECONDS_MAX, NoScope, Scopes};
+pub use jwks::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, Jwks, JwksError};
 pub use jws::{Jws, Malformed, Part, TOKEN_BYTES_MAX};
 pub use keys::{KID_CHARS_MAX, Keys, SigningKey, VerifyingKey};
 
