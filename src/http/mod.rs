@@ -10,6 +10,7 @@ pub mod body;
 pub mod bounds;
 pub(crate) mod caught;
 pub(crate) mod condition;
+pub mod cookie;
 pub mod date;
 pub mod envelope;
 pub mod error;
