@@ -451,7 +451,7 @@ fn our_key_sets_are_read_by_others() {
     assert_eq!(theirs.keys.len(), 3);
     for key in keys.iter().filter(|key| key.parts().is_some()) {
         let jwk = theirs.find(key.kid()).unwrap();
-        assert_eq!(jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256), key.kid());
+        assert_eq!(jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap(), key.kid());
         let decoding = DecodingKey::from_jwk(jwk).unwrap();
         let mut validation = Validation::new(Peers::of(key.algorithm()).algorithm);
         validation.set_audience(&["catalog"]);
