@@ -223,7 +223,7 @@ async fn connections_and_those_who_wait_for_one_are_bounded() {
     seen.sort();
     let hung = "TimedOut(Answer); Peer";
     let busy = "Busy; Environment";
-    let expected = ["200 ok", "200 ok", busy, busy, "Lost(Answer) ConnectionReset; Environment", hung, hung];
+    let expected = ["200 ok", "200 ok", busy, busy, "Ended(Answer); Peer", hung, hung];
     assert_eq!(seen, expected);
     assert_eq!(client.counts().opened, 3, "the one that broke was replaced");
 }
