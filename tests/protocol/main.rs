@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod attacks;
+mod client;
 mod conformance;
 mod content;
 mod corpus;
@@ -15,6 +16,7 @@ mod fuzzed;
 mod half_close;
 #[path = "../judge/mod.rs"]
 mod judge;
+mod jwt;
 mod pipelining;
 mod server;
 mod shutdown;
