@@ -12,3 +12,4 @@ pub mod inspect;
 pub mod lab;
 pub mod limits;
 pub mod page;
+pub mod session;
