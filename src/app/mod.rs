@@ -6,6 +6,7 @@ pub mod canvas;
 pub mod chain;
 pub mod errors;
 pub mod home;
+pub mod identity;
 pub mod inspect;
 pub mod lab;
 pub mod limits;

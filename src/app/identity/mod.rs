@@ -1,0 +1,3 @@
+//! Owns the issuer of tokens.
+
+pub mod domain;
