@@ -80,7 +80,9 @@ mod tests {
         for wrong in ["elsewhere", "Catalog", "https://a.example/catalog", "catalog billing"] {
             check(&[("audience", wrong)], None);
         }
-        for wrong in ["catalog", "https://a.example/catalog#x", "https://a.example/catalog/", "http://a.example/catalog"] {
+        for wrong in
+            ["catalog", "https://a.example/catalog#x", "https://a.example/catalog/", "http://a.example/catalog"]
+        {
             check(&[("resource", wrong)], None);
         }
         check(&[("audience", "catalog"), ("audience", "elsewhere")], None);

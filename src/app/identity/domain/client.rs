@@ -25,8 +25,8 @@ use crate::app::identity::domain::grant::GrantType;
 use crate::app::identity::domain::parameters::Parameters;
 use crate::app::identity::domain::refused::{Code, Refused};
 use crate::app::identity::domain::scope;
-use crate::jwt::Scopes;
 use crate::crypto::{self, TokenHash};
+use crate::jwt::Scopes;
 
 /// Characters that a name or secret of a client may have.
 pub const CREDENTIAL_CHARS_MAX: usize = 256;
@@ -157,7 +157,8 @@ impl<'a> Presented<'a> {
     ) -> Result<Presented<'a>, Refused> {
         let (id, secret) = (parameters.get("client_id"), parameters.get("client_secret"));
         let Some(value) = authorization.next() else {
-            let id = id.ok_or(Code::InvalidClient.because("who asks? client_id, or Authorization: Basic, is missing"))?;
+            let id =
+                id.ok_or(Code::InvalidClient.because("who asks? client_id, or Authorization: Basic, is missing"))?;
             return Presented::bounded(id.into(), secret.map(Cow::Borrowed));
         };
         if authorization.next().is_some() || secret.is_some() {
@@ -229,7 +230,11 @@ mod tests {
         let clients = clients();
         let lines = authorization.iter().map(|line| line.as_bytes());
         let client = Presented::of(lines, &parameters).and_then(|presented| clients.authenticate(&presented));
-        assert_eq!(client.map(Client::id).map_err(|refused| refused.code), expected, "{authorization:?} {parameters:?}");
+        assert_eq!(
+            client.map(Client::id).map_err(|refused| refused.code),
+            expected,
+            "{authorization:?} {parameters:?}"
+        );
     }
 
     fn basic(credentials: &str) -> String {

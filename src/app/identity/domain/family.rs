@@ -35,7 +35,6 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-
 use crate::crypto::{self, TokenHash};
 use crate::jwt::Scopes;
 
