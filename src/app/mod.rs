@@ -2,6 +2,7 @@
 //!
 //! Never: named by `http` or `net`; an application knows them, and not another application.
 
+pub mod accounts;
 pub mod canvas;
 pub mod chain;
 pub mod errors;
