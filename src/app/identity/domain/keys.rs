@@ -158,7 +158,7 @@ pub fn rotated(
 }
 
 /// The keys that are not gone.
-fn living(keys: &[StoredKey], now: u64) -> Vec<StoredKey> {
+pub fn living(keys: &[StoredKey], now: u64) -> Vec<StoredKey> {
     let is_gone = |key: &&StoredKey| matches!(key.state, State::Retired { until } if until <= now);
     keys.iter().filter(|key| !is_gone(key)).cloned().collect()
 }
