@@ -10,6 +10,7 @@
 //!
 //! Never: starts to serve while anything is wrong with what it was told.
 
+mod applications;
 mod check;
 mod descriptors;
 mod layers;

@@ -1,4 +1,4 @@
-//! Owns the wiring: which applications there are, where they stand, and what a serving process does from start to end.
+//! Owns what a serving process does from start to end.
 //!
 //! ```text
 //!   settings ──> runtime ──> listeners, all of them or none
@@ -17,24 +17,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firstbyte::app::canvas::fanout::Fanout;
-use firstbyte::app::canvas::store::{Keep, Store, StoreError};
-use firstbyte::app::canvas::{self, Canvas, CanvasConfig};
-use firstbyte::app::chain::{self, ChainConfig};
-use firstbyte::app::home::{self, Contents, Entry};
+use firstbyte::app::errors;
 use firstbyte::app::inspect::{self, Inspector};
-use firstbyte::app::limits::{self, Shown};
-use firstbyte::app::{errors, lab};
-use firstbyte::http::bounds::InForce;
-use firstbyte::http::middleware::WrongOrder;
-use firstbyte::http::router::Routes;
+use firstbyte::http::Server;
 use firstbyte::http::server::{Ended, Watched};
-use firstbyte::http::{BuildError, Router, Server};
 use firstbyte::net::{Listener, ListenerConfig};
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::applications::{self, Applications};
 use super::settings::Settings;
 use super::{CUT, FAILURE, descriptors, log, say};
 
@@ -49,9 +41,7 @@ enum Failure {
     Runtime(io::Error),
     Listen(SocketAddr, io::Error),
     Signals(io::Error),
-    Routes(BuildError),
-    Order(WrongOrder),
-    Store(Keep, StoreError),
+    Applications(applications::Failure),
 }
 
 /// Serves until told to stop.
@@ -74,70 +64,6 @@ pub fn serve(settings: Settings) -> ExitCode {
     }
 }
 
-/// Everything that is served: each application, where it stands, what stands around it.
-fn applications(
-    settings: &Settings,
-    canvas: Canvas,
-    inspector: Inspector,
-    watched: &Watched,
-) -> Result<Routes, Failure> {
-    let chain = chain::routes(chain_config(settings));
-    introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
-    introduce("lab", "none", "none: nothing is kept");
-    let store = settings.canvas_store.as_ref();
-    introduce("canvas", "none", &store.map_or("in memory: data goes with the process".to_owned(), Keep::to_string));
-
-    let mut contents = Contents::default();
-    let router = errors::routes(inspect::routes(Router::new(()), inspector));
-    let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
-    contents.add("firstbyte itself", &router);
-    contents.add_patterns(CHAIN.name, chain::table().patterns());
-    let router = canvas::routes(router, canvas);
-    contents.add(CANVAS.name, &router);
-    let router = lab::routes(router);
-    contents.add(LAB.name, &router);
-    let router = router.mount(chain::PREFIX, chain);
-    home::routes(router, &[CHAIN, CANVAS, LAB], contents).build().map_err(Failure::Routes)
-}
-
-const CHAIN: Entry = Entry {
-    name: "The chain",
-    path: "/chain/quotes",
-    about: "A small public API behind logger, limiter and eight more layers: no address gets more than 100 requests in \
-            any 60 seconds. It teaches what middleware is, and why its order matters.",
-    tries: &[
-        "curl -i http://{at}/chain/quotes/random",
-        r#"curl -i --json '{"text":"Know thyself.","author":"Delphi"}' http://{at}/chain/quotes"#,
-    ],
-};
-
-const CANVAS: Entry = Entry {
-    name: "The canvas",
-    path: "/canvas/lobby",
-    about: "A grid of pixels that everybody in a room draws on at once, over WebSocket. It teaches how one stroke reaches \
-            thousands without waiting for any, and what is left of those who vanish: nothing.",
-    tries: &["curl -s http://{at}/canvas/lobby"],
-};
-
-const LAB: Entry = Entry {
-    name: "The lab",
-    path: "/anything",
-    about: "Routes with known answers, to try a client, a proxy or a load generator: streams, delays, statuses, \
-            redirects, cookies, events.",
-    tries: &[
-        "curl -i http://{at}/hello/ada",
-        "curl -T /etc/os-release http://{at}/echo",
-        "curl -N 'http://{at}/sse?count=3&ms=500'",
-        r"printf 'GET /hello/ada HTTP/1.1\r\nHost: x\r\n\r\n' | nc -N {host} {port}",
-        "firstbyte ws ws://{at}/ws",
-    ],
-};
-
-/// Says at the start what stands around an application, and where its data is.
-fn introduce(application: &str, middleware: &str, store: &str) {
-    tracing::info!(application, middleware, store, "ready");
-}
-
 async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     fit_descriptors(&mut settings);
     let watched = Watched::default();
@@ -145,8 +71,8 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     // Bound before anything is said to be ready.
     let listeners = listen(&settings.listen, &settings.listener)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
-    let canvas = canvas(&settings)?;
-    let routes = Arc::new(applications(&settings, canvas.clone(), inspector.clone(), &watched)?);
+    let applications = Applications::open(&settings).map_err(Failure::Applications)?;
+    let routes = Arc::new(applications.routes(inspector.clone(), &watched).map_err(Failure::Applications)?);
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let mut serving = JoinSet::new();
     for listener in listeners {
@@ -167,7 +93,7 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     };
     // Draining is told of first, even when nothing is left to drain.
     let ((), ended) = tokio::join!(tell_of_draining(&watched, settings.deadlines.drain), end);
-    canvas.end().await;
+    applications.end().await;
     if let Some(trace) = trace {
         // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
         let _ = timeout(TRACE_TIME, trace).await;
@@ -180,39 +106,10 @@ fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
     builder.worker_threads(settings.workers).thread_name("firstbyte").enable_all().build().map_err(Failure::Runtime)
 }
 
-/// The canvas, joined to other nodes and to its store as the settings say.
-fn canvas(settings: &Settings) -> Result<Canvas, Failure> {
-    let open = |place: &Keep| Store::open(place).map_err(|error| Failure::Store(place.clone(), error));
-    let store = settings.canvas_store.as_ref().map(open).transpose()?;
-    let fanout = settings.fanout.as_ref().map(Fanout::join);
-    Ok(Canvas::new(CanvasConfig::default(), fanout, store))
-}
-
-fn chain_config(settings: &Settings) -> ChainConfig {
-    ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() }
-}
-
-/// The bounds of what is served by these settings: the server's, and those of each application.
-pub fn shown(settings: &Settings) -> Shown {
-    let in_force = InForce {
-        limits: settings.limits.clone(),
-        deadlines: settings.deadlines.clone(),
-        listener: settings.listener.clone(),
-        listeners: settings.listen.len(),
-        workers: settings.workers,
-    };
-    let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
-    Shown::new(&in_force)
-        .with(inspect::bounds(), inspect::kept(settings.trace))
-        .with(chain.bounds(), chain.kept())
-        .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
-        .with(lab::bounds(), lab::kept())
-}
-
 /// The bounds as text, as they would be in force.
 pub fn print_limits(mut settings: Settings) -> String {
     fit_descriptors(&mut settings);
-    shown(&settings).text()
+    applications::shown(&settings).text()
 }
 
 /// A connection that is promised must have a descriptor.
@@ -273,14 +170,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Runtime(error) => write!(f, "the threads that serve cannot be started: {error}"),
             Failure::Signals(error) => write!(f, "signals cannot be listened for: {error}"),
-            Failure::Store(place, error) => {
-                write!(
-                    f,
-                    "the canvas cannot keep its pictures in {place}: {error}\nAnother place may: `--canvas-store FOLDER`"
-                )
-            }
-            Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
-            Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),
+            Failure::Applications(failure) => failure.fmt(f),
             Failure::Listen(address, error) => {
                 write!(f, "cannot listen at {address}: {error}\n{}", remedy(*address, error.kind()))
             }

@@ -354,7 +354,7 @@ mod tests {
     use firstbyte::http::bounds::Amount;
 
     use super::*;
-    use crate::cli::serve;
+    use crate::cli::applications;
 
     #[test]
     fn every_default_can_be_read_again() {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     fn every_bound_is_shown_as_it_is_set(mut settings: Settings) {
-        let shown = serve::shown(&settings);
+        let shown = applications::shown(&settings);
         let names: HashSet<_> = shown.bounds().iter().map(|row| row.name).collect();
         assert_eq!(names.len(), shown.bounds().len(), "applications have names of their own");
         for setting in SETTINGS.iter().filter(|setting| setting.group != Group::Server) {

@@ -1,6 +1,6 @@
 //! Owns the request method: the nine registered ones and any other token, in one small value that is copied freely.
 //!
-//! Spec: RFC 9110 9 (semantics, 9.2.1 safe), RFC 9112 3.1 (`method = token`, case-sensitive),
+//! Spec: RFC 9110 9 (semantics, 9.2.1 safe, 9.2.2 idempotent), RFC 9112 3.1 (`method = token`, case-sensitive),
 //! RFC 5789 (PATCH). A method we hold but no route names is answered by the router, not here.
 //! Never: allocates; folds case: `get` is not `GET`.
 
@@ -131,6 +131,11 @@ impl Method {
     pub fn is_safe(&self) -> bool {
         matches!(self.0, Repr::Get | Repr::Head | Repr::Options | Repr::Trace)
     }
+
+    /// Whether asking twice is as good as asking once (RFC 9110 9.2.2). Of a method that is not registered nobody knows.
+    pub fn is_idempotent(&self) -> bool {
+        self.is_safe() || matches!(self.0, Repr::Put | Repr::Delete)
+    }
 }
 
 impl fmt::Display for Method {
@@ -158,6 +163,16 @@ mod tests {
             assert!(method.is_registered());
             assert_eq!((method.registered_index(), Method::REGISTERED[index]), (Some(index), method));
         }
+    }
+
+    #[test]
+    fn what_may_be_asked_twice_is_what_rfc_9110_9_2_2_names() {
+        let idempotent = Method::REGISTERED.into_iter().filter(Method::is_idempotent);
+        assert_eq!(
+            idempotent.map(|m| m.to_string()).collect::<Vec<_>>().join(" "),
+            "GET HEAD PUT DELETE OPTIONS TRACE"
+        );
+        assert!(!Method::parse(b"PROPFIND").expect("a token").is_idempotent());
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What the documents say is what happens: each command of each `sh` block is run, and its status compared.
 //!
+//! The commands of a document run one after the other in a folder of their own, in which one may leave a file for the next:
+//! cookies, a token.
+//!
 //! A command states the status of the last head that it prints in a comment behind it, `# 200`. Where that would be in the
 //! reader's way, the sentence behind the block says "answers `200`" for its last command. Blocks of another kind
 //! (`console`, `text`) are for the eye.
@@ -8,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::server::Server;
+use crate::server::{Folder, Server};
 use crate::tools;
 
 /// The address that documents name, for curl and for nc.
@@ -40,7 +43,7 @@ fn documents() -> Vec<PathBuf> {
 fn faults_of(document: &Path) -> Vec<String> {
     let name = document.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display();
     let steps = steps(&fs::read_to_string(document).unwrap());
-    let server = Server::start(&[]);
+    let (server, folder) = (Server::start(&[]), Folder::new());
     let run = |Step { line, command, status }: &Step| {
         let place = format!("{name}:{line}: {command}\n   ");
         if !ADDRS.iter().any(|addr| command.contains(addr)) {
@@ -51,7 +54,8 @@ fn faults_of(document: &Path) -> Vec<String> {
             .replace(ADDRS[0], &server.addr.to_string())
             .replace(ADDRS[1], &server.addr.to_string().replace(':', " "));
         let script = format!("ulimit -c 0; {command}");
-        let output = Command::new("timeout").args(["30", "bash", "-c", &script]).output().unwrap();
+        let output =
+            Command::new("timeout").args(["30", "bash", "-c", &script]).current_dir(folder.path()).output().unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout);
         let found = last_status(&stdout);
         (found != Some(*expected)).then(|| format!("{place} states {expected} and gets {found:?}:\n{stdout}"))

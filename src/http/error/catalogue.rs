@@ -386,6 +386,11 @@ catalogue! {
         expected "localhost, 127.0.0.1 or [::1] in the Host field: another name may be made to point here (DNS rebinding)"
         section "RFC 9110 7.4"
         remedy "curl http://127.0.0.1:8080/inspect";
+    ForeignPage "HTTP-ACCESS-003" FORBIDDEN
+        "a page of another origin must not send this"
+        expected "Sec-Fetch-Site: same-origin, or an Origin of the host that is asked; or none of both, as programs send it"
+        section "RFC 6454 7"
+        remedy "curl -X POST http://127.0.0.1:8080/PATH   # or from a page of this server";
 
     // Another protocol on the same connection (RFC 9110 7.8, RFC 6455 4.2).
     WebSocketOnly "HTTP-UPGRADE-001" UPGRADE_REQUIRED

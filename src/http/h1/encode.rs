@@ -1,4 +1,4 @@
-//! Owns heads on their way out: status-line, fields, and the framing fields that nobody else may write.
+//! Owns the heads of answers on their way out (those of requests are in [`encode_request_head`]): status-line, fields, and the framing fields that nobody else may write.
 //!
 //! ```text
 //!   HTTP/1.1 200 OK\r\n                    the first nine bytes are the same for every answer: PREFIX
@@ -16,6 +16,10 @@ use crate::http::date::DateLine;
 use crate::http::field::{Known, push_line};
 use crate::http::h1::framing::AnswerContent;
 use crate::http::{Fields, Status, Version};
+
+mod request;
+
+pub use request::{OutgoingHead, encode_request_head};
 
 /// The bytes with which every answer begins.
 pub const PREFIX: &[u8] = b"HTTP/1.1 ";

@@ -22,6 +22,7 @@
 //! - an empty Host is refused: every http URI has a host (RFC 9110 4.2.1), and RFC 9112 3.3 lets a server say no;
 //! - content with CONNECT or TRACE is refused.
 //!
+//! An answer as its client sees it is decided in [`answer`](decide_answer), by the same readers of the same fields.
 //! Never: reads content, changes a field.
 //! Invariant: the first fault in the order of the lines is reported; missing lines last.
 
@@ -30,6 +31,10 @@ use crate::http::field::{FieldLine, Fields, Known, spells};
 use crate::http::h1::grammar;
 use crate::http::h1::head::Span;
 use crate::http::{Fault, Method, ProtocolError, Status, Version};
+
+mod answer;
+
+pub use answer::{decide_answer, frame_request};
 
 /// How long the content of a request is (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

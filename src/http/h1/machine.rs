@@ -7,17 +7,19 @@
 //!                                │    │
 //!     receive:  Length{left} ────┼──┐ │
 //!               Chunked(decoder) ┼──┤ │
+//!               UntilClose ──────┼──┤ │      an answer only
 //!               Ended <──────────┘<─┘ │
 //!                                     └─> reuse: Idle again | Close
 //! ```
 //!
-//! Both directions run at once: content may still come in while the answer goes out.
+//! Both directions run at once: content may still come in while the answer goes out. A client's exchange is the same with
+//! the arrows turned round: it sends first, and what it receives may also end with the connection.
 //!
 //! Spec: RFC 9112 6 (framing), 9.3 (persistence), 9.6 (tear-down); RFC 9110 10.1.1 (Expect).
 //! Never: does I/O; looks at a clock; decides lengths itself (that is [`framing`](crate::http::h1::framing)).
 
 use crate::http::h1::chunked::{Decoder, Event};
-use crate::http::h1::framing::Content;
+use crate::http::h1::framing::{AnswerContent, Content};
 use crate::http::{Fields, Limits, ProtocolError};
 
 /// What is still to be received of a message's content.
@@ -32,6 +34,11 @@ pub enum Receive {
     },
     /// Chunks until the last one.
     Chunked(Box<Decoder>),
+    /// All that comes, until the peer closes. Only an answer has no other end (RFC 9112 6.3 item 8).
+    UntilClose {
+        /// Bytes that have come.
+        taken: u64,
+    },
     /// Nothing: all has come, with these trailers.
     Ended(Option<Box<Fields>>),
 }
@@ -59,6 +66,25 @@ impl Receive {
         }
     }
 
+    /// The state after the head of an answer that is followed by `content`.
+    pub fn of_answer(content: AnswerContent) -> Receive {
+        match content {
+            AnswerContent::None => Receive::Ended(None),
+            AnswerContent::Length(length) => Receive::of(Content::Length(length)),
+            AnswerContent::Chunked => Receive::of(Content::Chunked),
+            AnswerContent::UntilClose => Receive::UntilClose { taken: 0 },
+        }
+    }
+
+    /// The peer has sent its last byte. Whether that ends the content, which it does only where nothing else could
+    /// (RFC 9112 8): what is to have an end of its own has broken off.
+    pub fn close(&mut self) -> bool {
+        if matches!(self, Receive::UntilClose { .. }) {
+            *self = Receive::Ended(None);
+        }
+        self.is_ended()
+    }
+
     /// Whether all content has come.
     pub fn is_ended(&self) -> bool {
         matches!(self, Receive::Ended(_))
@@ -68,7 +94,7 @@ impl Receive {
     pub fn left(&self) -> Option<u64> {
         match self {
             Receive::Length { left, .. } => Some(*left),
-            Receive::Chunked(_) => None,
+            Receive::Chunked(_) | Receive::UntilClose { .. } => None,
             Receive::Ended(_) => Some(0),
         }
     }
@@ -80,7 +106,11 @@ impl Receive {
     pub fn step(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Received), ProtocolError> {
         match self {
             Receive::Ended(_) => Ok((0, Received::End)),
-            Receive::Length { .. } if input.is_empty() => Ok((0, Received::NeedMore)),
+            Receive::Length { .. } | Receive::UntilClose { .. } if input.is_empty() => Ok((0, Received::NeedMore)),
+            Receive::UntilClose { taken } => {
+                *taken += input.len() as u64;
+                Ok((input.len(), Received::Content))
+            }
             Receive::Length { left, taken } => {
                 let used = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
                 *left -= used as u64;
@@ -110,7 +140,7 @@ impl Receive {
     /// Bytes of the content stream that are used: where the next unread byte stands in it.
     pub fn taken(&self) -> u64 {
         match self {
-            Receive::Length { taken, .. } => *taken,
+            Receive::Length { taken, .. } | Receive::UntilClose { taken } => *taken,
             Receive::Chunked(decoder) => decoder.taken() as u64,
             Receive::Ended(_) => 0,
         }

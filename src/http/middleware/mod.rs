@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   request ──> RequestId ─> TrustedProxies ─> Logger ─> Recover ─> SecurityHeaders ─> Cors
-//!                              ─> RateLimit ─> BodyLimit ─> Timeout ─> handler
+//!                              ─> SameOrigin ─> RateLimit ─> BodyLimit ─> Timeout ─> handler
 //! ```
 //!
 //! Why this order, each for the next ones:
@@ -12,6 +12,7 @@
 //! - `Logger`: every answer has a line, that of a panic or a refusal too.
 //! - `Recover`: a panic is an answer, which gets the fields of the layers outside.
 //! - `SecurityHeaders`, `Cors`: refusals too carry the fields that let a browser read them; a preflight is not counted.
+//! - `SameOrigin`: a foreign page cannot use up its visitor's quota.
 //! - `RateLimit`: counts before anything is read or waited for.
 //! - `BodyLimit`: refuses at the head before time is given.
 //! - `Timeout`: measures the handler, and nothing but it.
@@ -27,6 +28,7 @@ pub mod logger;
 pub mod rate_limit;
 pub mod recover;
 pub mod request_id;
+pub mod same_origin;
 pub mod security_headers;
 pub mod timeout;
 pub mod trusted_proxies;
@@ -38,6 +40,7 @@ pub use logger::Logger;
 pub use rate_limit::RateLimit;
 pub use recover::Recover;
 pub use request_id::RequestId;
+pub use same_origin::SameOrigin;
 pub use security_headers::SecurityHeaders;
 pub use timeout::Timeout;
 pub use trusted_proxies::TrustedProxies;
@@ -62,6 +65,8 @@ pub enum Place {
     SecurityHeaders,
     /// Of [`Cors`].
     Cors,
+    /// Of [`SameOrigin`].
+    SameOrigin,
     /// Of [`RateLimit`].
     RateLimit,
     /// Of [`BodyLimit`].
@@ -116,18 +121,19 @@ mod tests {
     use super::*;
     use crate::http::{Middleware, Request, Response};
 
-    const PLACES: [Place; 9] = [
+    const PLACES: [Place; 10] = [
         Place::RequestId,
         Place::TrustedProxies,
         Place::Logger,
         Place::Recover,
         Place::SecurityHeaders,
         Place::Cors,
+        Place::SameOrigin,
         Place::RateLimit,
         Place::BodyLimit,
         Place::Timeout,
     ];
-    const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
     struct Stands(Option<Place>);
 
@@ -198,18 +204,18 @@ mod tests {
     #[test]
     fn an_own_one_may_stand_anywhere_and_often() {
         let around = Stands(Some(Place::Logger)).around(Stands(None).around(Chain(vec![None, Some(Place::Timeout)])));
-        assert_eq!(order(&around), Ok(vec!["c", "own", "own", "i"]));
+        assert_eq!(order(&around), Ok(vec!["c", "own", "own", "j"]));
         let wrong = Stands(Some(Place::Timeout)).around(Stands(None).around(Chain(vec![Some(Place::Logger)])));
         let refused = order(&wrong).expect_err("the wrong order");
-        assert_eq!(refused.to_string(), "i stands outside c: swap them (the order is documented in http::middleware)");
+        assert_eq!(refused.to_string(), "j stands outside c: swap them (the order is documented in http::middleware)");
     }
 
     #[test]
     fn the_stock_middleware_know_their_places() {
         let chain = RequestId.around(TrustedProxies::new([]).around(Logger.around(Recover.around(
-            SecurityHeaders::default().around(Cors::any().around(RateLimit::default().around(
+            SecurityHeaders::default().around(Cors::any().around(SameOrigin.around(RateLimit::default().around(
                 BodyLimit::new(1).around(Timeout::new(std::time::Duration::from_secs(1)).around(|_: Request| async {})),
-            ))),
+            )))),
         ))));
         let names = [
             "request_id",
@@ -218,6 +224,7 @@ mod tests {
             "recover",
             "security_headers",
             "cors",
+            "same_origin",
             "rate_limit",
             "body_limit",
             "timeout",

@@ -13,21 +13,14 @@
 
 use std::fmt;
 
-use crate::http::authority;
-use crate::http::h1::grammar;
+use crate::http::url::{BYTES_MAX, Place, PlaceError};
 
 /// RFC 6455 3: the port of `ws` when none is named.
 const PORT: u16 = 80;
 
-/// Bytes of an address: what servers take as a request-target, and a name before it.
-const BYTES_MAX: usize = 8 * 1024;
-
 /// The address of a WebSocket, in the parts that a handshake needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    authority: String,
-    target: String,
-}
+pub struct Url(Place);
 
 /// Why an address is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,57 +56,46 @@ impl Url {
             return Err(UrlError::TooLong);
         }
         let at = address.len() - rest.len();
-        let (authority, given) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        authority::validate_authority(authority.as_bytes()).map_err(|byte| UrlError::Authority(at + byte))?;
-        check_target(given).map_err(|error| error.behind(at + authority.len()))?;
-        // RFC 6455 3: the resource name begins with a slash when the path is empty.
-        let slash = if given.starts_with('/') { "" } else { "/" };
-        Ok(Url { authority: authority.to_owned(), target: format!("{slash}{given}") })
+        // RFC 6455 3: a fragment is no part of it. What stands before one is looked at first.
+        let fragment = rest.find('#');
+        let place = Place::parse(&rest[..fragment.unwrap_or(rest.len())]).map_err(|error| UrlError::of(error, at))?;
+        fragment.map_or(Ok(Url(place)), |fragment| Err(UrlError::Fragment(at + fragment)))
     }
 
     /// Host and port as they were written: the value of Host.
     pub fn authority(&self) -> &str {
-        &self.authority
+        &self.0.authority
     }
 
     /// The name or address to connect to; an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
-        authority::host(&self.authority).trim_matches(['[', ']'])
+        self.0.host()
     }
 
     /// The port to connect to.
     pub fn port(&self) -> u16 {
-        authority::port(self.authority.as_bytes()).unwrap_or(PORT)
+        self.0.port().unwrap_or(PORT)
     }
 
     /// Path and query: the request-target.
     pub fn target(&self) -> &str {
-        &self.target
-    }
-}
-
-fn check_target(target: &str) -> Result<(), UrlError> {
-    match target.bytes().position(|byte| byte == b'#' || !grammar::is_target(byte)) {
-        None => Ok(()),
-        Some(at) if target.as_bytes()[at] == b'#' => Err(UrlError::Fragment(at)),
-        Some(at) => Err(UrlError::Target(at)),
+        &self.0.target
     }
 }
 
 impl UrlError {
-    /// The same with `count` bytes before it.
-    fn behind(self, count: usize) -> UrlError {
-        match self {
-            UrlError::Fragment(at) => UrlError::Fragment(at + count),
-            UrlError::Target(at) => UrlError::Target(at + count),
-            other => other,
+    /// What is wrong with what stands behind the first `count` bytes.
+    fn of(error: PlaceError, count: usize) -> UrlError {
+        match error {
+            PlaceError::Authority(at) => UrlError::Authority(at + count),
+            PlaceError::Target(at) => UrlError::Target(at + count),
         }
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.authority, self.target)
+        write!(f, "ws://{}{}", self.authority(), self.target())
     }
 }
 
