@@ -100,7 +100,9 @@ impl Error {
             Error::Throttled { .. } => ("slow_down", "there were too many attempts: wait as Retry-After says"),
             Error::Busy { .. } => ("temporarily_unavailable", "there is no room now: wait as Retry-After says"),
             Error::Unavailable(_) => ("temporarily_unavailable", "a store is away: wait as Retry-After says"),
-            Error::Kept(Kept::TooMany { .. }) => ("too_many_keys", "too many keys are retired: wait as Retry-After says"),
+            Error::Kept(Kept::TooMany { .. }) => {
+                ("too_many_keys", "too many keys are retired: wait as Retry-After says")
+            }
             Error::Kept(Kept::NoNext(_)) => ("no_next_key", "there is no key to take the place of the active one"),
             Error::Kept(Kept::Another) => ("key_changed", "another rotation was faster: look at the keys"),
             Error::NoAccount => ("insufficient_scope", "this token is of a client that acts for itself"),

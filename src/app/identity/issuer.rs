@@ -37,7 +37,8 @@ use crate::crypto;
 use crate::jwt::{self, Claims, Expected, Jws, Scopes};
 
 /// What is said of a refresh token that is not right, whatever is not.
-const NOT_RIGHT: Refused = Code::InvalidGrant.because("the refresh token is not valid, not any more, or not for this client");
+const NOT_RIGHT: Refused =
+    Code::InvalidGrant.because("the refresh token is not valid, not any more, or not for this client");
 
 /// How often an exchange is judged anew because another one was faster. A second time needs a second exchange meanwhile.
 const ATTEMPTS: usize = 3;
@@ -100,12 +101,7 @@ struct Subject {
 
 impl Identity {
     /// The tokens that `parameters` ask for, for `client` at `from`.
-    pub(super) async fn grant(
-        &self,
-        client: &Client,
-        parameters: &Parameters,
-        from: IpAddr,
-    ) -> Result<Issued, Error> {
+    pub(super) async fn grant(&self, client: &Client, parameters: &Parameters, from: IpAddr) -> Result<Issued, Error> {
         let kind = GrantType::parse(parameters)?;
         client.admit(kind)?;
         match kind.grant(parameters)? {
@@ -256,9 +252,8 @@ impl Identity {
     /// (RFC 7009 2.2).
     pub(super) async fn revoke(&self, client: &Client, token: &str) -> Result<(), Error> {
         const OF_ANOTHER: Refused = Code::InvalidGrant.because("the token was given to another client");
-        const UNENDING: Refused = Code::UnsupportedTokenType.because(
-            "an access token without a refresh token is valid until it expires: there is nothing to revoke",
-        );
+        const UNENDING: Refused = Code::UnsupportedTokenType
+            .because("an access token without a refresh token is valid until it expires: there is nothing to revoke");
         let (family, owner) = match token.parse::<RefreshToken>() {
             Ok(token) => match self.store.find(token.family()).await?.filter(|family| family.is_of(&token)) {
                 Some(family) => (Some(family.id), family.client),

@@ -4,11 +4,12 @@
 //! Limits: `families_max`; when it is reached, a login is refused and nobody's family is dropped for it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use crate::app::identity::domain::family::{Family, FamilyId, Rotation};
 use crate::app::identity::domain::keys::{Kept, StoredKey};
 use crate::app::identity::store::StoreError;
+use crate::net::lock::lock;
 
 /// A family with its texts and its place in the tables: names of clients and accounts have 256 characters at most, scopes are
 /// those of a client.
@@ -58,7 +59,8 @@ impl Memory {
 
     pub(super) fn sweep(&self, now: u64, grace: u64) -> u64 {
         let mut families = lock(&self.families);
-        let ended: Vec<FamilyId> = families.by_id.values().filter(|family| !family.is_live(now)).map(|f| f.id).collect();
+        let ended: Vec<FamilyId> =
+            families.by_id.values().filter(|family| !family.is_live(now)).map(|f| f.id).collect();
         ended.iter().for_each(|&id| {
             families.remove(id);
         });
@@ -100,8 +102,4 @@ impl Families {
         }
         true
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
