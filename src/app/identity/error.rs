@@ -32,7 +32,10 @@ use crate::http::field::name;
 use crate::http::{IntoResponse, Problem, Rejection, Response, Status};
 
 /// How a client of this issuer may show who it is (RFC 7617 2).
-const CHALLENGE: &str = "Basic realm=\"firstbyte identity\", charset=\"UTF-8\"";
+const WHO: &str = "Basic realm=\"firstbyte identity\", charset=\"UTF-8\"";
+
+/// What a bearer's token lacks (RFC 6750 3.1).
+const LACKS: &str = "Bearer realm=\"firstbyte identity\", error=\"insufficient_scope\"";
 
 /// What is said of a name or password that is not right, whichever it is.
 const NOT_RIGHT: Refused = Code::InvalidGrant.because("name and password are not right together");
@@ -137,7 +140,11 @@ impl IntoResponse for Error {
             Some(after) => response.with(name::RETRY_AFTER, after.as_secs_f64().ceil().max(1.0).to_string()),
             None => response,
         };
-        if self.status() == Status::UNAUTHORIZED { response.with(name::WWW_AUTHENTICATE, CHALLENGE) } else { response }
+        match self.status() {
+            Status::UNAUTHORIZED => response.with(name::WWW_AUTHENTICATE, WHO),
+            Status::FORBIDDEN => response.with(name::WWW_AUTHENTICATE, LACKS),
+            _ => response,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::app::identity::error::Error;
 use crate::app::identity::keyring::Ring;
 use crate::app::identity::{Identity, metadata};
 use crate::http::field::name;
+use crate::http::middleware::Principal;
 use crate::http::{Request, Response};
 use crate::jwt::Algorithm;
 
@@ -55,6 +56,34 @@ pub(super) async fn jwks(identity: Identity, _: Request) -> Result<Response, Err
 
 pub(super) async fn metadata(identity: Identity, _: Request) -> Response {
     Response::json(&metadata::of(&identity)).with(name::CACHE_CONTROL, KEYS_KEPT)
+}
+
+/// Who the bearer of an access token is.
+pub(super) async fn userinfo(identity: Identity, request: Request) -> Result<Response, Error> {
+    let principal = request.value::<Principal>().ok_or(Error::NoAccount)?;
+    let account = identity.account(&principal.subject).await?.ok_or(Error::NoAccount)?;
+    let roles: Vec<&str> = account.roles.iter().map(|role| role.text()).collect();
+    Ok(unstored(Response::json(&json!({
+        "sub": principal.subject,
+        "name": account.name.text(),
+        "preferred_username": account.name.text(),
+        "roles": roles,
+    }))))
+}
+
+/// Lets the next key sign. The parameter `algorithm` chooses that of the key behind it.
+pub(super) async fn rotate(identity: Identity, mut request: Request) -> Result<Response, Error> {
+    const UNKNOWN: Refused = Code::InvalidRequest.because("algorithm is HS256, RS256, ES256 or EdDSA");
+    let by = request.value::<Principal>().map(|principal| principal.subject.clone()).unwrap_or_default();
+    let asked = match request.content().length() {
+        Some(0) => Parameters::default(),
+        _ => parameters(&mut request).await?,
+    };
+    let algorithm = asked.get("algorithm").map(|name| Algorithm::named(name).ok_or(UNKNOWN)).transpose()?;
+    let ring = identity.keyring.rotate(algorithm).await?;
+    let active = ring.signing().map(|key| key.kid().to_owned()).unwrap_or_default();
+    tracing::info!(by, active, "the signing keys were rotated");
+    Ok(unstored(Response::json(&listed(&ring))))
 }
 
 /// The parameters in the content of `request`.

@@ -32,8 +32,10 @@ use crate::app::identity::domain::refused::{Code, Refused};
 use crate::app::identity::domain::{audience, scope};
 use crate::app::identity::error::Error;
 use crate::app::identity::keyring::{READ_TIME, Ring};
-use crate::app::identity::{Identity, LEEWAY};
+use crate::app::identity::{AUDIENCE, Identity, LEEWAY};
 use crate::crypto;
+use crate::db;
+use crate::http::middleware::{Authenticate, BearerError, Principal};
 use crate::jwt::{self, Claims, Expected, Jws, Scopes};
 
 /// What is said of a refresh token that is not right, whatever is not.
@@ -208,7 +210,7 @@ impl Identity {
         Ok(account.filter(|account| account.generation == family.generation))
     }
 
-    async fn account(&self, subject: &str) -> Result<Option<Account>, Error> {
+    pub(super) async fn account(&self, subject: &str) -> Result<Option<Account>, Error> {
         let Ok(id) = subject.parse() else { return Ok(None) };
         self.accounts.find(id).await.map_err(|error| crate::app::accounts::Obstacle::from(error).into())
     }
@@ -337,6 +339,27 @@ impl Identity {
                 Ok(jwt::verify(token, &*self.keyring.ring(), &expected).ok())
             }
             Err(_) => Ok(None),
+        }
+    }
+}
+
+/// The application's own routes ask its own store: what was revoked is refused here at once.
+impl Authenticate for Identity {
+    async fn authenticate(&self, token: &str) -> Result<Principal, BearerError> {
+        const INVALID: BearerError =
+            BearerError::Invalid { description: "the token is not valid, not any more, or not for here" };
+        let Claims { sub, client_id, scope, roles, aud, .. } = match self.look(token).await {
+            Ok(valid) => valid.ok_or(INVALID)?.claims,
+            Err(error) => {
+                tracing::debug!(?error, "a token could not be looked at");
+                return Err(BearerError::Unavailable { retry_after: db::RETRY_AFTER });
+            }
+        };
+        let scopes = scope.iter().map(str::to_owned).collect();
+        if aud.iter().any(|audience| audience == AUDIENCE) {
+            Ok(Principal { subject: sub, client: client_id, scopes, roles })
+        } else {
+            Err(INVALID)
         }
     }
 }

@@ -14,6 +14,7 @@
 //! Never: keeps a token or a secret in a form that opens anything; tells why a token is not valid.
 //! Limits: [`IdentityConfig`].
 
+mod bounds;
 pub mod clock;
 pub mod domain;
 pub mod error;
@@ -21,6 +22,7 @@ mod handlers;
 mod issuer;
 pub mod keyring;
 mod metadata;
+mod page;
 pub mod store;
 
 use std::sync::Arc;
@@ -28,10 +30,12 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use crate::app::accounts::Accounts;
+use crate::app::accounts::{Accounts, Role};
 use crate::db::Migration;
-use crate::http::Router;
-use crate::http::router::{RouteOptions, Routes};
+use crate::http::bounds::{Bound, Part};
+use crate::http::middleware::{Bearer, Require};
+use crate::http::router::RouteOptions;
+use crate::http::{Middleware, Request, Router};
 use crate::jwt::Jwks;
 use clock::Clock;
 use domain::audience::Audience;
@@ -103,6 +107,18 @@ impl Default for IdentityConfig {
             keys: KeysConfig::default(),
             clock: Clock::system(),
         }
+    }
+}
+
+impl IdentityConfig {
+    /// Rows for the catalogue of bounds: each limit of the application.
+    pub fn bounds(&self) -> Vec<Bound> {
+        bounds::rows(self)
+    }
+
+    /// The memory that clients can make the application keep; `in_memory`: its families too.
+    pub fn kept(&self, in_memory: bool) -> Vec<Part> {
+        bounds::kept(in_memory)
     }
 }
 
@@ -202,22 +218,36 @@ async fn upkeep(inner: std::sync::Weak<Inner>) {
     }
 }
 
-/// Adds the routes of the issuer.
+/// Adds the routes of the issuer, below [`PREFIX`], and the one that RFC 8414 wants at the root.
 pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>, identity: Identity) -> Router<S> {
-    router.mount(PREFIX, table_of(identity))
+    let options = RouteOptions { content_bytes_max: Some(CONTENT_BYTES_MAX), ..RouteOptions::default() };
+    let router = router
+        .route_with("POST /identity/token", options, with(&identity, handlers::token))
+        .route_with("POST /identity/revoke", options, with(&identity, handlers::revoke))
+        .route_with("POST /identity/introspect", options, with(&identity, handlers::introspect))
+        .route("GET /identity/.well-known/jwks.json", with(&identity, handlers::jwks))
+        .route("GET /identity/.well-known/openid-configuration", with(&identity, handlers::metadata))
+        .route("GET /.well-known/oauth-authorization-server/identity", with(&identity, handlers::metadata))
+        .route("GET /identity", with(&identity, page::page));
+    let bearer = Bearer::new("firstbyte identity", identity.clone());
+    let router = page::STYLE
+        .route(router)
+        .route_behind("GET /identity/userinfo", bearer.clone(), with(&identity, handlers::userinfo))
+        .route_behind("POST /identity/userinfo", bearer.clone(), with(&identity, handlers::userinfo));
+    let keys = Router::new(identity)
+        .route_behind("POST /identity/keys/rotate", Require::role(Role::Admin.text()), handlers::rotate)
+        .build();
+    router.mount("/identity/keys", bearer.around(keys.expect("one pattern")))
 }
 
-fn table_of(identity: Identity) -> Routes {
-    let options = RouteOptions { content_bytes_max: Some(CONTENT_BYTES_MAX), ..RouteOptions::default() };
-    let routes = Router::new(identity)
-        .group(PREFIX, |router| {
-            router
-                .route_with("POST /token", options, handlers::token)
-                .route_with("POST /revoke", options, handlers::revoke)
-                .route_with("POST /introspect", options, handlers::introspect)
-                .route("GET /.well-known/jwks.json", handlers::jwks)
-                .route("GET /.well-known/openid-configuration", handlers::metadata)
-        })
-        .route("GET /.well-known/oauth-authorization-server/identity", handlers::metadata);
-    routes.build().expect("patterns that do not meet")
+/// `handler` of a router whose own state it has no use for.
+fn with<S, F, A>(identity: &Identity, handler: F) -> impl Fn(S, Request) -> A + Send + Sync + 'static
+where
+    F: Fn(Identity, Request) -> A + Send + Sync + 'static,
+{
+    let identity = identity.clone();
+    move |_, request| handler(identity.clone(), request)
 }
+
+#[cfg(test)]
+mod tests;
