@@ -26,6 +26,7 @@ mod fanout;
 mod floods;
 mod layers;
 mod limits;
+mod migrations;
 mod nodes;
 mod process;
 mod resets;

@@ -228,8 +228,8 @@ mod tests {
         }
         let chain = Timeout::new(std::time::Duration::from_secs(1)).around(|_: Request| async {});
         let chain = RateLimit::default().around(Bearer::new("", Nobody).around(BodyLimit::new(1).around(chain)));
-        let chain = Recover.around(SecurityHeaders::default().around(Cors::any().around(SameOrigin.around(chain))));
-        let chain = RequestId.around(TrustedProxies::new([]).around(Logger.around(chain)));
+        let chain = SecurityHeaders::default().around(Cors::any().around(SameOrigin.around(chain)));
+        let chain = RequestId.around(TrustedProxies::new([]).around(Logger.around(Recover.around(chain))));
         let names = [
             "request_id",
             "trusted_proxies",
