@@ -8,6 +8,7 @@ pub mod chain;
 pub mod errors;
 pub mod health;
 pub mod home;
+pub mod identity;
 pub mod inspect;
 pub mod lab;
 pub mod limits;
