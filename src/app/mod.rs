@@ -11,3 +11,4 @@ pub mod inspect;
 pub mod lab;
 pub mod limits;
 pub mod page;
+pub mod services;
