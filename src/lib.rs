@@ -33,6 +33,7 @@
 pub mod app;
 pub mod conformance;
 pub mod crypto;
+pub mod db;
 pub mod http;
 pub mod jwt;
 pub mod net;

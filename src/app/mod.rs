@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod canvas;
 pub mod chain;
 pub mod errors;
+pub mod health;
 pub mod home;
 pub mod inspect;
 pub mod lab;

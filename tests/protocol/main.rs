@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod attacks;
+mod client;
 mod conformance;
 mod content;
 mod corpus;

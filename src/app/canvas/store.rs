@@ -32,7 +32,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::app::canvas::domain::RoomName;
 use crate::app::canvas::grid::{Grid, Pixel, Tile};
 use crate::app::canvas::replica::Digests;
-use crate::app::canvas::service::{ServiceUrl, UrlError};
+use crate::db::url::{ServiceUrl, UrlError};
 pub use keeper::{BUSY, Found, Keeper, QUIET, Schedule};
 pub use snapshot::{Corrupt, Snapshot};
 

@@ -309,7 +309,7 @@ impl<'a> Waiting<'a> {
     /// Counts one more, unless there are `most`.
     fn enter(waiting: &'a AtomicUsize, most: usize) -> Option<Waiting<'a>> {
         let entered = waiting.fetch_update(Relaxed, Relaxed, |count| (count < most).then_some(count + 1));
-        entered.is_ok().then_some(Waiting(waiting))
+        entered.ok().map(|_| Waiting(waiting))
     }
 }
 

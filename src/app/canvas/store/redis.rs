@@ -15,7 +15,7 @@ use sha1::{Digest, Sha1};
 
 use super::StoreError;
 use crate::app::canvas::domain::RoomName;
-use crate::app::canvas::service::{ServiceUrl, UrlError};
+use crate::db::url::{ServiceUrl, UrlError};
 
 const PREFIX: &str = "firstbyte:canvas:room:";
 const ANSWER_TIME: Duration = Duration::from_secs(2);
