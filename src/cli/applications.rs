@@ -79,7 +79,7 @@ impl Applications {
 }
 
 /// Says at the start what stands around an application, and where its data is.
-fn introduce(application: &str, middleware: &str, store: &str) {
+pub fn introduce(application: &str, middleware: &str, store: &str) {
     tracing::info!(application, middleware, store, "ready");
 }
 
