@@ -125,7 +125,7 @@ impl Services {
 }
 
 /// Says at the start what stands around an application, and where its data is.
-fn introduce(application: &str, middleware: &str, store: &str) {
+pub fn introduce(application: &str, middleware: &str, store: &str) {
     tracing::info!(application, middleware, store, "ready");
 }
 
