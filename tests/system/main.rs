@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
+mod accounts;
 mod autobahn;
 mod browser;
 mod canvas;
@@ -32,10 +33,13 @@ mod process;
 mod resets;
 mod server;
 mod services;
+mod sessions;
 mod shortage;
 mod siege;
 mod store;
 mod stream;
+#[path = "../suites/mod.rs"]
+mod suites;
 mod tools;
 mod websocket;
 mod wire;
