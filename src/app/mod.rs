@@ -13,3 +13,5 @@ pub mod inspect;
 pub mod lab;
 pub mod limits;
 pub mod page;
+pub mod services;
+pub mod session;

@@ -11,3 +11,4 @@ pub mod heads;
 pub mod inflate;
 pub mod log;
 pub mod mutate;
+pub mod received;

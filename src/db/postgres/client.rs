@@ -115,16 +115,12 @@ impl Client {
         };
         let answer = shared.in_time(ask.on(connection)).await?;
         in_use.is_over = true;
-        match answer {
-            Ok(answer) => {
-                shared.presence.obeys();
-                Ok(answer)
-            }
-            Err(error) => Err(Failure::of(error, |why| {
+        answer.map_err(|error| {
+            Failure::of(error, |why| {
                 shared.presence.doubt();
                 shared.presence.unavailable(why)
-            })),
-        }
+            })
+        })
     }
 
     /// Takes the connection away, and lets it be used again when nothing goes on any more.
