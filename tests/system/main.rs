@@ -21,6 +21,7 @@ mod drain;
 mod examples;
 mod fanout;
 mod floods;
+mod http_client;
 mod layers;
 mod limits;
 mod nodes;
