@@ -19,7 +19,8 @@ AUTOBAHN_VERSION := 25.10.1
 AUTOBAHN := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firstbyte/autobahn-$(AUTOBAHN_VERSION)
 
 # What the tests drive, as command:package-of-Debian.
-TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium redis-server:redis-server nats-server:nats-server
+TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium redis-server:redis-server nats-server:nats-server \
+    postgres:postgresql
 
 .PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn bench bench-instructions peers check-peers bench-peers bench-ws soak fuzz clean
 
@@ -32,7 +33,7 @@ run: ## Serve at 127.0.0.1:8080; flags by ARGS="--trace"
 test: tools check-fmt lint unit doc ## Everything that has to pass; installs what is missing
 
 tools: ## Install what the tests need and is missing, from Debian's packages
-	@missing=(); PATH=$$PATH:/usr/sbin
+	@missing=(); PATH=$$PATH:/usr/sbin$$(printf ':%s' /usr/lib/postgresql/*/bin)
 	for tool in $(TOOLS); do
 	    command -v "$${tool%%:*}" > /dev/null || missing+=("$${tool##*:}")
 	done

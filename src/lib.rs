@@ -24,14 +24,17 @@
 //! 5. [`ws`]: the same once more for WebSocket: [`frame`](ws::frame) and [`machine`](ws::machine) say what the bytes mean,
 //!    [`Socket`](ws::Socket) is what an application sees.
 //! 6. [`crypto`]: the few things that applications ask of cryptography.
-//! 7. [`app`]: what runs on it.
-//! 8. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
+//! 7. [`jwt`]: access tokens, which are verified where they are shown, without asking whoever made them.
+//! 8. [`app`]: what runs on it.
+//! 9. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
 //!
 //! Imports go one way: `app`, `conformance` → `http` → `net` → tokio.
 
 pub mod app;
 pub mod conformance;
 pub mod crypto;
+pub mod db;
 pub mod http;
+pub mod jwt;
 pub mod net;
 pub mod ws;

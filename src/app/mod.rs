@@ -2,11 +2,16 @@
 //!
 //! Never: named by `http` or `net`; an application knows them, and not another application.
 
+pub mod accounts;
 pub mod canvas;
 pub mod chain;
 pub mod errors;
+pub mod health;
 pub mod home;
+pub mod identity;
 pub mod inspect;
 pub mod lab;
 pub mod limits;
 pub mod page;
+pub mod services;
+pub mod session;

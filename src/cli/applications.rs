@@ -13,10 +13,12 @@ use firstbyte::app::canvas::fanout::Fanout;
 use firstbyte::app::canvas::store::{Keep, Store, StoreError};
 use firstbyte::app::canvas::{self, Canvas, CanvasConfig};
 use firstbyte::app::chain::{self, ChainConfig};
+use firstbyte::app::health::{self, Dependency, Health};
 use firstbyte::app::home::{self, Contents, Entry};
 use firstbyte::app::inspect::{self, Inspector};
 use firstbyte::app::limits::{self, Shown};
 use firstbyte::app::{errors, lab};
+use firstbyte::db::{Migration, Postgres, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
 use firstbyte::http::middleware::WrongOrder;
 use firstbyte::http::router::Routes;
@@ -25,10 +27,21 @@ use firstbyte::http::{BuildError, Router};
 
 use super::settings::Settings;
 
+/// What gives the database its shape.
+const MIGRATIONS: &[Migration] = &[];
+
 /// The applications, with whatever each leans on.
 pub struct Applications {
     settings: Settings,
+    services: Services,
     canvas: Canvas,
+}
+
+/// The services that the settings name.
+#[derive(Clone)]
+struct Services {
+    redis: Option<Redis>,
+    postgres: Option<Postgres>,
 }
 
 /// Why they cannot be served.
@@ -39,6 +52,8 @@ pub enum Failure {
     Order(WrongOrder),
     /// Nothing can be kept where the settings say.
     Store(Keep, StoreError),
+    /// A service has an address that nothing can be made of.
+    Service(ServiceUrl, UrlError),
 }
 
 impl Applications {
@@ -47,12 +62,13 @@ impl Applications {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn open(settings: &Settings) -> Result<Applications, Failure> {
-        Ok(Applications { settings: settings.clone(), canvas: canvas(settings)? })
+        let services = Services::open(settings)?;
+        Ok(Applications { settings: settings.clone(), services, canvas: canvas(settings)? })
     }
 
     /// All routes.
     pub fn routes(&self, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-        let Applications { settings, canvas } = self;
+        let Applications { settings, services, canvas } = self;
         let chain = chain::routes(chain_config(settings));
         introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
         introduce("lab", "none", "none: nothing is kept");
@@ -62,6 +78,8 @@ impl Applications {
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
+        let health = Health::new(watched.shutdown.clone(), services.dependencies());
+        let router = health::routes(router, health);
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         let router = canvas::routes(router, canvas.clone());
@@ -75,6 +93,34 @@ impl Applications {
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
     pub async fn end(self) {
         self.canvas.end().await;
+    }
+}
+
+impl Services {
+    /// Begins to look for them.
+    fn open(settings: &Settings) -> Result<Services, Failure> {
+        let redis = settings.redis_url.as_ref().map(|url| Redis::open(url).map_err(|why| (url, why)));
+        let postgres =
+            settings.database_url.as_ref().map(|url| Postgres::open(url, MIGRATIONS).map_err(|why| (url, why)));
+        let failed = |(url, why): (&ServiceUrl, _)| Failure::Service(url.clone(), why);
+        Ok(Services { redis: redis.transpose().map_err(failed)?, postgres: postgres.transpose().map_err(failed)? })
+    }
+
+    /// What the server is not ready without. The canvas is not among it: it goes on without its broker and its store.
+    fn dependencies(&self) -> Vec<Dependency> {
+        let redis = self.redis.clone().map(|redis| {
+            Dependency::new("redis", move || {
+                let redis = redis.clone();
+                async move { redis.check().await }
+            })
+        });
+        let postgres = self.postgres.clone().map(|postgres| {
+            Dependency::new("postgresql", move || {
+                let postgres = postgres.clone();
+                async move { postgres.check().await }
+            })
+        });
+        redis.into_iter().chain(postgres).collect()
     }
 }
 
@@ -139,6 +185,7 @@ pub fn shown(settings: &Settings) -> Shown {
     };
     let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
     Shown::new(&in_force)
+        .with(health::bounds(), [])
         .with(inspect::bounds(), inspect::kept(settings.trace))
         .with(chain.bounds(), chain.kept())
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
@@ -154,6 +201,7 @@ impl fmt::Display for Failure {
                     "the canvas cannot keep its pictures in {place}: {error}\nAnother place may: `--canvas-store FOLDER`"
                 )
             }
+            Failure::Service(url, error) => write!(f, "nothing can be kept at {url}: {error}"),
             Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
             Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),
         }

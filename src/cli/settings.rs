@@ -15,6 +15,7 @@ use std::thread::available_parallelism;
 
 use firstbyte::app::canvas::fanout::Broker;
 use firstbyte::app::canvas::store::Keep;
+use firstbyte::db::{ServiceUrl, postgres, redis};
 use firstbyte::http::Limits;
 use firstbyte::http::middleware::trusted_proxies::Cidr;
 use firstbyte::net::ListenerConfig;
@@ -39,6 +40,10 @@ pub struct Settings {
     pub fanout: Option<Broker>,
     /// What keeps the pictures of the canvas.
     pub canvas_store: Option<Keep>,
+    /// What keeps sessions.
+    pub redis_url: Option<ServiceUrl>,
+    /// What keeps accounts and what is issued to them.
+    pub database_url: Option<ServiceUrl>,
     pub limits: Limits,
     pub deadlines: Deadlines,
     /// The same for each address that is listened at.
@@ -58,6 +63,8 @@ impl Default for Settings {
             trusted_proxy: Vec::new(),
             fanout: None,
             canvas_store: None,
+            redis_url: None,
+            database_url: None,
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: ListenerConfig::default(),
@@ -111,6 +118,9 @@ pub const VARIABLE_PREFIX: &str = "FIRSTBYTE_";
 
 const BROKER_EXAMPLE: &str = "redis://127.0.0.1:6379 or nats://127.0.0.1:4222";
 const STORE_EXAMPLE: &str = "a path, or redis://127.0.0.1:6379";
+
+const REDIS_EXAMPLE: &str = "redis://127.0.0.1:6379";
+const DATABASE_EXAMPLE: &str = "postgres://127.0.0.1:5432/firstbyte";
 
 const ANY: u64 = u64::MAX;
 /// Positions in a head are 32 bits wide, and so much of it may be held for every connection.
@@ -178,14 +188,34 @@ pub const SETTINGS: &[Setting] = &[
         about: "Broker that joins the canvas of several nodes: redis://[user:password@]host[:port], or nats://. What is drawn \
                 on one shows on all. It may be away: nodes then draw alone, and agree when it is back. Passwords are \
                 better given by the variable, which other users of the machine do not see",
-        slot: |settings| Box::new(Service { value: &mut settings.fanout, example: BROKER_EXAMPLE }),
+        slot: |settings| Box::new(Service { value: &mut settings.fanout, example: BROKER_EXAMPLE, check: |_| Ok(()) }),
     },
     Setting {
         key: "canvas_store",
         group: Group::Server,
         about: "Where the canvas keeps its pictures across restarts: a folder, or redis://[user:password@]host[:port][/database]. \
                 A folder is for one process, a Redis for any number of nodes",
-        slot: |settings| Box::new(Service { value: &mut settings.canvas_store, example: STORE_EXAMPLE }),
+        slot: |settings| {
+            Box::new(Service { value: &mut settings.canvas_store, example: STORE_EXAMPLE, check: |_| Ok(()) })
+        },
+    },
+    Setting {
+        key: "redis_url",
+        group: Group::Server,
+        about: "Redis that keeps the sessions and counts failed logins, for all nodes. REDIS_URL is heard too. It may be away: what needs \
+                it answers 503 until it is back",
+        slot: |settings| {
+            Box::new(Service { value: &mut settings.redis_url, example: REDIS_EXAMPLE, check: redis::check })
+        },
+    },
+    Setting {
+        key: "database_url",
+        group: Group::Server,
+        about: "PostgreSQL that keeps accounts, refresh tokens and signing keys, for all nodes. DATABASE_URL is heard too. Its tables are \
+                made at the start. It may be away, as Redis may",
+        slot: |settings| {
+            Box::new(Service { value: &mut settings.database_url, example: DATABASE_EXAMPLE, check: postgres::check })
+        },
     },
     Setting {
         key: "lenient_lines",

@@ -17,6 +17,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use firstbyte::db::UrlError;
 use firstbyte::http::middleware::trusted_proxies::{Cidr, CidrError};
 use firstbyte::net::deadline::Rate;
 use tracing_subscriber::EnvFilter;
@@ -96,6 +97,8 @@ pub struct Service<'a, S> {
     pub value: &'a mut Option<S>,
     /// What may be written.
     pub example: &'static str,
+    /// Whether it can be spoken to.
+    pub check: fn(&S) -> Result<(), UrlError>,
 }
 
 /// A filter for log lines, in the syntax of `RUST_LOG`.
@@ -271,8 +274,13 @@ impl<S: FromStr<Err: Display> + Display> Value for Service<'_, S> {
     fn read(&mut self, words: &[String]) -> Result<(), String> {
         *self.value = match only(words) {
             OFF => None,
-            // It may hold a password: what is wrong with it is said without it.
-            word => Some(word.parse().map_err(|wrong| format!("{wrong}: write {}, or {OFF}", self.example))?),
+            word => {
+                // It may hold a password: what is wrong with it is said without it.
+                let told = |wrong: &dyn Display| format!("{wrong}: write {}, or {OFF}", self.example);
+                let service = word.parse().map_err(|wrong| told(&wrong))?;
+                (self.check)(&service).map_err(|wrong| told(&wrong))?;
+                Some(service)
+            }
         };
         Ok(())
     }
@@ -533,7 +541,12 @@ mod tests {
         use firstbyte::app::canvas::fanout::Broker;
         use firstbyte::app::canvas::store::Keep;
         let broker = |word: &str, expected| {
-            check(None::<Broker>, |value| Box::new(Service { value, example: "x" }), &[word], expected);
+            check(
+                None::<Broker>,
+                |value| Box::new(Service { value, example: "x", check: |_| Ok(()) }),
+                &[word],
+                expected,
+            );
         };
         broker("off", Ok("\"off\""));
         broker("redis://h", Ok("\"redis://h\""));
@@ -550,7 +563,12 @@ mod tests {
             broker(wrong, Err("no [user:password@]host[:port]"));
         }
         let store = |word: &str, expected| {
-            check(None::<Keep>, |value| Box::new(Service { value, example: "x" }), &[word], expected);
+            check(
+                None::<Keep>,
+                |value| Box::new(Service { value, example: "x", check: |_| Ok(()) }),
+                &[word],
+                expected,
+            );
         };
         store("off", Ok("\"off\""));
         store("./pictures", Ok("\"./pictures\""));

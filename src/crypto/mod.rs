@@ -1,13 +1,16 @@
 //! Owns cryptography: the few things that the rest asks for, on the crate `ring`, which is named nowhere else.
 //!
 //! The one idea: what cannot be got wrong by its caller. Random values come from the system and from nowhere else, values that
-//! are compared in secret are compared in constant time, and a [`Token`] is only ever kept as its [`TokenHash`].
+//! are compared in secret are compared in constant time, a [`Token`] is only ever kept as its [`TokenHash`], and a key signs or
+//! verifies with the algorithm that it was made for.
 //!
-//! Spec: FIPS 180-4 (SHA-256), RFC 2104 (HMAC).
+//! Spec: FIPS 180-4 (SHA-256), RFC 2104 (HMAC), RFC 7518 3 and RFC 8032 (signatures).
 //! Never: invents anything; falls back to anything weaker.
 
+mod signature;
 mod token;
 
+pub use signature::{Algorithm, KeyError, PrivateKey, PublicKey, PublicParts, RSA_BITS, SECRET_BYTES};
 pub use token::{Token, TokenHash};
 
 use ring::rand::{SecureRandom, SystemRandom};

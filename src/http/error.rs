@@ -120,6 +120,7 @@ mod tests {
         "H1-TIME",
         "H1-CONTENT",
         "HTTP-ROUTE",
+        "HTTP-AUTH",
         "HTTP-ACCESS",
         "HTTP-UPGRADE",
         "HTTP-CONDITION",

@@ -33,6 +33,8 @@ pub mod name {
     pub const ACCEPT: &str = "Accept";
     /// The methods of a resource (RFC 9110 10.2.1).
     pub const ALLOW: &str = "Allow";
+    /// Who asks (RFC 9110 11.6.2).
+    pub const AUTHORIZATION: &str = "Authorization";
     /// What caches may do (RFC 9111 5.2).
     pub const CACHE_CONTROL: &str = "Cache-Control";
     /// The media type of the content (RFC 9110 8.3).
@@ -51,6 +53,8 @@ pub mod name {
     pub const UPGRADE: &str = "Upgrade";
     /// The request fields that chose the answer (RFC 9110 12.5.5).
     pub const VARY: &str = "Vary";
+    /// How to say who asks (RFC 9110 11.6.1).
+    pub const WWW_AUTHENTICATE: &str = "WWW-Authenticate";
     /// One id for a request, from the client to the log. No standard; widely used.
     pub const X_REQUEST_ID: &str = "X-Request-Id";
 }

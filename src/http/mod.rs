@@ -11,6 +11,7 @@ pub mod bounds;
 pub(crate) mod caught;
 pub mod client;
 pub(crate) mod condition;
+pub mod cookie;
 pub mod date;
 pub mod envelope;
 pub mod error;

@@ -31,7 +31,7 @@ use crate::http::field::name;
 use crate::http::pattern::{Pattern, PatternError};
 use crate::http::request::{Peer, authority};
 use crate::http::route_tree::{Conflict, Lookup, MethodSet, RouteTree};
-use crate::http::{BodyError, Fault, Handler, IntoResponse, Method, Request, Response, Status};
+use crate::http::{BodyError, Fault, Handler, IntoResponse, Method, Middleware, Request, Response, Status};
 
 /// What becomes of a handler whose client leaves before the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +145,20 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             }),
         });
         self.insert(pattern, options, call);
+        self
+    }
+
+    /// Adds a route with `middleware` around its handler, which then stands around this route alone.
+    pub fn route_behind<M, F, A>(mut self, pattern: &str, middleware: M, handler: F) -> Router<S>
+    where
+        M: Middleware,
+        F: Fn(S, Request) -> A + Send + Sync + 'static,
+        A: Future + Send + 'static,
+        A::Output: IntoResponse,
+    {
+        let state = self.state.clone();
+        let inside = move |request: Request| handler(state.clone(), request);
+        self.insert(pattern, RouteOptions::default(), Call::Mounted(Box::new(middleware.around(inside))));
         self
     }
 

@@ -16,6 +16,7 @@ mod fuzzed;
 mod half_close;
 #[path = "../judge/mod.rs"]
 mod judge;
+mod jwt;
 mod pipelining;
 mod server;
 mod shutdown;

@@ -131,7 +131,7 @@ fn told(node: &Server, words: &str) -> usize {
 
 #[tokio::test]
 async fn a_stroke_on_one_node_shows_on_the_other() {
-    for shared in Kind::ALL.into_iter().filter_map(Shared::of) {
+    for shared in Kind::BROKERS.into_iter().filter_map(Shared::of) {
         let (nodes, room) = (nodes(&shared.url), room());
         let mut one = Member::join(&nodes[0], &room).await;
         let mut two = Member::join(&nodes[1], &room).await;
@@ -152,7 +152,7 @@ async fn a_stroke_on_one_node_shows_on_the_other() {
 
 #[tokio::test]
 async fn what_is_drawn_while_a_node_shuts_down_is_not_lost() {
-    for shared in Kind::ALL.into_iter().filter_map(Shared::of) {
+    for shared in Kind::BROKERS.into_iter().filter_map(Shared::of) {
         let ([mut leaving, staying], room) = (nodes(&shared.url), room());
         let mut one = Member::join(&leaving, &room).await;
         let mut two = Member::join(&staying, &room).await;

@@ -33,7 +33,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::domain::RoomName;
-use super::service::{ServiceUrl, UrlError};
+use crate::db::url::{ServiceUrl, UrlError};
 pub use link::Event;
 use link::{Driver, Queued, Status};
 

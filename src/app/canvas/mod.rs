@@ -37,7 +37,6 @@ mod room;
 mod rooms;
 pub mod runs;
 mod seat;
-pub mod service;
 mod stamped;
 pub mod store;
 mod upkeep;

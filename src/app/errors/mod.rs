@@ -33,6 +33,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("H1-TIME", "Time that a peer is given"),
     ("H1-CONTENT", "The content as a whole"),
     ("HTTP-ROUTE", "Which handler"),
+    ("HTTP-AUTH", "Who asks"),
     ("HTTP-ACCESS", "Who may have it"),
     ("HTTP-UPGRADE", "Another protocol on the same connection"),
     ("HTTP-CONDITION", "What is read under a condition"),

@@ -375,6 +375,33 @@ catalogue! {
         section "RFC 9110 15.6.2"
         remedy "curl -X GET http://127.0.0.1:8080/";
 
+    // Who asks (RFC 6750 3.1).
+    NoCredentials "HTTP-AUTH-001" UNAUTHORIZED
+        "this is for those who say who they are"
+        expected "an access token in the Authorization field, as Bearer; WWW-Authenticate names what is protected"
+        section "RFC 6750 3"
+        remedy "curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/PATH   # a token of the issuer";
+    InvalidToken "HTTP-AUTH-002" UNAUTHORIZED
+        "the access token is not valid here"
+        expected "a token that has not expired, of the issuer of this service and for this service"
+        section "RFC 6750 3.1"
+        remedy "curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/PATH   # a new token of the issuer";
+    MalformedCredentials "HTTP-AUTH-003" BAD_REQUEST
+        "there is no token in the Authorization field, or there are two"
+        expected "one Authorization field: Bearer, one space, one token"
+        section "RFC 6750 2.1"
+        remedy "curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/PATH";
+    InsufficientScope "HTTP-AUTH-004" FORBIDDEN
+        "the access token does not grant this"
+        expected "a token with the scopes and the roles that this route asks for; another one of the same kind will not do"
+        section "RFC 6750 3.1"
+        remedy "curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/PATH   # a token with more scopes";
+    CredentialsUnverified "HTTP-AUTH-005" SERVICE_UNAVAILABLE
+        "whether the credentials are right cannot be told now"
+        expected "the same request after Retry-After seconds"
+        section "RFC 9110 15.6.4"
+        remedy "curl --retry 3 -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/PATH";
+
     // Who may have it.
     LoopbackOnly "HTTP-ACCESS-001" FORBIDDEN
         "this is shown to clients on the server's own machine"
@@ -386,6 +413,11 @@ catalogue! {
         expected "localhost, 127.0.0.1 or [::1] in the Host field: another name may be made to point here (DNS rebinding)"
         section "RFC 9110 7.4"
         remedy "curl http://127.0.0.1:8080/inspect";
+    ForeignPage "HTTP-ACCESS-003" FORBIDDEN
+        "a page of another origin must not send this"
+        expected "Sec-Fetch-Site: same-origin, or an Origin of the host that is asked; or none of both, as programs send it"
+        section "RFC 6454 7"
+        remedy "curl -X POST http://127.0.0.1:8080/PATH   # or from a page of this server";
 
     // Another protocol on the same connection (RFC 9110 7.8, RFC 6455 4.2).
     WebSocketOnly "HTTP-UPGRADE-001" UPGRADE_REQUIRED

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   request ──> RequestId ─> TrustedProxies ─> Logger ─> Recover ─> SecurityHeaders ─> Cors
-//!                              ─> RateLimit ─> BodyLimit ─> Timeout ─> handler
+//!                              ─> SameOrigin ─> RateLimit ─> Bearer ─> BodyLimit ─> Timeout ─> handler
 //! ```
 //!
 //! Why this order, each for the next ones:
@@ -12,14 +12,17 @@
 //! - `Logger`: every answer has a line, that of a panic or a refusal too.
 //! - `Recover`: a panic is an answer, which gets the fields of the layers outside.
 //! - `SecurityHeaders`, `Cors`: refusals too carry the fields that let a browser read them; a preflight is not counted.
+//! - `SameOrigin`: a foreign page cannot use up its visitor's quota.
 //! - `RateLimit`: counts before anything is read or waited for.
+//! - `Bearer`: verifying costs more than counting; who is not let in sends no content.
 //! - `BodyLimit`: refuses at the head before time is given.
 //! - `Timeout`: measures the handler, and nothing but it.
 //!
-//! [`order`] refuses another one. What is written as a function ([`from_fn()`]) may stand anywhere.
+//! [`order`] refuses another one. [`Require`] stands behind the router, with its route. What is written as a function ([`from_fn()`]) may stand anywhere.
 //!
 //! Never: is needed: a server without middleware is whole.
 
+pub mod bearer;
 pub mod body_limit;
 pub mod cors;
 pub mod from_fn;
@@ -27,10 +30,13 @@ pub mod logger;
 pub mod rate_limit;
 pub mod recover;
 pub mod request_id;
+pub mod require;
+pub mod same_origin;
 pub mod security_headers;
 pub mod timeout;
 pub mod trusted_proxies;
 
+pub use bearer::{Authenticate, Bearer, BearerError, Principal};
 pub use body_limit::BodyLimit;
 pub use cors::Cors;
 pub use from_fn::from_fn;
@@ -38,6 +44,8 @@ pub use logger::Logger;
 pub use rate_limit::RateLimit;
 pub use recover::Recover;
 pub use request_id::RequestId;
+pub use require::Require;
+pub use same_origin::SameOrigin;
 pub use security_headers::SecurityHeaders;
 pub use timeout::Timeout;
 pub use trusted_proxies::TrustedProxies;
@@ -62,8 +70,12 @@ pub enum Place {
     SecurityHeaders,
     /// Of [`Cors`].
     Cors,
+    /// Of [`SameOrigin`].
+    SameOrigin,
     /// Of [`RateLimit`].
     RateLimit,
+    /// Of [`Bearer`].
+    Bearer,
     /// Of [`BodyLimit`].
     BodyLimit,
     /// Of [`Timeout`].
@@ -116,18 +128,20 @@ mod tests {
     use super::*;
     use crate::http::{Middleware, Request, Response};
 
-    const PLACES: [Place; 9] = [
+    const PLACES: [Place; 11] = [
         Place::RequestId,
         Place::TrustedProxies,
         Place::Logger,
         Place::Recover,
         Place::SecurityHeaders,
         Place::Cors,
+        Place::SameOrigin,
         Place::RateLimit,
+        Place::Bearer,
         Place::BodyLimit,
         Place::Timeout,
     ];
-    const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    const NAMES: [&str; 11] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
 
     struct Stands(Option<Place>);
 
@@ -198,19 +212,24 @@ mod tests {
     #[test]
     fn an_own_one_may_stand_anywhere_and_often() {
         let around = Stands(Some(Place::Logger)).around(Stands(None).around(Chain(vec![None, Some(Place::Timeout)])));
-        assert_eq!(order(&around), Ok(vec!["c", "own", "own", "i"]));
+        assert_eq!(order(&around), Ok(vec!["c", "own", "own", "k"]));
         let wrong = Stands(Some(Place::Timeout)).around(Stands(None).around(Chain(vec![Some(Place::Logger)])));
         let refused = order(&wrong).expect_err("the wrong order");
-        assert_eq!(refused.to_string(), "i stands outside c: swap them (the order is documented in http::middleware)");
+        assert_eq!(refused.to_string(), "k stands outside c: swap them (the order is documented in http::middleware)");
     }
 
     #[test]
     fn the_stock_middleware_know_their_places() {
-        let chain = RequestId.around(TrustedProxies::new([]).around(Logger.around(Recover.around(
-            SecurityHeaders::default().around(Cors::any().around(RateLimit::default().around(
-                BodyLimit::new(1).around(Timeout::new(std::time::Duration::from_secs(1)).around(|_: Request| async {})),
-            ))),
-        ))));
+        struct Nobody;
+        impl Authenticate for Nobody {
+            async fn authenticate(&self, _: &str) -> Result<Principal, BearerError> {
+                Err(BearerError::Invalid { description: "" })
+            }
+        }
+        let chain = Timeout::new(std::time::Duration::from_secs(1)).around(|_: Request| async {});
+        let chain = RateLimit::default().around(Bearer::new("", Nobody).around(BodyLimit::new(1).around(chain)));
+        let chain = SecurityHeaders::default().around(Cors::any().around(SameOrigin.around(chain)));
+        let chain = RequestId.around(TrustedProxies::new([]).around(Logger.around(Recover.around(chain))));
         let names = [
             "request_id",
             "trusted_proxies",
@@ -218,7 +237,9 @@ mod tests {
             "recover",
             "security_headers",
             "cors",
+            "same_origin",
             "rate_limit",
+            "bearer",
             "body_limit",
             "timeout",
         ];

@@ -24,6 +24,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::http::caught::caught;
 use crate::http::field::name;
+use crate::http::middleware::same_origin::is_of_asked_host;
 use crate::http::{Fault, IntoResponse, Method, Problem, Request, Response};
 use crate::net::connection::Connection;
 use crate::ws::Role;
@@ -123,26 +124,14 @@ fn refusal(problem: Problem) -> Response {
     }
 }
 
-/// Whether pages of `origin` may open a socket. A browser writes it as scheme, host, and port unless it is the scheme's own
-/// (RFC 6454 6.2).
+/// Whether pages of `origin` may open a socket.
 fn is_ours(origin: &[u8], request: &Request, origins: &Origins) -> bool {
     let listed: &[&str] = match origins {
         Origins::Any => return true,
         Origins::SameHost => &[],
         Origins::These(listed) => listed,
     };
-    let same_host = || {
-        let (scheme, page) = std::str::from_utf8(origin).ok()?.split_once("://")?;
-        let asked = request.authority()?;
-        let port = match scheme {
-            "http" => ":80",
-            "https" => ":443",
-            _ => return None,
-        };
-        let bare = |authority: &str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
-        Some(bare(page) == bare(asked))
-    };
-    listed.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin)) || same_host().unwrap_or(false)
+    listed.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin)) || is_of_asked_host(origin, request)
 }
 
 /// The first of our subprotocols that the client offers. RFC 6455 4.2.2 item 4: without one the field is not sent.

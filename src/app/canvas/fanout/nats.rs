@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::link::{Driver, Queued, Receiver, Rooms};
 use super::next;
 use crate::app::canvas::backoff;
-use crate::app::canvas::service::{ServiceUrl, UrlError};
+use crate::db::url::{ServiceUrl, UrlError};
 
 const PREFIX: &str = "firstbyte.canvas.";
 const ANSWER_TIME: Duration = Duration::from_secs(2);

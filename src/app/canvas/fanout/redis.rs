@@ -23,7 +23,7 @@ use tokio::time::{Instant, error::Elapsed, sleep, timeout};
 use super::link::{Driver, Queued, Receiver, Rooms, Taken};
 use super::next;
 use crate::app::canvas::backoff;
-use crate::app::canvas::service::{ServiceUrl, UrlError};
+use crate::db::url::{ServiceUrl, UrlError};
 
 const PREFIX: &str = "firstbyte:canvas:";
 const ANSWER_TIME: Duration = Duration::from_secs(2);

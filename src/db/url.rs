@@ -1,7 +1,7 @@
-//! Owns the address of a service that the canvas leans on, and keeps its password to itself.
+//! Owns the address of a service that applications lean on, and keeps its password to itself.
 //!
 //! The one idea: what is shown is not what is used. [`ServiceUrl::expose`] is for the client library; everything else, the log
-//! and `--print-config` too, gets the [`Display`](fmt::Display), where `***` stands for whoever logs in.
+//! and `--print-config` too, gets the [`Display`](fmt::Display), where `***` stands for whoever logs in, and for a query.
 //!
 //! Spec: RFC 3986 3.2.1: the userinfo of an authority ends at its `@`.
 //! Never: shows a password, or takes the three stars for one.
@@ -29,6 +29,8 @@ pub enum UrlError {
     Scheme,
     /// What it shows in place of a password was given back to it.
     Masked,
+    /// It asks for TLS.
+    Secure,
     /// The rest cannot be understood: no host, no number for a port.
     Malformed,
 }
@@ -82,6 +84,7 @@ impl FromStr for ServiceUrl {
         match url.parts() {
             ("", _, _) => Err(UrlError::NoUrl),
             (_, Some(MASK), _) => Err(UrlError::Masked),
+            (_, _, rest) if rest.split_once('?').is_some_and(|(_, query)| query == MASK) => Err(UrlError::Masked),
             (_, _, rest) if rest.is_empty() || rest.starts_with([':', '/', '?', '#']) => Err(UrlError::Malformed),
             _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => Err(UrlError::Malformed),
             _ => Ok(url),
@@ -91,9 +94,15 @@ impl FromStr for ServiceUrl {
 
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.parts() {
-            (scheme, Some(_), rest) => write!(f, "{scheme}://{MASK}@{rest}"),
-            (scheme, None, rest) => write!(f, "{scheme}://{rest}"),
+        let (scheme, login, rest) = self.parts();
+        write!(f, "{scheme}://")?;
+        if login.is_some() {
+            write!(f, "{MASK}@")?;
+        }
+        match rest.split_once('?') {
+            // A query may hold a password as well.
+            Some((place, _)) => write!(f, "{place}?{MASK}"),
+            None => f.write_str(rest),
         }
     }
 }
@@ -110,7 +119,8 @@ impl fmt::Display for UrlError {
             UrlError::NoUrl => "it has no `://`",
             UrlError::Scheme => "this is no service that is spoken to",
             UrlError::Masked => "user and password were masked when this was printed: write them instead of the stars",
-            UrlError::Malformed => "what follows `://` is no [user:password@]host[:port]",
+            UrlError::Secure => "TLS is not spoken to services: leave sslmode out, and keep the way to it private",
+            UrlError::Malformed => "what follows `://` is no [user:password@]host[:port][/name]",
         })
     }
 }
@@ -137,6 +147,8 @@ mod tests {
         check("redis://user:se@cret@h", "redis://***@h");
         check("redis://user:secret@[::1]:1", "redis://***@[::1]:1");
         check("redis://h/with@path", "redis://h/with@path");
+        check("postgres://user:secret@h:1/name", "postgres://***@h:1/name");
+        check("postgresql://h/name?password=secret", "postgresql://h/name?***");
     }
 
     #[test]
@@ -151,5 +163,6 @@ mod tests {
             check(text, UrlError::Malformed);
         }
         check("redis://***@h", UrlError::Masked);
+        check("postgres://h/name?***", UrlError::Masked);
     }
 }

@@ -1,0 +1,240 @@
+//! Owns whether a service is there: one word that its upkeep says, and everybody else reads.
+//!
+//! ```text
+//!            ┌────────── found ───────────┐
+//!            │                            v
+//!   Unknown ─┤                           Here(C) ──asked, no answer──> Away
+//!      ^     └── not found, or not in     │
+//!      │         PATIENCE ──> Away        │
+//!      └──────────── closed ──────────────┘       Away ──found──> Here
+//! ```
+//!
+//! The one idea: who asks waits only while nobody knows, and that is no longer than its patience, [`PATIENCE`] unless
+//! told otherwise. Once it is known that the
+//! service is away, everybody is told at once, those too who wait for an answer already.
+//!
+//! Never: connects; tells the log more than once that a service is away, or back.
+
+use std::fmt::Display;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use super::Unavailable;
+use crate::crypto;
+
+/// How long anybody waits for a service that may be away: so that the answer that says so is there within 250 ms.
+pub const PATIENCE: Duration = Duration::from_millis(225);
+
+/// Before the next attempt to find it, at most. Its return is seen within this and the time of an attempt.
+const RETRY_TIME: Duration = Duration::from_millis(100);
+
+/// How often a service is asked whether it is there while nobody else asks for anything.
+pub(super) const ASK_PERIOD: Duration = Duration::from_secs(1);
+
+/// Parts in which a time is waited for.
+const SLICES: u32 = 5;
+
+/// Whether the service is there, and `C`, by which it is reached.
+pub(super) struct Presence<C> {
+    state: watch::Sender<State<C>>,
+    service: &'static str,
+    at: Arc<str>,
+    patience: Duration,
+    doubted: Notify,
+    told_away: AtomicBool,
+    told_refusal: AtomicBool,
+}
+
+enum State<C> {
+    Unknown,
+    Here(C),
+    Away(Arc<str>),
+}
+
+impl<C: Clone> Presence<C> {
+    /// The service at `at`, an address that may be shown. Nobody waits for it longer than `patience`.
+    pub fn new(service: &'static str, at: &str, patience: Duration) -> Presence<C> {
+        Presence {
+            state: watch::Sender::new(State::Unknown),
+            service,
+            at: at.into(),
+            patience,
+            doubted: Notify::new(),
+            told_away: AtomicBool::new(false),
+            told_refusal: AtomicBool::new(false),
+        }
+    }
+
+    /// What the service is reached by. Waits while nobody knows whether it is there.
+    pub async fn here(&self) -> Result<C, Unavailable> {
+        let mut state = self.state.subscribe();
+        let known = state.wait_for(|state| !matches!(state, State::Unknown));
+        match timeout(self.patience, known).await {
+            Ok(Ok(state)) => match &*state {
+                State::Here(connection) => Ok(connection.clone()),
+                State::Away(why) => Err(self.because(why)),
+                State::Unknown => Err(self.unavailable("being looked for")),
+            },
+            _ => Err(self.unavailable("not found in time")),
+        }
+    }
+
+    /// Waits until it is known to be away.
+    pub async fn away(&self) -> Unavailable {
+        let mut state = self.state.subscribe();
+        let state = state.wait_for(|state| matches!(state, State::Away(_))).await;
+        match state.as_deref() {
+            Ok(State::Away(why)) => self.because(why),
+            _ => self.unavailable("given up"),
+        }
+    }
+
+    /// It is there.
+    pub fn is_here(&self, connection: C) {
+        self.state.send_replace(State::Here(connection));
+        if self.told_away.swap(false, Relaxed) {
+            tracing::info!(service = self.service, at = %self.at, "the service is there again");
+        }
+    }
+
+    /// It is not there. Says so, once.
+    pub fn is_away(&self, why: &dyn Display) {
+        self.state.send_replace(State::Away(why.to_string().into()));
+        if !self.told_away.swap(true, Relaxed) {
+            tracing::error!(service = self.service, at = %self.at, %why, "the service is away: what needs it is answered 503");
+        }
+    }
+
+    /// It was there a moment ago, and may be again.
+    pub fn is_lost(&self) {
+        self.state.send_replace(State::Unknown);
+    }
+
+    /// Lets upkeep ask it whether it is there: an answer is late.
+    pub fn doubt(&self) {
+        self.doubted.notify_one();
+    }
+
+    /// Waits until it is time to ask it whether it is there.
+    pub async fn doubted(&self) {
+        let _ = timeout(ASK_PERIOD, self.doubted.notified()).await;
+    }
+
+    /// It is there and refuses something. Says so, once until it does as asked.
+    pub fn refuses(&self, why: &dyn Display) -> Unavailable {
+        if !self.told_refusal.swap(true, Relaxed) {
+            tracing::error!(service = self.service, at = %self.at, %why, "the service refuses what it is asked");
+        }
+        self.unavailable(why)
+    }
+
+    /// It did as asked.
+    pub fn obeys(&self) {
+        if self.told_refusal.load(Relaxed) {
+            self.told_refusal.store(false, Relaxed);
+        }
+    }
+
+    /// The result of looking for it, which may take longer than anybody waits: then it is away meanwhile.
+    pub async fn look<T>(&self, attempt: impl Future<Output = T>) -> T {
+        let mut attempt = pin!(attempt);
+        if let Some(found) = within(self.patience, &mut attempt).await {
+            return found;
+        }
+        self.is_away(&"it has not answered yet");
+        attempt.await
+    }
+
+    /// Words for whoever asked.
+    pub fn unavailable(&self, why: impl ToString) -> Unavailable {
+        self.because(&why.to_string().into())
+    }
+
+    fn because(&self, why: &Arc<str>) -> Unavailable {
+        Unavailable { service: self.service, at: Arc::clone(&self.at), why: Arc::clone(why) }
+    }
+}
+
+/// What comes of `work` within `time`. A pause of this whole process is taken for a part of that time and no more, so that a
+/// busy machine is not taken for a service that is away.
+///
+/// # Cancel safety
+/// That of `work`.
+pub(super) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    for _ in 0..SLICES {
+        if let Ok(done) = timeout(time / SLICES, &mut work).await {
+            return Some(done);
+        }
+    }
+    None
+}
+
+/// Waits before the next attempt. Not all nodes wait for the same time.
+pub(super) async fn pause() {
+    let [byte] = crypto::random();
+    sleep(RETRY_TIME / 2 + RETRY_TIME * u32::from(byte) / 512).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_waits_while_nobody_knows_and_no_longer() {
+        let presence = Presence::new("Test", "test://h", PATIENCE);
+        let begun = Instant::now();
+        let error = presence.here().await.unwrap_err();
+        assert_eq!((begun.elapsed(), error.to_string().as_str()), (PATIENCE, "Test at test://h: not found in time"));
+        presence.is_away(&"refused");
+        assert_eq!(presence.here().await.unwrap_err().to_string(), "Test at test://h: refused");
+        presence.is_here(7);
+        assert_eq!(presence.here().await.unwrap(), 7);
+        assert_eq!(begun.elapsed(), PATIENCE);
+        presence.is_lost();
+        let (found, ()) = tokio::join!(presence.here(), async {
+            sleep(PATIENCE / 2).await;
+            presence.is_here(8);
+        });
+        assert_eq!(found.unwrap(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_search_is_an_absence_meanwhile() {
+        let presence = Presence::<()>::new("Test", "test://h", PATIENCE);
+        let (_, error) = tokio::join!(presence.look(sleep(PATIENCE * 4)), presence.away());
+        assert_eq!(error.to_string(), "Test at test://h: it has not answered yet");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_doubt_is_heard_though_nobody_listens_yet() {
+        let presence = Presence::<()>::new("Test", "test://h", PATIENCE);
+        let begun = Instant::now();
+        presence.doubt();
+        presence.doubted().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        presence.doubted().await;
+        assert_eq!(begun.elapsed(), ASK_PERIOD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_the_process_is_not_one_of_the_service() {
+        let work = async {
+            tokio::time::advance(PATIENCE * 10).await;
+            tokio::task::yield_now().await;
+            "done"
+        };
+        assert_eq!(within(PATIENCE, work).await, Some("done"));
+        let begun = Instant::now();
+        assert_eq!(within(PATIENCE, std::future::pending::<()>()).await, None);
+        assert!(begun.elapsed() <= PATIENCE + Duration::from_millis(10), "{:?}", begun.elapsed());
+    }
+}
