@@ -4,7 +4,7 @@
 //! where it came from.
 //!
 //! ```text
-//!   defaults <── --config FILE <── FIRSTBYTE_…, RUST_LOG, PORT <── flags
+//!   defaults <── --config FILE <── FIRSTBYTE_…, RUST_LOG, PORT, … <── flags
 //!                                        │
 //!                         Effective { settings, origins }   or   every complaint
 //! ```
@@ -26,6 +26,10 @@ use super::settings::{SETTINGS, Setting, Settings, VARIABLE_PREFIX};
 /// must be for each: `foo` is no `log`.
 const SLIPS_MAX: usize = 3;
 const LETTERS_A_SLIP: usize = 3;
+
+/// Variables that other programs hear as well, and what they set here.
+const CONVENTIONAL: [(&str, &str); 3] =
+    [("RUST_LOG", "log"), ("REDIS_URL", "redis_url"), ("DATABASE_URL", "database_url")];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,8 +152,10 @@ impl Loading {
 
     fn environment(&mut self, variables: &HashMap<String, String>) {
         let given = |name: &str| variables.get(name).filter(|value| !value.is_empty());
-        if let Some(filter) = given("RUST_LOG") {
-            self.set_by_variable(index_of("log"), "RUST_LOG", filter);
+        for (name, key) in CONVENTIONAL {
+            if let Some(value) = given(name) {
+                self.set_by_variable(index_of(key), name, value);
+            }
         }
         for (index, setting) in SETTINGS.iter().enumerate() {
             let name = setting.variable();
@@ -320,6 +326,9 @@ mod tests {
             r#"listen = ["0.0.0.0:9"] # variable PORT"#,
         );
         check("", &[("PORT", "99")], &["--listen", "127.0.0.1:1"], r#"listen = ["127.0.0.1:1"] # flag"#);
+        let database = [("DATABASE_URL", "postgres://ada:secret@h/x"), ("REDIS_URL", "redis://h")];
+        check("", &database, &[], r#"database_url = "postgres://***@h/x" # variable DATABASE_URL"#);
+        check("", &database, &[], r#"redis_url = "redis://h" # variable REDIS_URL"#);
         check("", &[("RUST_LOG", "debug")], &[], r#"log = "debug" # variable RUST_LOG"#);
         check("", &[("RUST_LOG", "debug"), ("FIRSTBYTE_LOG", "warn")], &[], r#"log = "warn" # variable FIRSTBYTE_LOG"#);
     }

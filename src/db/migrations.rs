@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
+use super::postgres::failure;
 use crate::crypto;
 
 /// How long a node waits for another one that applies the same file.
@@ -150,6 +151,17 @@ async fn apply_one(client: &mut Client, migration: &Migration) -> Result<bool, M
     Ok(true)
 }
 
+impl MigrationError {
+    /// Whether it may be gone when the server is asked again in a moment.
+    pub(super) fn is_of_server(&self) -> bool {
+        match self {
+            MigrationError::Changed { .. } => false,
+            MigrationError::Failed { error, .. } => failure::is_of_server(error),
+            MigrationError::Database(_) => true,
+        }
+    }
+}
+
 impl Migration {
     fn compare(&self, checksum: &str) -> Result<(), MigrationError> {
         if checksum == self.checksum() { Ok(()) } else { Err(MigrationError::Changed { name: self.name }) }
@@ -169,9 +181,9 @@ impl fmt::Display for MigrationError {
                 write!(f, "migration {name} was edited after it had been applied: put it back, and add a new one")
             }
             MigrationError::Failed { name, error } => {
-                write!(f, "migration {name} cannot be applied: {}", super::postgres::failure::words(error))
+                write!(f, "migration {name} cannot be applied: {}", failure::words(error))
             }
-            MigrationError::Database(error) => super::postgres::failure::words(error).fmt(f),
+            MigrationError::Database(error) => failure::words(error).fmt(f),
         }
     }
 }

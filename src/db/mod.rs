@@ -13,6 +13,7 @@
 //! Never: shows a client why a service is away; repeats what may have been done; ends the process because a service is away.
 //! Limits: [`PATIENCE`], [`PostgresConfig`](postgres::PostgresConfig).
 
+mod bounds;
 pub mod migrations;
 pub mod postgres;
 mod presence;
@@ -23,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use bounds::rows as bounds;
 pub use migrations::Migration;
 pub use postgres::{Failure, Postgres, PostgresConfig};
 pub use presence::PATIENCE;

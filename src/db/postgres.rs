@@ -13,7 +13,7 @@
 //!
 //! Never: gives out a connection on which something is still going on; does a statement twice; gives a client before the
 //! database has its shape.
-//! Limits: [`PostgresConfig`], [`PATIENCE`](super::PATIENCE).
+//! Limits: [`PostgresConfig`].
 
 mod client;
 mod connector;
@@ -32,19 +32,10 @@ pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 
 use super::migrations::{self, Applied, Migration, MigrationError};
-use super::presence::{Presence, pause, within};
+use super::presence::{CONNECT_TIME, Presence, pause, within};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
 use connector::Connector;
-
-/// After this a statement is late, and the server is asked whether it is there.
-const LATE_TIME: Duration = Duration::from_millis(75);
-
-/// How long the server may take to say so. With [`LATE_TIME`] it makes [`PATIENCE`].
-const SIGN_TIME: Duration = Duration::from_millis(150);
-
-/// How long upkeep waits for a connection.
-const CONNECT_TIME: Duration = Duration::from_millis(500);
 
 /// Before the next attempt when the database cannot be given its shape.
 const MIGRATE_PERIOD: Duration = Duration::from_secs(5);
@@ -54,13 +45,27 @@ const MIGRATE_PERIOD: Duration = Duration::from_secs(5);
 pub struct PostgresConfig {
     /// Connections for statements; upkeep has one more. Default: 16.
     pub connections_max: usize,
-    /// How long a statement may take. Default: 5 s.
+    /// How long a statement may take while the server is there. Default: 5 s.
     pub statement_time: Duration,
+    /// How long anybody waits for a server that may be away, or for a connection. Default: [`PATIENCE`].
+    pub patience: Duration,
+}
+
+impl PostgresConfig {
+    /// After this a statement is late, and the server is asked whether it is there.
+    fn late_time(&self) -> Duration {
+        self.statement_time.min(self.patience / 3)
+    }
+
+    /// How long the server may take to say so. Both make [`PostgresConfig::patience`].
+    fn sign_time(&self) -> Duration {
+        self.patience - self.patience / 3
+    }
 }
 
 impl Default for PostgresConfig {
     fn default() -> Self {
-        PostgresConfig { connections_max: 16, statement_time: Duration::from_secs(5) }
+        PostgresConfig { connections_max: 16, statement_time: Duration::from_secs(5), patience: PATIENCE }
     }
 }
 
@@ -109,7 +114,7 @@ impl Postgres {
     pub fn open_with(url: &ServiceUrl, migrations: &[Migration], config: PostgresConfig) -> Result<Postgres, UrlError> {
         migrations::names(migrations);
         let connector = Connector::new(url)?;
-        let presence = Presence::new("PostgreSQL", &url.to_string());
+        let presence = Presence::new("PostgreSQL", &url.to_string(), config.patience);
         let pool = pool(&connector, config.connections_max);
         let shared = Arc::new(Shared { presence, connector, pool, config });
         let mut tasks = JoinSet::new();
@@ -128,26 +133,21 @@ impl Postgres {
         Ok(Client::new(self.shared.acquire().await?, Arc::clone(&self.shared)))
     }
 
-    /// Whether it does as asked.
+    /// Whether it is there. Takes no connection: who is asked often and uses them all is busy, and not away.
     ///
     /// # Errors
     /// Why not.
     pub async fn check(&self) -> Result<(), Unavailable> {
-        let presence = &self.shared.presence;
-        let asked = within(PATIENCE, async { self.client().await?.query("SELECT 1", &[]).await });
-        match asked.await {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(Failure::Unavailable(unavailable))) => Err(unavailable),
-            Some(Err(failure)) => Err(presence.unavailable(failure)),
-            None => Err(presence.unavailable("no answer in time")),
-        }
+        // If it has become silent just now, whoever asks next is told.
+        self.shared.presence.doubt();
+        self.shared.presence.here().await
     }
 }
 
 impl Shared {
     /// A connection on which nothing is going on.
     async fn acquire(&self) -> Result<Object, Unavailable> {
-        let acquired = within(PATIENCE, async {
+        let acquired = within(self.config.patience, async {
             self.presence.here().await?;
             tokio::select! {
                 object = self.pool.get() => object.map_err(|error| self.presence.unavailable(error)),
@@ -164,7 +164,7 @@ impl Shared {
     /// What comes of `work` at the server, unless it takes too long.
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Unavailable> {
         let mut work = std::pin::pin!(work);
-        let late = self.config.statement_time.min(LATE_TIME);
+        let late = self.config.late_time();
         if let Some(done) = within(late, &mut work).await {
             return Ok(done);
         }
@@ -200,7 +200,7 @@ async fn upkeep(shared: Arc<Shared>, migrations: Vec<Migration>) {
         match presence.look(Session::begin(&shared.connector, &migrations)).await {
             Ok(mut session) => {
                 presence.is_here(());
-                match session.end(presence).await {
+                match session.end(&shared).await {
                     End::Closed => presence.is_lost(),
                     End::Silent => presence.is_away(&"it has ceased to answer"),
                 }
@@ -253,7 +253,7 @@ impl Session {
         let begun = Instant::now();
         let Applied { names, unknown } = match migrations::apply(&mut self.client, migrations).await {
             Ok(applied) => applied,
-            Err(MigrationError::Database(error)) => return Err(NoSession::Unreachable(failure::words(&error))),
+            Err(error) if error.is_of_server() => return Err(NoSession::Unreachable(error.to_string())),
             Err(error) => return Err(NoSession::Shape(error)),
         };
         if !names.is_empty() {
@@ -269,13 +269,13 @@ impl Session {
     }
 
     /// Waits until the session is closed, or the server gives no sign of life.
-    async fn end(&mut self, presence: &Presence<()>) -> End {
+    async fn end(&mut self, shared: &Shared) -> End {
         loop {
             tokio::select! {
                 _ = self.driver.join_next() => return End::Closed,
-                () = presence.doubted() => {}
+                () = shared.presence.doubted() => {}
             }
-            match within(SIGN_TIME, self.client.simple_query("")).await {
+            match within(shared.config.sign_time(), self.client.simple_query("")).await {
                 Some(Ok(_)) => {}
                 Some(Err(_)) => return End::Closed,
                 None => return End::Silent,

@@ -9,7 +9,8 @@
 //!      └──────────── closed ──────────────┘       Away ──found──> Here
 //! ```
 //!
-//! The one idea: who asks waits only while nobody knows, and that is no longer than [`PATIENCE`]. Once it is known that the
+//! The one idea: who asks waits only while nobody knows, and that is no longer than its patience, [`PATIENCE`] unless
+//! told otherwise. Once it is known that the
 //! service is away, everybody is told at once, those too who wait for an answer already.
 //!
 //! Never: connects; tells the log more than once that a service is away, or back.
@@ -33,6 +34,9 @@ pub const PATIENCE: Duration = Duration::from_millis(225);
 /// Before the next attempt to find it, at most. Its return is seen within this and the time of an attempt.
 const RETRY_TIME: Duration = Duration::from_millis(100);
 
+/// How long an attempt may take.
+pub(super) const CONNECT_TIME: Duration = Duration::from_millis(500);
+
 /// How often a service is asked whether it is there while nobody else asks for anything.
 pub(super) const ASK_PERIOD: Duration = Duration::from_secs(1);
 
@@ -44,6 +48,7 @@ pub(super) struct Presence<C> {
     state: watch::Sender<State<C>>,
     service: &'static str,
     at: Arc<str>,
+    patience: Duration,
     doubted: Notify,
     told_away: AtomicBool,
     told_refusal: AtomicBool,
@@ -56,12 +61,13 @@ enum State<C> {
 }
 
 impl<C: Clone> Presence<C> {
-    /// The service at `at`, an address that may be shown.
-    pub fn new(service: &'static str, at: &str) -> Presence<C> {
+    /// The service at `at`, an address that may be shown. Nobody waits for it longer than `patience`.
+    pub fn new(service: &'static str, at: &str, patience: Duration) -> Presence<C> {
         Presence {
             state: watch::Sender::new(State::Unknown),
             service,
             at: at.into(),
+            patience,
             doubted: Notify::new(),
             told_away: AtomicBool::new(false),
             told_refusal: AtomicBool::new(false),
@@ -72,7 +78,7 @@ impl<C: Clone> Presence<C> {
     pub async fn here(&self) -> Result<C, Unavailable> {
         let mut state = self.state.subscribe();
         let known = state.wait_for(|state| !matches!(state, State::Unknown));
-        match timeout(PATIENCE, known).await {
+        match timeout(self.patience, known).await {
             Ok(Ok(state)) => match &*state {
                 State::Here(connection) => Ok(connection.clone()),
                 State::Away(why) => Err(self.because(why)),
@@ -141,10 +147,10 @@ impl<C: Clone> Presence<C> {
     /// The result of looking for it, which may take longer than anybody waits: then it is away meanwhile.
     pub async fn look<T>(&self, attempt: impl Future<Output = T>) -> T {
         let mut attempt = pin!(attempt);
-        if let Some(found) = within(PATIENCE, &mut attempt).await {
+        if let Some(found) = within(self.patience, &mut attempt).await {
             return found;
         }
-        self.is_away(&"it does not answer");
+        self.is_away(&"it has not answered yet");
         attempt.await
     }
 
@@ -187,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_asks_waits_while_nobody_knows_and_no_longer() {
-        let presence = Presence::new("Test", "test://h");
+        let presence = Presence::new("Test", "test://h", PATIENCE);
         let begun = Instant::now();
         let error = presence.here().await.unwrap_err();
         assert_eq!((begun.elapsed(), error.to_string().as_str()), (PATIENCE, "Test at test://h: not found in time"));
@@ -206,14 +212,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_search_is_an_absence_meanwhile() {
-        let presence = Presence::<()>::new("Test", "test://h");
+        let presence = Presence::<()>::new("Test", "test://h", PATIENCE);
         let (_, error) = tokio::join!(presence.look(sleep(PATIENCE * 4)), presence.away());
-        assert_eq!(error.to_string(), "Test at test://h: it does not answer");
+        assert_eq!(error.to_string(), "Test at test://h: it has not answered yet");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_doubt_is_heard_though_nobody_listens_yet() {
-        let presence = Presence::<()>::new("Test", "test://h");
+        let presence = Presence::<()>::new("Test", "test://h", PATIENCE);
         let begun = Instant::now();
         presence.doubt();
         presence.doubted().await;

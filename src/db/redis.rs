@@ -26,8 +26,9 @@ use redis::{
 };
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::presence::{Presence, pause, within};
+use super::presence::{CONNECT_TIME, Presence, pause, within};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
 
@@ -76,7 +77,7 @@ impl Redis {
     /// Outside of a tokio runtime.
     pub fn open_with(url: &ServiceUrl, answer_time: Duration) -> Result<Redis, UrlError> {
         let client = client(url)?;
-        let presence = Arc::new(Presence::new("Redis", &url.to_string()));
+        let presence = Arc::new(Presence::new("Redis", &url.to_string(), answer_time));
         let mut tasks = JoinSet::new();
         tasks.spawn(upkeep(client, Arc::clone(&presence), answer_time));
         Ok(Redis { shared: Arc::new(Shared { presence, answer_time, _upkeep: tasks }) })
@@ -158,16 +159,16 @@ fn client(url: &ServiceUrl) -> Result<Client, UrlError> {
 /// Keeps a connection, for as long as anybody has a handle.
 async fn upkeep(client: Client, presence: Arc<Presence<Connection>>, answer_time: Duration) {
     loop {
-        match presence.look(within(answer_time, connect(&client))).await {
-            Some(Ok((connection, driver))) => {
+        match presence.look(timeout(CONNECT_TIME, connect(&client))).await {
+            Ok(Ok((connection, driver))) => {
                 presence.is_here(connection.clone());
                 tokio::select! {
                     () = driver => presence.is_lost(),
                     why = silence(&presence, connection, answer_time) => presence.is_away(&why),
                 }
             }
-            Some(Err(why)) => presence.is_away(&why),
-            None => presence.is_away(&"it does not answer"),
+            Ok(Err(why)) => presence.is_away(&why),
+            Err(_) => presence.is_away(&"it does not answer"),
         }
         pause().await;
     }
@@ -195,4 +196,23 @@ async fn connect(client: &Client) -> RedisResult<(Connection, impl Future<Output
     // Whoever asks has a deadline, and upkeep has.
     let config = AsyncConnectionConfig::new().set_response_timeout(None);
     MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_redis_to_be_spoken_to_is_refused() {
+        let check = |text: &str, expected| assert_eq!(check(&text.parse().expect("a URL")), expected, "{text}");
+        for text in ["redis://h", "redis://user:se%20cret@h:1/2", "redis://[::1]:1"] {
+            check(text, Ok(()));
+        }
+        for text in ["rediss://h", "unix://h", "postgres://h", "valkeys://h"] {
+            check(text, Err(UrlError::Scheme));
+        }
+        for text in ["redis://h:x", "redis://h:99999", "redis://h/name"] {
+            check(text, Err(UrlError::Malformed));
+        }
+    }
 }

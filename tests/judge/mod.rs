@@ -12,3 +12,4 @@ pub mod inflate;
 pub mod jwt;
 pub mod log;
 pub mod mutate;
+pub mod received;

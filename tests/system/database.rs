@@ -35,7 +35,7 @@ impl Database {
 
     /// Opened as an application does, but more patient than one: a busy machine is no fault.
     pub fn open(&self, migrations: &[Migration]) -> Postgres {
-        let config = PostgresConfig { statement_time: SOON, ..PostgresConfig::default() };
+        let config = PostgresConfig { statement_time: SOON, patience: SOON, ..PostgresConfig::default() };
         Postgres::open_with(&self.url(), migrations, config).unwrap()
     }
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
+mod accounts;
 mod autobahn;
 mod browser;
 mod canvas;
@@ -24,6 +25,7 @@ mod drain;
 mod examples;
 mod fanout;
 mod floods;
+mod identity;
 mod jwt;
 mod layers;
 mod limits;
@@ -34,10 +36,13 @@ mod resets;
 mod server;
 mod service;
 mod services;
+mod sessions;
 mod shortage;
 mod siege;
 mod store;
 mod stream;
+#[path = "../suites/mod.rs"]
+mod suites;
 mod tools;
 mod websocket;
 mod wire;

@@ -52,7 +52,9 @@ pub fn firstbyte() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_firstbyte"));
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        if name_text.starts_with("FIRSTBYTE_") || ["PORT", "RUST_LOG", "NO_COLOR"].contains(&&*name_text) {
+        if name_text.starts_with("FIRSTBYTE_")
+            || ["PORT", "RUST_LOG", "NO_COLOR", "REDIS_URL", "DATABASE_URL"].contains(&&*name_text)
+        {
             command.env_remove(name);
         }
     }

@@ -95,7 +95,7 @@ impl Accounts {
     /// The accounts in `store`.
     ///
     /// # Panics
-    /// When a number of `config` is 0, or the system gives no threads.
+    /// When a number of `config` is 0.
     pub fn new(config: AccountsConfig, store: Store, throttle: Throttle) -> Accounts {
         let pool = Pool::new(config.hashes_max, config.waiting_hashes_max);
         Accounts { store, throttle, hasher: Hasher::new(config.cost, pool), look_ups: Arc::default() }

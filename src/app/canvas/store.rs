@@ -33,6 +33,7 @@ use crate::app::canvas::domain::RoomName;
 use crate::app::canvas::grid::{Grid, Pixel, Tile};
 use crate::app::canvas::replica::Digests;
 use crate::db::url::{ServiceUrl, UrlError};
+use crate::db::{self, Unavailable};
 pub use keeper::{BUSY, Found, Keeper, QUIET, Schedule};
 pub use snapshot::{Corrupt, Snapshot};
 
@@ -74,8 +75,10 @@ pub enum StoreError {
     Io(io::Error),
     /// Another process keeps its pictures in the folder.
     Taken,
+    /// The address is none of a Redis.
+    Url(UrlError),
     /// Redis does not do as asked, or not in time.
-    Redis(::redis::RedisError),
+    Redis(Unavailable),
     /// Others were faster each time.
     Contended,
 }
@@ -84,7 +87,7 @@ impl Store {
     /// The store at `place`. Redis need not be there yet.
     ///
     /// # Errors
-    /// A folder that cannot be made or written to, or that another process has.
+    /// A folder that cannot be made or written to, or that another process has; an address that is none.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -212,7 +215,7 @@ impl FromStr for Keep {
         match text.parse::<ServiceUrl>() {
             Err(UrlError::NoUrl) if !text.is_empty() => Ok(Keep::Folder(text.into())),
             Err(error) => Err(error),
-            Ok(url) if url.scheme() == "redis" => redis::check(&url).map(|()| Keep::Redis(url)),
+            Ok(url) if url.scheme() == "redis" => db::redis::check(&url).map(|()| Keep::Redis(url)),
             Ok(_) => Err(UrlError::Scheme),
         }
     }
@@ -233,8 +236,14 @@ impl From<io::Error> for StoreError {
     }
 }
 
-impl From<::redis::RedisError> for StoreError {
-    fn from(error: ::redis::RedisError) -> StoreError {
+impl From<UrlError> for StoreError {
+    fn from(error: UrlError) -> StoreError {
+        StoreError::Url(error)
+    }
+}
+
+impl From<Unavailable> for StoreError {
+    fn from(error: Unavailable) -> StoreError {
         StoreError::Redis(error)
     }
 }
@@ -244,6 +253,7 @@ impl fmt::Display for StoreError {
         match self {
             StoreError::Io(error) => error.fmt(f),
             StoreError::Taken => f.write_str("another process keeps its pictures there"),
+            StoreError::Url(error) => error.fmt(f),
             StoreError::Redis(error) => error.fmt(f),
             StoreError::Contended => f.write_str("other nodes write to it all the time"),
         }

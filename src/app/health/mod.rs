@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::app::page::{self, Wanted};
-use crate::db::{PATIENCE, RETRY_AFTER};
+use crate::db::{PATIENCE, Postgres, RETRY_AFTER, Redis};
 use crate::http::bounds::{Amount, Bound};
 use crate::http::{Request, Response, Router, Status};
 use crate::net::shutdown::Shutdown;
@@ -76,6 +76,24 @@ impl Dependency {
             Box::pin(async move { checked.await.map_err(|error| error.to_string()) })
         };
         Dependency { name, check: Arc::new(check) }
+    }
+
+    /// A Redis.
+    pub fn redis(redis: &Redis) -> Dependency {
+        let redis = redis.clone();
+        Dependency::new("redis", move || {
+            let redis = redis.clone();
+            async move { redis.check().await }
+        })
+    }
+
+    /// A PostgreSQL whose database has its shape.
+    pub fn postgres(postgres: &Postgres) -> Dependency {
+        let postgres = postgres.clone();
+        Dependency::new("postgresql", move || {
+            let postgres = postgres.clone();
+            async move { postgres.check().await }
+        })
     }
 }
 

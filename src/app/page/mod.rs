@@ -25,6 +25,10 @@ static ICON: Asset = Asset::new("/assets/icon.svg", "image/svg+xml", include_str
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// What a page of forms may do: send them here as well, and run nothing.
+const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
+                           frame-ancestors 'none'";
+
 /// The places that every page leads to.
 const PLACES: [(&str, &str); 4] =
     [("/", "firstbyte"), ("/inspect", "Inspector"), ("/limits", "Limits"), ("/errors", "Errors")];
@@ -146,8 +150,12 @@ fn named_form(member: &str) -> Option<(Wanted, u16)> {
 
 /// Adds the guards that belong to every answer a browser may show.
 pub fn guarded(response: Response) -> Response {
+    guarded_by(POLICY, response)
+}
+
+fn guarded_by(policy: &str, response: Response) -> Response {
     response
-        .with("Content-Security-Policy", POLICY)
+        .with("Content-Security-Policy", policy)
         .with("X-Content-Type-Options", "nosniff")
         .with("Referrer-Policy", "no-referrer")
         .with("Cross-Origin-Resource-Policy", "same-origin")
@@ -156,6 +164,11 @@ pub fn guarded(response: Response) -> Response {
 /// Adds that nobody keeps the answer: it is true for a moment, or for one client.
 pub fn fresh(response: Response) -> Response {
     guarded(response).with(name::CACHE_CONTROL, "no-store")
+}
+
+/// As [`fresh`], for a page whose forms are sent back here, and which runs no script.
+pub fn with_forms(response: Response) -> Response {
+    guarded_by(FORM_POLICY, response).with(name::CACHE_CONTROL, "no-store")
 }
 
 /// As [`fresh`], for an answer whose form was chosen by `Accept`.

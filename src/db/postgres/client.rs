@@ -56,7 +56,8 @@ impl Client {
         Client { connection: Some(connection), in_transaction: false, shared }
     }
 
-    /// The rows of a statement, which is prepared once for each connection.
+    /// The rows of a statement, all of them at once: how many there may be is the statement's to bound. It is prepared once
+    /// for each connection, and its preparation kept: it is a constant.
     ///
     /// # Errors
     /// See [`Failure`]. After [`Failure::Unavailable`] the statement may have been done.
@@ -115,16 +116,12 @@ impl Client {
         };
         let answer = shared.in_time(ask.on(connection)).await?;
         in_use.is_over = true;
-        match answer {
-            Ok(answer) => {
-                shared.presence.obeys();
-                Ok(answer)
-            }
-            Err(error) => Err(Failure::of(error, |why| {
+        answer.map_err(|error| {
+            Failure::of(error, |why| {
                 shared.presence.doubt();
                 shared.presence.unavailable(why)
-            })),
-        }
+            })
+        })
     }
 
     /// Takes the connection away, and lets it be used again when nothing goes on any more.

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use deadpool_postgres::Connect;
 use tokio::io::AsyncReadExt;
@@ -17,6 +18,12 @@ use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls, Socket};
 
 use crate::db::url::{ServiceUrl, UrlError};
+
+/// After this a connection on which nothing moves shows that it is there, so that no firewall on the way forgets it.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
+
+/// After this a connection whose other end has vanished without a word is closed.
+const VANISHED_TIME: Duration = Duration::from_secs(45);
 
 /// Where a PostgreSQL is and who logs in.
 #[derive(Clone)]
@@ -38,6 +45,10 @@ impl Connector {
         }
         if config.get_application_name().is_none() {
             config.application_name("firstbyte");
+        }
+        if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+            config.keepalives_idle(KEEPALIVE_TIME).keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
+            config.tcp_user_timeout(VANISHED_TIME);
         }
         let ([Host::Tcp(host)], []) = (config.get_hosts(), config.get_hostaddrs()) else {
             return Err(UrlError::Malformed);

@@ -79,8 +79,13 @@ fn class_of_code(code: &SqlState) -> Class {
     }
 }
 
+/// Whether the server is to blame, and not what it was asked.
+pub(in crate::db) fn is_of_server(error: &Error) -> bool {
+    class(error) == Class::Unavailable
+}
+
 /// Whether the connection failed, and not a statement on it.
-pub(super) fn is_of_connection(error: &Error) -> bool {
+fn is_of_connection(error: &Error) -> bool {
     error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>())
 }
 

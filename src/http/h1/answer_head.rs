@@ -239,8 +239,8 @@ fn check_line_begin(input: &[u8]) -> Result<(), AnswerError> {
         10 | 11 if !byte.is_ascii_digit() => Some(AnswerFault::StatusCode),
         _ => None,
     };
-    let begin = input.iter().take(LINE_BEGIN).enumerate();
-    begin.map(|(at, &byte)| fault(at, byte).map_or(Ok(()), |fault| Err(fault.at(at)))).collect()
+    let first = input.iter().take(LINE_BEGIN).enumerate().find_map(|(at, &byte)| Some(fault(at, byte)?.at(at)));
+    first.map_or(Ok(()), Err)
 }
 
 fn version_and_status(begin: &[u8; LINE_BEGIN]) -> Result<(Version, Status), AnswerError> {

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Spec: RFC 6455 4.1 (the request, items 1 to 12; the answer, items 1 to 6), 4.2.2, 9.1, 11.3; RFC 9110 7.8 and 15.2;
-//! RFC 9112 4 and 5 (strictly, as our server reads requests). Stricter than they demand: a field that may stand once does.
+//! RFC 9112 4, 5 and 6.3 (by the cores of [`h1`](crate::http::h1)). Stricter than they demand: a field that may stand once does.
 //! Never: does I/O; follows a redirection; loses a byte behind the head.
 //! Limits: [`HEAD_BYTES_MAX`], [`CONTENT_BYTES_MAX`], and the field lines of [`Limits`].
 
@@ -24,11 +24,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::http::field::{self, Fields, name};
-use crate::http::h1::chunked::{Decoder, Event};
-use crate::http::h1::field_section::{FieldSectionParser, LineRules, Progress};
+use crate::http::h1::answer_head::{AnswerError, AnswerFault, AnswerHead, AnswerParser, Found};
+use crate::http::h1::framing::{AnswerContent, decide_answer};
 use crate::http::h1::grammar;
+use crate::http::h1::machine::{Receive, Received};
 use crate::http::server::trace;
-use crate::http::{Limits, ProtocolError};
+use crate::http::{Limits, Method, ProtocolError, Status, Version};
 use crate::net::tap::Tap;
 use crate::ws::accept_key::accept_key;
 use crate::ws::handshake::url::Url;
@@ -137,34 +138,17 @@ pub struct Handshake {
 /// What the next byte belongs to.
 #[derive(Debug)]
 enum State {
-    Head(Head),
-    Content { refusal: Refusal, kept: Vec<u8>, framing: Framing },
+    Head(Box<Head>),
+    Content { refusal: Refusal, kept: Vec<u8>, receive: Receive },
 }
 
-/// Heads as far as they have come.
+/// The head in hand as far as it has come.
 #[derive(Debug, Default)]
 struct Head {
-    /// From the first byte of the head in hand on.
+    /// From its first byte on.
     bytes: Vec<u8>,
-    /// Bytes of the interim heads before it.
-    passed: usize,
-    status: Option<StatusLine>,
-    parser: FieldSectionParser,
-    lines: Vec<field::FieldLine>,
-}
-
-#[derive(Debug)]
-struct StatusLine {
-    status: u16,
-    reason: String,
-}
-
-/// How long the content of a refusal is (RFC 9112 6.3).
-#[derive(Debug)]
-enum Framing {
-    Length(u64),
-    Chunked(Box<Decoder>),
-    UntilClose,
+    parser: AnswerParser,
+    parsed: AnswerHead,
 }
 
 impl Handshake {
@@ -181,8 +165,8 @@ impl Handshake {
             accept: accept_key(key.as_bytes()),
             protocols: ask.protocols.to_vec(),
             offers_extensions: ask.extensions.is_some(),
-            limits: Limits::default(),
-            state: State::Head(Head::default()),
+            limits: Limits { head_bytes_max: HEAD_BYTES_MAX, ..Limits::default() },
+            state: State::Head(Box::default()),
         })
     }
 
@@ -201,8 +185,8 @@ impl Handshake {
                 head.bytes.extend_from_slice(bytes);
                 self.step_head()
             }
-            State::Content { kept, framing, .. } => {
-                if framing.take(bytes, kept, &self.limits) {
+            State::Content { kept, receive, .. } => {
+                if keep(receive, bytes, kept, &self.limits) {
                     Err(self.ended())
                 } else {
                     Ok(None)
@@ -237,21 +221,27 @@ impl Handshake {
     }
 
     fn step_head(&mut self) -> Result<Option<Agreed>, HandshakeError> {
-        let State::Head(head) = &mut self.state else { return Ok(None) };
         loop {
-            let Some(len) = head.step(&self.limits)? else { return Ok(None) };
-            let Head { bytes, passed, status: Some(line), lines, .. } = std::mem::take(head) else { return Ok(None) };
-            let rest = bytes[len..].to_vec();
-            self.answer.extend_from_slice(&bytes[..len]);
-            let fields = Fields::received(bytes, lines);
-            match line.status {
-                101 => return self.check(&fields, rest).map(Some),
-                // RFC 9110 15.2: a client passes over interim answers that it did not expect.
-                100..200 => *head = Head { bytes: rest, passed: passed + len, ..Head::default() },
-                _ => {
-                    self.state = State::refused(line, &fields);
-                    return self.receive(&rest);
+            let State::Head(head) = &mut self.state else { return Ok(None) };
+            let Head { bytes, parser, parsed } = &mut **head;
+            let found = parser.parse(bytes, &self.limits, parsed).map_err(|error| HandshakeError::of(error, bytes))?;
+            let (Found::Interim { len } | Found::Answer { len }) = found else { return Ok(None) };
+            let rest = bytes.split_off(len);
+            let answer = std::mem::replace(bytes, rest);
+            self.answer.extend_from_slice(&answer);
+            // RFC 9110 15.2: a client passes over interim answers that it did not expect.
+            if matches!(found, Found::Answer { .. }) {
+                let (rest, reason) = (std::mem::take(bytes), reason(parsed, &answer));
+                let (version, status) = (parsed.version(), parsed.status());
+                if version == Version::Http10 {
+                    return Err(HandshakeError::NotHttp(shown(&answer)));
                 }
+                let fields = parsed.take_fields(answer);
+                if status == Status::SWITCHING_PROTOCOLS {
+                    return self.check(&fields, rest).map(Some);
+                }
+                self.state = State::refused(status, reason, &fields);
+                return self.receive(&rest);
             }
         }
     }
@@ -332,90 +322,48 @@ fn request(url: &Url, ask: &Ask<'_>, key: &str) -> Vec<u8> {
     out
 }
 
-impl Head {
-    /// Goes on where it stopped. Gives the length of a head that is whole.
-    fn step(&mut self, limits: &Limits) -> Result<Option<usize>, HandshakeError> {
-        let room = HEAD_BYTES_MAX - self.passed.min(HEAD_BYTES_MAX);
-        let window = &self.bytes[..self.bytes.len().min(room)];
-        let is_full = window.len() == room;
-        let more = || if is_full { Err(HandshakeError::HeadTooLarge) } else { Ok(None) };
-        if self.status.is_none() {
-            let Some((line, end)) = status_line(window)? else { return more() };
-            (self.status, self.parser) = (Some(line), FieldSectionParser::starting_at(end));
-        }
-        match self.parser.parse(window, LineRules::of_head(limits), &mut self.lines) {
-            Ok(Progress::Done { len }) => Ok(Some(len)),
-            Ok(Progress::NeedMore) => more(),
-            Err(error) => Err(HandshakeError::Malformed(error)),
+impl HandshakeError {
+    /// What is wrong with the head that begins with `bytes`.
+    fn of(error: AnswerError, bytes: &[u8]) -> HandshakeError {
+        match error.fault {
+            AnswerFault::HeadTooLarge => HandshakeError::HeadTooLarge,
+            AnswerFault::Message(fault) => HandshakeError::Malformed(fault.at(error.at)),
+            _ => HandshakeError::NotHttp(shown(bytes)),
         }
     }
 }
 
-/// RFC 9112 4: `HTTP/1.1 101 Switching Protocols`, and where the next line begins.
-fn status_line(bytes: &[u8]) -> Result<Option<(StatusLine, usize)>, HandshakeError> {
-    let begin = b"HTTP/1.1 ";
-    let not_http = || HandshakeError::NotHttp(shown(bytes));
-    if !bytes.iter().zip(begin).all(|(byte, expected)| byte == expected) {
-        return Err(not_http());
-    }
-    let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(None) };
-    let line = bytes[..end].strip_suffix(b"\r").and_then(|line| line.strip_prefix(begin)).ok_or_else(not_http)?;
-    let (code, reason) = line.split_at_checked(3).ok_or_else(not_http)?;
-    let is_code = matches!(code, [b'1'..=b'5', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
-    // The reason phrase may be missing, and with it the space before it: many servers leave both out.
-    let is_reason = matches!(reason, [] | [b' ', ..]) && reason.iter().all(|&byte| grammar::is_field_value(byte));
-    if !is_code || !is_reason {
-        return Err(not_http());
-    }
-    let status = code.iter().fold(0, |value, digit| value * 10 + u16::from(digit - b'0'));
-    let reason = String::from_utf8_lossy(reason.trim_ascii()).into_owned();
-    Ok(Some((StatusLine { status, reason }, end + 1)))
+fn reason(parsed: &AnswerHead, answer: &[u8]) -> String {
+    String::from_utf8_lossy(parsed.reason().of(answer).trim_ascii()).into_owned()
 }
 
 impl State {
-    /// RFC 9112 6.3, as far as it is needed to show how the content begins.
-    fn refused(StatusLine { status, reason }: StatusLine, fields: &Fields) -> State {
-        let length = fields.text("Content-Length").and_then(|digits| digits.parse().ok());
-        let framing = match length {
-            _ if matches!(status, 204 | 304) => Framing::Length(0),
-            _ if fields.contains("Transfer-Encoding") => Framing::Chunked(Box::default()),
-            Some(length) => Framing::Length(length),
-            None => Framing::UntilClose,
-        };
+    /// What is left of a refusal is its content. Where nobody can say how long it is, there is none to be shown.
+    fn refused(status: Status, reason: String, fields: &Fields) -> State {
+        let framing = decide_answer(Version::Http11, Method::GET, status, fields);
+        let content = framing.map_or(AnswerContent::None, |framing| framing.content());
         let location = only(fields, name::LOCATION);
-        let refusal = Refusal { status, reason, location, content: String::new() };
-        State::Content { refusal, kept: Vec::new(), framing }
+        let refusal = Refusal { status: status.code(), reason, location, content: String::new() };
+        State::Content { refusal, kept: Vec::new(), receive: Receive::of_answer(content) }
     }
 }
 
-impl Framing {
-    /// Appends what there is room for, and says whether no more is to come, or to be kept.
-    fn take(&mut self, bytes: &[u8], kept: &mut Vec<u8>, limits: &Limits) -> bool {
-        let mut keep = |bytes: &[u8]| {
-            let room = CONTENT_BYTES_MAX - kept.len();
-            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            bytes.len() >= room
-        };
-        match self {
-            Framing::UntilClose => keep(bytes),
-            Framing::Length(left) => {
-                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= count as u64;
-                keep(&bytes[..count]) || *left == 0
-            }
-            Framing::Chunked(decoder) => {
-                let mut bytes = bytes;
-                loop {
-                    let Ok(step) = decoder.step(bytes, limits) else { return true };
-                    match step.event {
-                        Event::NeedMore => return false,
-                        Event::End => return true,
-                        Event::Data { len } if keep(&bytes[..len]) => return true,
-                        Event::Data { .. } | Event::ChunkHead { .. } => bytes = &bytes[step.used..],
-                    }
-                }
-            }
+/// Appends to `kept` what there is room for, and says whether no more is to come, or to be kept.
+fn keep(receive: &mut Receive, mut bytes: &[u8], kept: &mut Vec<u8>, limits: &Limits) -> bool {
+    loop {
+        let room = CONTENT_BYTES_MAX - kept.len();
+        let Ok((used, received)) = receive.step(bytes, limits) else { return true };
+        let (these, rest) = bytes.split_at(used);
+        if received == Received::Content {
+            kept.extend_from_slice(&these[..used.min(room)]);
         }
+        if receive.is_ended() || kept.len() == CONTENT_BYTES_MAX {
+            return true;
+        }
+        if received == Received::NeedMore {
+            return false;
+        }
+        bytes = rest;
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answers;
 mod connections;
+mod fuzzed;
 mod patience;
 mod redirections;
 mod requests;

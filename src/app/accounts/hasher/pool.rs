@@ -57,6 +57,8 @@ struct Shared {
 struct Queue {
     jobs: VecDeque<Job>,
     is_over: bool,
+    /// Threads that there are.
+    started: usize,
     /// How long the last job took.
     took: Duration,
 }
@@ -64,18 +66,13 @@ struct Queue {
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Pool {
-    /// `threads` threads, and room for `queue_max` jobs that wait for one.
+    /// `threads` threads, and room for `queue_max` jobs that wait for one. A thread is started when there is a job for it.
     ///
     /// # Panics
-    /// When one of the numbers is 0, or the system gives no threads.
+    /// When one of the numbers is 0.
     pub fn new(threads: usize, queue_max: usize) -> Pool {
         assert!(threads > 0 && queue_max > 0, "a pool has threads and room");
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
-        for _ in 0..threads {
-            let shared = Arc::clone(&shared);
-            let thread = std::thread::Builder::new().name("firstbyte-hash".to_owned());
-            thread.spawn(move || shared.work()).expect("the system has a thread");
-        }
         Pool { threads: Arc::new(Threads { shared, count: threads, queue_max }) }
     }
 
@@ -110,6 +107,12 @@ impl Pool {
             let waits = queue.took * (queue.jobs.len() / count) as u32;
             return Err(Busy { retry_after: waits.max(RETRY_AFTER_MIN) });
         }
+        if queue.started < *count {
+            queue.started += usize::from(start(shared));
+        }
+        if queue.started == 0 {
+            return Err(Busy { retry_after: RETRY_AFTER_MIN });
+        }
         queue.jobs.push_back(job);
         drop(queue);
         shared.changed.notify_one();
@@ -141,6 +144,17 @@ impl Shared {
         let guard = self.changed.wait_while(lock(&self.queue), waits);
         guard.unwrap_or_else(PoisonError::into_inner).jobs.pop_front()
     }
+}
+
+/// Whether the system has another thread.
+fn start(shared: &Arc<Shared>) -> bool {
+    let shared = Arc::clone(shared);
+    let thread = std::thread::Builder::new().name("firstbyte-hash".to_owned());
+    let started = thread.spawn(move || shared.work());
+    if let Err(error) = &started {
+        tracing::error!(%error, "there is no thread to hash passwords on");
+    }
+    started.is_ok()
 }
 
 /// Lowers the priority of this thread.

@@ -3,19 +3,17 @@
 //! The one idea: compare and replace in one script, by the SHA-1 of what was read, so that nodes that share a store do not
 //! undo what another has just kept.
 //!
-//! The connection is the client library's: shared by all rooms, and made anew in the background when it breaks.
-//!
 //! Never: waits longer than [`ANSWER_TIME`] for an answer.
 
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisResult};
+use redis::cmd;
 use sha1::{Digest, Sha1};
 
 use super::StoreError;
 use crate::app::canvas::domain::RoomName;
-use crate::db::url::{ServiceUrl, UrlError};
+use crate::db;
+use crate::db::url::ServiceUrl;
 
 const PREFIX: &str = "firstbyte:canvas:room:";
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -34,45 +32,31 @@ const PUT_ASIDE: &str = "\
     return 1";
 
 pub(super) struct Redis {
-    connection: ConnectionManager,
-}
-
-/// Whether the client library can make something of `url`.
-pub(super) fn check(url: &ServiceUrl) -> Result<(), UrlError> {
-    Client::open(url.expose()).map(drop).map_err(|_| UrlError::Malformed)
+    redis: db::Redis,
 }
 
 impl Redis {
-    /// The Redis at `url`, connected when it is first asked.
+    /// The Redis at `url`, which need not be there yet.
     pub fn open(url: &ServiceUrl) -> Result<Redis, StoreError> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(ANSWER_TIME))
-            .set_response_timeout(Some(ANSWER_TIME))
-            // Whoever asks tries again, and waits meanwhile.
-            .set_number_of_retries(1);
-        let connection = Client::open(url.expose())?.get_connection_manager_lazy(config)?;
-        Ok(Redis { connection })
+        Ok(Redis { redis: db::Redis::open_with(url, ANSWER_TIME)? })
     }
 
     pub async fn read(&self, room: &RoomName) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(redis::cmd("GET").arg(key(room)).query_async(&mut self.connection.clone()).await?)
+        Ok(self.redis.run(cmd("GET").arg(key(room))).await?)
     }
 
     pub async fn replace(&self, room: &RoomName, was: Option<&[u8]>, bytes: &[u8]) -> Result<bool, StoreError> {
         let digest = was.map_or_else(String::new, digest);
-        let mut command = redis::cmd("EVAL");
-        command.arg(REPLACE).arg(1).arg(key(room)).arg(digest).arg(bytes);
-        let replaced: RedisResult<u8> = command.query_async(&mut self.connection.clone()).await;
-        Ok(replaced? == 1)
+        let replaced: u8 =
+            self.redis.run(cmd("EVAL").arg(REPLACE).arg(1).arg(key(room)).arg(digest).arg(bytes)).await?;
+        Ok(replaced == 1)
     }
 
     /// Gives the key that it has now.
     pub async fn put_aside(&self, room: &RoomName, bytes: &[u8]) -> Result<String, StoreError> {
         let digest = digest(bytes);
         let aside = format!("{}:{}:corrupt", key(room), &digest[..8]);
-        let mut command = redis::cmd("EVAL");
-        command.arg(PUT_ASIDE).arg(2).arg(key(room)).arg(&aside).arg(digest);
-        let _: u8 = command.query_async(&mut self.connection.clone()).await?;
+        self.redis.run::<()>(cmd("EVAL").arg(PUT_ASIDE).arg(2).arg(key(room)).arg(&aside).arg(digest)).await?;
         Ok(aside)
     }
 }

@@ -62,8 +62,9 @@ pub fn decide_answer(
     let sends_content = has_content(method, status);
     // RFC 9112 9.3, in its order: close, then the version, then keep-alive.
     let wanted = !seen.close && (version == Version::Http11 || seen.keep_alive);
-    let ends_by_itself = !(sends_content && declared == AnswerContent::UntilClose) && !opens_tunnel(method, status);
-    let keep_alive = wanted && ends_by_itself && !declares_in_vain(status, declared);
+    let ends_by_close = sends_content && declared == AnswerContent::UntilClose;
+    let is_last = ends_by_close || opens_tunnel(method, status) || declares_in_vain(status, declared);
+    let keep_alive = wanted && !is_last;
     Ok(AnswerFraming { declared, sends_content, keep_alive })
 }
 

@@ -201,7 +201,7 @@ fn what_is_no_answer_is_refused_at_once() {
         "SSH-2.0-OpenSSH_9.6\r\n",
         "\u{15}\u{3}\u{1}",
         "http/1.1 101 Switching Protocols\r\n",
-        "HTTP/1.0 101 Switching Protocols\r\n",
+        "HTTP/1.0 101 Switching Protocols\r\n\r\n",
         "HTTP/2 101\r\n",
         "HTTP/1.1  101 X\r\n",
         "HTTP/1.1 1O1 X\r\n",

@@ -1,0 +1,235 @@
+//! Owns why a question about sessions is not answered as hoped, and how that is said: in the envelope to a program, on the
+//! page to a person.
+//!
+//! The one idea: one enum, one `match`. Details of a failure inside go to the log; a client gets a code.
+//!
+//! | what | status | code |
+//! |---|---|---|
+//! | input that cannot be read at all | that of the rejection | that of the catalogue |
+//! | two session cookies, or one that was never set | 400 | `invalid_cookie` |
+//! | no session, or one that is over | 401 | `not_logged_in` |
+//! | unknown name, wrong password, impossible password | 401 | `wrong_credentials` |
+//! | the present password is another one | 403 | `wrong_password` |
+//! | no token against forgery, or one of another session | 403 | `wrong_csrf_token` |
+//! | no such session of one's own | 404 | `session_not_found` |
+//! | the name is taken | 409 | `name_taken` |
+//! | no name or no password | 422 | `invalid_account` |
+//! | too many attempts | 429 | `too_many_attempts` |
+//! | too many passwords wait to be hashed | 503 | `too_busy` |
+//! | a store does not answer | 503 | `unavailable` |
+//! | no room for another account | 507 | `store_full` |
+//! | a store failed | 500 | `failed` |
+
+use std::time::Duration;
+
+use crate::app::accounts::error::Details;
+use crate::app::accounts::store::StoreError as AccountStoreError;
+use crate::app::accounts::{AuthenticateError, ChangePasswordError, Obstacle, RegisterError};
+use crate::app::session::store::StoreError;
+use crate::http::cookie::CookieError;
+use crate::http::envelope::Failure;
+use crate::http::field::name;
+use crate::http::{IntoResponse, Rejection, Response, Status};
+
+/// When to come again to a store that is away: it is looked for all the time.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// Says how to be let in (RFC 9110 11.6.1). The scheme has no specification that is finished; browsers do not act on it.
+const CHALLENGE: (&str, &str) = ("WWW-Authenticate", "Cookie realm=\"firstbyte\"");
+
+/// Why a question is not answered as hoped.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input could not be read.
+    Rejected(Rejection),
+    /// It cannot be seen which session is meant.
+    Cookie(CookieError),
+    /// There is no session.
+    NotLoggedIn,
+    /// Name and password are not right together.
+    WrongCredentials,
+    /// The present password is not right.
+    WrongPassword,
+    /// The token against forgery is not this session's.
+    WrongCsrfToken,
+    /// The account has no such session.
+    NoSuchSession,
+    /// What is wrong with a field.
+    Invalid(&'static str, String),
+    /// Another account has the name.
+    NameTaken,
+    /// There is no room for another account.
+    Full,
+    /// There were too many attempts.
+    Throttled {
+        /// Until the next one may be made.
+        retry_after: Duration,
+    },
+    /// Too many passwords wait to be hashed.
+    Busy {
+        /// Until there may be room.
+        retry_after: Duration,
+    },
+    /// A store does not answer.
+    Unavailable(Details),
+    /// A store failed.
+    Failed(Details),
+}
+
+impl Error {
+    /// Its status, and its code for a program.
+    pub fn status(&self) -> (Status, &'static str) {
+        match self {
+            Error::Rejected(rejection) => (rejection.problem().fault().status(), rejection.problem().fault().code()),
+            Error::Cookie(_) => (Status::BAD_REQUEST, "invalid_cookie"),
+            Error::NotLoggedIn => (Status::UNAUTHORIZED, "not_logged_in"),
+            Error::WrongCredentials => (Status::UNAUTHORIZED, "wrong_credentials"),
+            Error::WrongPassword => (Status::FORBIDDEN, "wrong_password"),
+            Error::WrongCsrfToken => (Status::FORBIDDEN, "wrong_csrf_token"),
+            Error::NoSuchSession => (Status::NOT_FOUND, "session_not_found"),
+            Error::NameTaken => (Status::CONFLICT, "name_taken"),
+            Error::Invalid(..) => (Status::UNPROCESSABLE_CONTENT, "invalid_account"),
+            Error::Throttled { .. } => (Status::TOO_MANY_REQUESTS, "too_many_attempts"),
+            Error::Busy { .. } => (Status::SERVICE_UNAVAILABLE, "too_busy"),
+            Error::Unavailable(_) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
+            Error::Full => (Status::INSUFFICIENT_STORAGE, "store_full"),
+            Error::Failed(_) => (Status::INTERNAL_SERVER_ERROR, "failed"),
+        }
+    }
+
+    /// What a person is told.
+    pub fn message(&self) -> String {
+        match self {
+            Error::Rejected(rejection) => rejection.to_string(),
+            Error::Cookie(error) => format!("{error}; delete the cookies of this site, and log in again"),
+            Error::NotLoggedIn => "there is no session: log in".to_owned(),
+            Error::WrongCredentials => "name and password do not belong together".to_owned(),
+            Error::WrongPassword => "the present password is another one".to_owned(),
+            Error::WrongCsrfToken => {
+                "the token against forgery is missing, or of another session: load the page again".to_owned()
+            }
+            Error::NoSuchSession => "none of your sessions is called so: it may be over".to_owned(),
+            Error::NameTaken => "another account has this name".to_owned(),
+            Error::Invalid(field, wrong) => format!("the {field} {wrong}"),
+            Error::Throttled { retry_after } => {
+                format!("too many attempts: the next one in {} s", whole_seconds(*retry_after))
+            }
+            Error::Busy { .. } => "too many are logging in: try again in a moment".to_owned(),
+            Error::Unavailable(_) => "the sessions are away for a moment: try again".to_owned(),
+            Error::Full => "there is no room for another account".to_owned(),
+            Error::Failed(_) => "the fault is ours, and was logged".to_owned(),
+        }
+    }
+
+    /// Writes what nobody but the log is told.
+    pub fn log(&self) {
+        match self {
+            Error::Unavailable(details) => tracing::warn!(details = details.to_string(), "no session: a store is away"),
+            Error::Failed(details) => tracing::error!(details = details.to_string(), "no session: a store failed"),
+            _ => {}
+        }
+    }
+
+    /// Adds the fields that tell a client what to do next.
+    pub fn told_by(&self, response: Response) -> Response {
+        let wait = match self {
+            Error::Throttled { retry_after } | Error::Busy { retry_after } => *retry_after,
+            Error::Unavailable(_) => AWAY,
+            Error::NotLoggedIn | Error::WrongCredentials => return response.with(CHALLENGE.0, CHALLENGE.1),
+            _ => return response,
+        };
+        response.with(name::RETRY_AFTER, whole_seconds(wait).to_string())
+    }
+}
+
+/// RFC 9110 10.2.3: whole seconds, after which the time has passed.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).max(1) as u64
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Error {
+        Error::Rejected(rejection)
+    }
+}
+
+impl From<CookieError> for Error {
+    fn from(error: CookieError) -> Error {
+        Error::Cookie(error)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        match error {
+            StoreError::Unavailable(details) => Error::Unavailable(details),
+            StoreError::Failed(details) => Error::Failed(details),
+        }
+    }
+}
+
+impl From<AccountStoreError> for Error {
+    fn from(error: AccountStoreError) -> Error {
+        Obstacle::from(error).into()
+    }
+}
+
+impl From<Obstacle> for Error {
+    fn from(obstacle: Obstacle) -> Error {
+        match obstacle {
+            Obstacle::Throttled { retry_after } => Error::Throttled { retry_after },
+            Obstacle::Busy { retry_after } => Error::Busy { retry_after },
+            Obstacle::Unavailable(details) => Error::Unavailable(details),
+            Obstacle::Failed(details) => Error::Failed(details),
+        }
+    }
+}
+
+impl From<RegisterError> for Error {
+    fn from(error: RegisterError) -> Error {
+        match error {
+            RegisterError::Name(error) => Error::Invalid("name", error.to_string()),
+            RegisterError::Password(error) => Error::Invalid("password", error.to_string()),
+            RegisterError::Taken => Error::NameTaken,
+            RegisterError::Full => Error::Full,
+            RegisterError::Obstacle(obstacle) => obstacle.into(),
+        }
+    }
+}
+
+impl From<AuthenticateError> for Error {
+    fn from(error: AuthenticateError) -> Error {
+        match error {
+            AuthenticateError::Refused => Error::WrongCredentials,
+            AuthenticateError::Obstacle(obstacle) => obstacle.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Error {
+    fn from(error: ChangePasswordError) -> Error {
+        match error {
+            ChangePasswordError::Password(error) => Error::Invalid("new", error.to_string()),
+            ChangePasswordError::Refused => Error::WrongPassword,
+            ChangePasswordError::Obstacle(obstacle) => obstacle.into(),
+        }
+    }
+}
+
+/// For a program.
+#[diagnostic::do_not_recommend]
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.log();
+        let (status, code) = self.status();
+        let failure = Failure::new(status, code, self.message());
+        let failure = match &self {
+            Error::Invalid(field, wrong) => failure.with_field(*field, wrong.as_str()),
+            _ => failure,
+        };
+        let response = self.told_by(failure.into_response());
+        // What could not be read says it by itself, and the envelope around it puts that into the same shape.
+        if let Error::Rejected(rejection) = self { rejection.into_response() } else { response }
+    }
+}
