@@ -4,6 +4,7 @@
 //!   words ──command()──> flags ─┐
 //!   FIRSTBYTE_… ────────────────┼─layers─> settings ──serve──> exit code
 //!   --config FILE ──────────────┘        └─ every complaint ─> 2
+//!   service NAME ─ the same layers ─────> `service` ─────────> exit code
 //!   check URL ──────────────────────────> `check` ───────────> exit code
 //!   ws URL, ws-bench URL ───────────────> `ws`, `ws_bench` ──> exit code
 //! ```
@@ -16,6 +17,7 @@ mod descriptors;
 mod layers;
 mod log;
 mod serve;
+mod service;
 mod settings;
 mod value;
 mod ws;
@@ -78,11 +80,14 @@ pub fn run() -> ExitCode {
     if let Some(matches) = matches.subcommand_matches("ws-bench") {
         return ws_bench::run(matches);
     }
-    // `serve` is what is meant when nothing is said.
-    let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
     let environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
+    if let Some(matches) = matches.subcommand_matches("service") {
+        return service::run(matches, &environment);
+    }
+    // `serve` is what is meant when nothing is said.
+    let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
     match load(matches, &environment) {
         Ok(effective) => act(matches, effective),
         Err(complaints) => refuse(&complaints),
@@ -107,6 +112,7 @@ pub fn command() -> Command {
                 .args(arguments())
                 .max_term_width(120),
         )
+        .subcommand(service::command())
         .subcommand(check::command())
         .subcommand(ws::command())
         .subcommand(ws_bench::command())

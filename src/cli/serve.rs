@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use firstbyte::app::errors;
 use firstbyte::app::inspect::{self, Inspector};
-use firstbyte::http::Server;
 use firstbyte::http::server::{Ended, Watched};
+use firstbyte::http::{Handler, Server};
 use firstbyte::net::{Listener, ListenerConfig};
 use tokio::runtime::{self, Runtime};
 use tokio::task::JoinSet;
@@ -37,15 +37,23 @@ const CUT_TIME: Duration = Duration::from_secs(1);
 const TRACE_TIME: Duration = Duration::from_secs(1);
 
 /// Why nothing is served.
-enum Failure {
+pub enum Failure {
     Runtime(io::Error),
     Listen(SocketAddr, io::Error),
     Signals(io::Error),
     Applications(applications::Failure),
 }
 
-/// Serves until told to stop.
+/// Serves all applications until told to stop.
 pub fn serve(settings: Settings) -> ExitCode {
+    process(settings, run)
+}
+
+/// The life of a process that serves by `run`.
+pub fn process<F>(settings: Settings, run: impl FnOnce(Settings) -> F) -> ExitCode
+where
+    F: Future<Output = Result<Ended, Failure>>,
+{
     log::init(&settings.log, settings.log_format);
     let runtime = match runtime(&settings) {
         Ok(runtime) => runtime,
@@ -65,15 +73,37 @@ pub fn serve(settings: Settings) -> ExitCode {
 }
 
 async fn run(mut settings: Settings) -> Result<Ended, Failure> {
-    fit_descriptors(&mut settings);
     let watched = Watched::default();
-    watched.shutdown.listen_for_signals().map_err(Failure::Signals)?;
-    // Bound before anything is said to be ready.
-    let listeners = listen(&settings.listen, &settings.listener)?;
+    let listeners = open(&mut settings, &watched)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
-    let applications = Applications::open(&settings).map_err(Failure::Applications)?;
+    // Port 0 has become another one.
+    let address = listeners[0].local_addr().unwrap_or(settings.listen[0]);
+    let applications = Applications::open(&settings, address).map_err(Failure::Applications)?;
     let routes = Arc::new(applications.routes(inspector.clone(), &watched).map_err(Failure::Applications)?);
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
+    let ended = until_told(routes, listeners, &settings, &watched).await;
+    applications.end().await;
+    if let Some(trace) = trace {
+        // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
+        let _ = timeout(TRACE_TIME, trace).await;
+    }
+    Ok(ended)
+}
+
+/// The listeners of a process that hears signals, bound before anything is said to be ready.
+pub fn open(settings: &mut Settings, watched: &Watched) -> Result<Vec<Listener>, Failure> {
+    fit_descriptors(settings);
+    watched.shutdown.listen_for_signals().map_err(Failure::Signals)?;
+    listen(&settings.listen, &settings.listener)
+}
+
+/// Serves `routes` at each of `listeners`, until a signal has ended it.
+pub async fn until_told(
+    routes: Arc<impl Handler>,
+    listeners: Vec<Listener>,
+    settings: &Settings,
+    watched: &Watched,
+) -> Ended {
     let mut serving = JoinSet::new();
     for listener in listeners {
         announce(&listener);
@@ -82,23 +112,18 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
             .deadlines(settings.deadlines.clone())
             .terse_errors(settings.terse_errors)
             .catalogue_at(errors::PATH)
-            .watched_by(&watched);
+            .watched_by(watched);
         serving.spawn(server.serve(listener));
     }
     let end = async {
         tokio::select! {
             ended = end_of_all(serving) => ended,
-            connections = cut_in_vain(&watched) => Ended::Cut { connections },
+            connections = cut_in_vain(watched) => Ended::Cut { connections },
         }
     };
     // Draining is told of first, even when nothing is left to drain.
-    let ((), ended) = tokio::join!(tell_of_draining(&watched, settings.deadlines.drain), end);
-    applications.end().await;
-    if let Some(trace) = trace {
-        // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
-        let _ = timeout(TRACE_TIME, trace).await;
-    }
-    Ok(ended)
+    let ((), ended) = tokio::join!(tell_of_draining(watched, settings.deadlines.drain), end);
+    ended
 }
 
 fn runtime(settings: &Settings) -> Result<Runtime, Failure> {
