@@ -624,8 +624,8 @@ mod tests {
     #[test]
     fn words_are_one_of_few() {
         let format = |word, expected| {
-            let of = |value| -> Box<dyn Value> { Box::new(OneOf { value, names: LOG_FORMATS, hint: "x" }) };
-            check(LogFormat::Auto, of, &[word], expected);
+            let names = LOG_FORMATS;
+            check(LogFormat::Auto, |value| Box::new(OneOf { value, names, hint: "x" }), &[word], expected);
         };
         format("json", Ok("\"json\""));
         format("JSON", Err("none of"));
