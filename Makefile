@@ -18,9 +18,9 @@ SOAK_SEEDS ?= 2000000
 AUTOBAHN_VERSION := 25.10.1
 AUTOBAHN := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firstbyte/autobahn-$(AUTOBAHN_VERSION)
 
-# What the tests drive, as command:package-of-Debian.
+# What the tests drive, as command:package-of-Debian; where a package has no command, a file of its.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium redis-server:redis-server nats-server:nats-server \
-    postgres:postgresql
+    postgres:postgresql openssl:openssl $(addprefix /usr/lib/python3/dist-packages/,jwt:python3-jwt cryptography:python3-cryptography)
 
 .PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn bench bench-instructions peers check-peers bench-peers bench-ws soak fuzz clean
 
@@ -35,7 +35,7 @@ test: tools check-fmt lint unit doc ## Everything that has to pass; installs wha
 tools: ## Install what the tests need and is missing, from Debian's packages
 	@missing=(); PATH=$$PATH:/usr/sbin$$(printf ':%s' /usr/lib/postgresql/*/bin)
 	for tool in $(TOOLS); do
-	    command -v "$${tool%%:*}" > /dev/null || missing+=("$${tool##*:}")
+	    [[ $$tool == /* && -e $${tool%%:*} ]] || command -v "$${tool%%:*}" > /dev/null || missing+=("$${tool##*:}")
 	done
 	if (( $${#missing[@]} == 0 )); then exit; fi
 	if ! command -v apt-get > /dev/null; then

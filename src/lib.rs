@@ -30,6 +30,10 @@
 //!
 //! Imports go one way: `app`, `conformance` → `http` → `net` → tokio.
 
+// Suites of tests that stand in `tests/suites` name the crate as everybody else does.
+#[cfg(test)]
+extern crate self as firstbyte;
+
 pub mod app;
 pub mod conformance;
 pub mod crypto;

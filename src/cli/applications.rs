@@ -7,34 +7,51 @@
 //!
 //! Never: listens, or ends the process.
 
-use std::fmt;
+mod entries;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::{fmt, fs, io};
+
+use firstbyte::app::accounts::throttle::{Throttle, ThrottleConfig};
+use firstbyte::app::accounts::{self, Accounts, AccountsConfig};
 use firstbyte::app::canvas::fanout::Fanout;
 use firstbyte::app::canvas::store::{Keep, Store, StoreError};
 use firstbyte::app::canvas::{self, Canvas, CanvasConfig};
 use firstbyte::app::chain::{self, ChainConfig};
 use firstbyte::app::health::{self, Dependency, Health};
-use firstbyte::app::home::{self, Contents, Entry};
+use firstbyte::app::home::{self, Contents};
+use firstbyte::app::identity::keyring::KeysConfig;
+use firstbyte::app::identity::{self, Identity, IdentityConfig};
 use firstbyte::app::inspect::{self, Inspector};
 use firstbyte::app::limits::{self, Shown};
+use firstbyte::app::services::key_cache::{KeyCache, KeySource};
+use firstbyte::app::services::{self, ServicesConfig};
+use firstbyte::app::session::{self, SessionConfig};
 use firstbyte::app::{errors, lab};
 use firstbyte::db::{Migration, Postgres, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
-use firstbyte::http::middleware::WrongOrder;
+use firstbyte::http::middleware::{self, WrongOrder};
 use firstbyte::http::router::Routes;
 use firstbyte::http::server::Watched;
-use firstbyte::http::{BuildError, Router};
+use firstbyte::http::{BuildError, Handler, Router};
 
 use super::settings::Settings;
+use super::value::PublicUrl;
+use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, LAB, SESSION};
 
 /// What gives the database its shape.
-const MIGRATIONS: &[Migration] = &[];
+fn migrations() -> Vec<Migration> {
+    [accounts::store::MIGRATIONS, identity::MIGRATIONS].concat()
+}
 
 /// The applications, with whatever each leans on.
 pub struct Applications {
     settings: Settings,
     services: Services,
     canvas: Canvas,
+    accounts: Accounts,
+    identity: Identity,
 }
 
 /// The services that the settings name.
@@ -52,42 +69,71 @@ pub enum Failure {
     Order(WrongOrder),
     /// Nothing can be kept where the settings say.
     Store(Keep, StoreError),
+    /// A file has no key.
+    Key(PathBuf, io::Error),
     /// A service has an address that nothing can be made of.
     Service(ServiceUrl, UrlError),
 }
 
 impl Applications {
-    /// Makes what the applications lean on. Services need not be there yet.
+    /// Makes what the applications lean on, for a server that listens at `address`. Services need not be there yet.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn open(settings: &Settings) -> Result<Applications, Failure> {
+    pub fn open(settings: &Settings, address: SocketAddr) -> Result<Applications, Failure> {
         let services = Services::open(settings)?;
-        Ok(Applications { settings: settings.clone(), services, canvas: canvas(settings)? })
+        let canvas = canvas(settings)?;
+        let accounts = services.accounts();
+        let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
+        Ok(Applications { settings: settings.clone(), services, canvas, accounts, identity })
     }
 
     /// All routes.
     pub fn routes(&self, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-        let Applications { settings, services, canvas } = self;
-        let chain = chain::routes(chain_config(settings));
-        introduce("chain", &chain::order(&chain).map_err(Failure::Order)?, "in memory: data goes with the process");
-        introduce("lab", "none", "none: nothing is kept");
-        let store = settings.canvas_store.as_ref();
-        introduce("canvas", "none", &store.map_or("in memory: data goes with the process".to_owned(), Keep::to_string));
+        let Applications { settings, services, canvas, accounts, identity } = self;
+        self.introduce_all();
+        let chain = introduced("chain", chain::routes(chain_config(settings)), IN_MEMORY)?;
+        let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
+        let session = introduced("session", session, services.place_of_sessions())?;
+        let config = ServicesConfig { issuer: identity.issuer().to_owned(), ..ServicesConfig::default() };
+        let issuer = identity.clone();
+        let keys = KeyCache::new(KeySource::local(move || issuer.jwks()), config.keys.clone());
+        let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
+        let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
-        let router = health::routes(router, health);
+        let router = session::assets(health::routes(router, health));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
+        contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
+        let router = identity::routes(router, identity.clone());
+        contents.add(IDENTITY.name, &router);
+        contents.add_patterns(CATALOG.name, services::catalog_table(0).patterns());
+        contents.add_patterns(BILLING.name, services::billing_table(0).patterns());
         let router = canvas::routes(router, canvas.clone());
         contents.add(CANVAS.name, &router);
         let router = lab::routes(router);
         contents.add(LAB.name, &router);
-        let router = router.mount(chain::PREFIX, chain);
-        home::routes(router, &[CHAIN, CANVAS, LAB], contents).build().map_err(Failure::Routes)
+        let router = router
+            .mount(chain::PREFIX, chain)
+            .mount(session::PREFIX, session)
+            .mount(services::CATALOG_PREFIX, catalog)
+            .mount(services::BILLING_PREFIX, billing);
+        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, CANVAS, LAB];
+        home::routes(router, &entries, contents).build().map_err(Failure::Routes)
+    }
+
+    /// Says where the data of those is that have no chain of middleware.
+    fn introduce_all(&self) {
+        let Applications { settings, services, .. } = self;
+        let pictures = settings.canvas_store.as_ref().map_or(IN_MEMORY.to_owned(), Keep::to_string);
+        introduce("lab", "none", "none: nothing is kept");
+        introduce("canvas", "none", &pictures);
+        introduce("accounts", "none", services.place_of_accounts());
+        introduce("identity", "none", services.place_of_accounts());
     }
 
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
@@ -99,11 +145,51 @@ impl Applications {
 impl Services {
     /// Begins to look for them.
     fn open(settings: &Settings) -> Result<Services, Failure> {
-        let redis = settings.redis_url.as_ref().map(|url| Redis::open(url).map_err(|why| (url, why)));
+        let failed = |url: &ServiceUrl| {
+            let url = url.clone();
+            move |why| Failure::Service(url, why)
+        };
+        let redis = settings.redis_url.as_ref().map(|url| Redis::open(url).map_err(failed(url)));
         let postgres =
-            settings.database_url.as_ref().map(|url| Postgres::open(url, MIGRATIONS).map_err(|why| (url, why)));
-        let failed = |(url, why): (&ServiceUrl, _)| Failure::Service(url.clone(), why);
-        Ok(Services { redis: redis.transpose().map_err(failed)?, postgres: postgres.transpose().map_err(failed)? })
+            settings.database_url.as_ref().map(|url| Postgres::open(url, &migrations()).map_err(failed(url)));
+        Ok(Services { redis: redis.transpose()?, postgres: postgres.transpose()? })
+    }
+
+    fn accounts(&self) -> Accounts {
+        let limits = ThrottleConfig::default();
+        let throttle = match &self.redis {
+            Some(redis) => Throttle::redis(limits, redis.clone()),
+            None => Throttle::memory(limits),
+        };
+        let store = match &self.postgres {
+            Some(postgres) => accounts::store::Store::postgres(postgres.clone()),
+            None => accounts::store::Store::memory(),
+        };
+        Accounts::new(AccountsConfig::default(), store, throttle)
+    }
+
+    fn sessions(&self) -> session::store::Store {
+        let config = SessionConfig::default();
+        match &self.redis {
+            Some(redis) => session::store::Store::redis(config.lifetime, redis.clone()),
+            None => session::store::Store::memory(config.lifetime, config.sessions_max),
+        }
+    }
+
+    /// Where the issuer keeps what it has granted, and its keys.
+    fn grants(&self) -> identity::store::Store {
+        match &self.postgres {
+            Some(postgres) => identity::store::Store::postgres(postgres.clone()),
+            None => identity::store::Store::memory(identity::FAMILIES_MAX),
+        }
+    }
+
+    fn place_of_sessions(&self) -> &'static str {
+        if self.redis.is_some() { "Redis" } else { IN_MEMORY }
+    }
+
+    fn place_of_accounts(&self) -> &'static str {
+        if self.postgres.is_some() { "PostgreSQL" } else { IN_MEMORY }
     }
 
     /// What the server is not ready without. The canvas is not among it: it goes on without its broker and its store.
@@ -124,43 +210,20 @@ impl Services {
     }
 }
 
+/// What is said of a store that is none.
+const IN_MEMORY: &str = "in memory: data goes with the process";
+
+/// `handler`, after it was said what stands around it.
+fn introduced<H: Handler>(application: &str, handler: H, store: &str) -> Result<H, Failure> {
+    let chain = middleware::order(&handler).map_err(Failure::Order)?;
+    introduce(application, &chain.join(" → "), store);
+    Ok(handler)
+}
+
 /// Says at the start what stands around an application, and where its data is.
 pub fn introduce(application: &str, middleware: &str, store: &str) {
     tracing::info!(application, middleware, store, "ready");
 }
-
-const CHAIN: Entry = Entry {
-    name: "The chain",
-    path: "/chain/quotes",
-    about: "A small public API behind logger, limiter and eight more layers: no address gets more than 100 requests in \
-            any 60 seconds. It teaches what middleware is, and why its order matters.",
-    tries: &[
-        "curl -i http://{at}/chain/quotes/random",
-        r#"curl -i --json '{"text":"Know thyself.","author":"Delphi"}' http://{at}/chain/quotes"#,
-    ],
-};
-
-const CANVAS: Entry = Entry {
-    name: "The canvas",
-    path: "/canvas/lobby",
-    about: "A grid of pixels that everybody in a room draws on at once, over WebSocket. It teaches how one stroke reaches \
-            thousands without waiting for any, and what is left of those who vanish: nothing.",
-    tries: &["curl -s http://{at}/canvas/lobby"],
-};
-
-const LAB: Entry = Entry {
-    name: "The lab",
-    path: "/anything",
-    about: "Routes with known answers, to try a client, a proxy or a load generator: streams, delays, statuses, \
-            redirects, cookies, events.",
-    tries: &[
-        "curl -i http://{at}/hello/ada",
-        "curl -T /etc/os-release http://{at}/echo",
-        "curl -N 'http://{at}/sse?count=3&ms=500'",
-        r"printf 'GET /hello/ada HTTP/1.1\r\nHost: x\r\n\r\n' | nc -N {host} {port}",
-        "firstbyte ws ws://{at}/ws",
-    ],
-};
 
 /// The canvas, joined to other nodes and to its store as the settings say.
 fn canvas(settings: &Settings) -> Result<Canvas, Failure> {
@@ -168,6 +231,31 @@ fn canvas(settings: &Settings) -> Result<Canvas, Failure> {
     let store = settings.canvas_store.as_ref().map(open).transpose()?;
     let fanout = settings.fanout.as_ref().map(Fanout::join);
     Ok(Canvas::new(CanvasConfig::default(), fanout, store))
+}
+
+fn session_config(settings: &Settings) -> SessionConfig {
+    SessionConfig { trusted_proxies: settings.trusted_proxy.clone(), ..SessionConfig::default() }
+}
+
+fn identity_config(settings: &Settings, address: SocketAddr) -> Result<IdentityConfig, Failure> {
+    let origin = settings.public_url.as_ref().map_or_else(|| origin_of(address), PublicUrl::to_string);
+    let read = |path: &PathBuf| fs::read_to_string(path).map_err(|error| Failure::Key(path.clone(), error));
+    let keys = KeysConfig {
+        algorithm: settings.signing_algorithm,
+        rsa_pem: settings.signing_rsa_key.as_ref().map(read).transpose()?,
+        ..KeysConfig::default()
+    };
+    Ok(IdentityConfig { issuer: format!("{origin}{}", identity::PREFIX), keys, ..IdentityConfig::default() })
+}
+
+/// Where this machine finds a server that listens at `address`, which may be all addresses.
+fn origin_of(mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
 }
 
 fn chain_config(settings: &Settings) -> ChainConfig {
@@ -184,10 +272,18 @@ pub fn shown(settings: &Settings) -> Shown {
         workers: settings.workers,
     };
     let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
+    let (session, identity, services) =
+        (session_config(settings), IdentityConfig::default(), ServicesConfig::default());
+    let (accounts, throttle) = (AccountsConfig::default(), ThrottleConfig::default());
+    let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
         .with(health::bounds(), [])
         .with(inspect::bounds(), inspect::kept(settings.trace))
         .with(chain.bounds(), chain.kept())
+        .with(session.bounds(), session.kept())
+        .with(accounts.bounds(&throttle), accounts.kept(&throttle))
+        .with(identity.bounds(), identity.kept(is_in_memory))
+        .with(services.bounds(), services.kept())
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), lab::kept())
 }
@@ -201,6 +297,7 @@ impl fmt::Display for Failure {
                     "the canvas cannot keep its pictures in {place}: {error}\nAnother place may: `--canvas-store FOLDER`"
                 )
             }
+            Failure::Key(path, error) => write!(f, "the key in {} cannot be read: {error}", path.display()),
             Failure::Service(url, error) => write!(f, "nothing can be kept at {url}: {error}"),
             Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
             Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),

@@ -76,7 +76,9 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     let watched = Watched::default();
     let listeners = open(&mut settings, &watched)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
-    let applications = Applications::open(&settings).map_err(Failure::Applications)?;
+    // Port 0 has become another one.
+    let address = listeners[0].local_addr().unwrap_or(settings.listen[0]);
+    let applications = Applications::open(&settings, address).map_err(Failure::Applications)?;
     let routes = Arc::new(applications.routes(inspector.clone(), &watched).map_err(Failure::Applications)?);
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let ended = until_told(routes, listeners, &settings, &watched).await;

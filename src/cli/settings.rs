@@ -11,6 +11,7 @@
 //! Limits: those of [`Limits`], [`Deadlines`] and [`ListenerConfig`], under their own names.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use firstbyte::app::canvas::fanout::Broker;
@@ -18,10 +19,13 @@ use firstbyte::app::canvas::store::Keep;
 use firstbyte::db::{ServiceUrl, postgres, redis};
 use firstbyte::http::Limits;
 use firstbyte::http::middleware::trusted_proxies::Cidr;
+use firstbyte::jwt::Algorithm;
 use firstbyte::net::ListenerConfig;
 use firstbyte::net::deadline::Deadlines;
 
-use super::value::{Count, Filter, LogFormat, Service, Size, Time, Value};
+use super::value::{
+    ALGORITHMS, Count, File, Filter, LOG_FORMATS, LogFormat, OneOf, PublicUrl, Service, Size, Time, Value,
+};
 
 /// All that `firstbyte serve` can be told.
 #[derive(Clone, Debug)]
@@ -44,6 +48,11 @@ pub struct Settings {
     pub redis_url: Option<ServiceUrl>,
     /// What keeps accounts and what is issued to them.
     pub database_url: Option<ServiceUrl>,
+    /// Where clients find this server.
+    pub public_url: Option<PublicUrl>,
+    /// What tokens are signed with.
+    pub signing_algorithm: Algorithm,
+    pub signing_rsa_key: Option<PathBuf>,
     pub limits: Limits,
     pub deadlines: Deadlines,
     /// The same for each address that is listened at.
@@ -65,6 +74,9 @@ impl Default for Settings {
             canvas_store: None,
             redis_url: None,
             database_url: None,
+            public_url: None,
+            signing_algorithm: Algorithm::EdDSA,
+            signing_rsa_key: None,
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: ListenerConfig::default(),
@@ -122,6 +134,8 @@ const STORE_EXAMPLE: &str = "a path, or redis://127.0.0.1:6379";
 const REDIS_EXAMPLE: &str = "redis://127.0.0.1:6379";
 const DATABASE_EXAMPLE: &str = "postgres://127.0.0.1:5432/firstbyte";
 
+const PUBLIC_EXAMPLE: &str = "https://id.example";
+
 const ANY: u64 = u64::MAX;
 /// Positions in a head are 32 bits wide, and so much of it may be held for every connection.
 const HEAD_BYTES_MAX: u64 = 1 << 30;
@@ -155,7 +169,9 @@ pub const SETTINGS: &[Setting] = &[
         key: "log_format",
         group: Group::Server,
         about: "How it is logged, to standard error. auto: text on a terminal, JSON elsewhere. NO_COLOR is heard",
-        slot: |settings| Box::new(&mut settings.log_format),
+        slot: |settings| {
+            Box::new(OneOf { value: &mut settings.log_format, names: LOG_FORMATS, hint: "text|json|auto" })
+        },
     },
     Setting {
         key: "trace",
@@ -216,6 +232,31 @@ pub const SETTINGS: &[Setting] = &[
         slot: |settings| {
             Box::new(Service { value: &mut settings.database_url, example: DATABASE_EXAMPLE, check: postgres::check })
         },
+    },
+    Setting {
+        key: "public_url",
+        group: Group::Server,
+        about: "URL under which clients reach this server. The issuer of tokens is PUBLIC_URL/identity. Default: the first address that is \
+                listened at",
+        slot: |settings| {
+            Box::new(Service { value: &mut settings.public_url, example: PUBLIC_EXAMPLE, check: |_| Ok(()) })
+        },
+    },
+    Setting {
+        key: "signing_algorithm",
+        group: Group::Server,
+        about: "What new keys of the issuer sign tokens with. Keys that exist go on until they are rotated. HS256 can be verified by \
+                nobody but the issuer; RS256 needs --signing-rsa-key",
+        slot: |settings| {
+            let value = &mut settings.signing_algorithm;
+            Box::new(OneOf { value, names: ALGORITHMS, hint: "EdDSA|ES256|RS256|HS256" })
+        },
+    },
+    Setting {
+        key: "signing_rsa_key",
+        group: Group::Server,
+        about: "Private RSA key in PEM, as `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072` writes it",
+        slot: |settings| Box::new(File(&mut settings.signing_rsa_key)),
     },
     Setting {
         key: "lenient_lines",

@@ -11,15 +11,20 @@
 //! A password is printed as stars, which are refused when they are read.
 //! Invariant: a refused value leaves what it was to replace as it was.
 
+mod public_url;
+
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use firstbyte::db::UrlError;
 use firstbyte::http::middleware::trusted_proxies::{Cidr, CidrError};
+use firstbyte::jwt::Algorithm;
 use firstbyte::net::deadline::Rate;
+pub use public_url::PublicUrl;
 use tracing_subscriber::EnvFilter;
 
 /// The hint of a value that is true when nothing follows its flag.
@@ -69,10 +74,28 @@ pub enum LogFormat {
     Json,
 }
 
-impl LogFormat {
-    const NAMES: [(&'static str, LogFormat); 3] =
-        [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+/// One of a few, by its name.
+pub struct OneOf<'a, T: 'static> {
+    pub value: &'a mut T,
+    /// Their names, and how `--help` lists them.
+    pub names: &'static [(&'static str, T)],
+    pub hint: &'static str,
 }
+
+/// Names of [`LogFormat`].
+pub const LOG_FORMATS: &[(&str, LogFormat)] =
+    &[("text", LogFormat::Text), ("json", LogFormat::Json), ("auto", LogFormat::Auto)];
+
+/// Names of [`Algorithm`], as RFC 7518 and RFC 8037 register them.
+pub const ALGORITHMS: &[(&str, Algorithm)] = &[
+    ("EdDSA", Algorithm::EdDSA),
+    ("ES256", Algorithm::ES256),
+    ("RS256", Algorithm::RS256),
+    ("HS256", Algorithm::HS256),
+];
+
+/// A file, or none.
+pub struct File<'a>(pub &'a mut Option<PathBuf>);
 
 /// A number of bytes and the bounds of sense.
 pub struct Size<'a, N> {
@@ -230,21 +253,41 @@ impl Value for &mut bool {
     }
 }
 
-impl Value for &mut LogFormat {
+impl<T: Copy + PartialEq> Value for OneOf<'_, T> {
     fn hint(&self) -> &'static str {
-        "text|json|auto"
+        self.hint
     }
 
     fn read(&mut self, words: &[String]) -> Result<(), String> {
         let word = only(words);
-        let found = LogFormat::NAMES.iter().find(|(name, _)| *name == word);
-        **self = found.ok_or_else(|| format!("`{word}` is none of `text`, `json`, `auto`"))?.1;
+        let found = self.names.iter().find(|(name, _)| *name == word);
+        let names = || self.names.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        *self.value = found.ok_or_else(|| format!("`{word}` is none of {}", names()))?.1;
         Ok(())
     }
 
     fn print(&self) -> String {
-        let name = LogFormat::NAMES.iter().find(|(_, format)| format == *self);
+        let name = self.names.iter().find(|(_, named)| named == self.value);
         quoted(name.map_or("", |(name, _)| name))
+    }
+}
+
+impl Value for File<'_> {
+    fn hint(&self) -> &'static str {
+        "FILE"
+    }
+
+    fn read(&mut self, words: &[String]) -> Result<(), String> {
+        *self.0 = match only(words) {
+            OFF => None,
+            "" => return Err(format!("this is the name of no file: write one, or {OFF}")),
+            path => Some(path.into()),
+        };
+        Ok(())
+    }
+
+    fn print(&self) -> String {
+        quoted(&self.0.as_ref().map_or_else(|| OFF.to_owned(), |path| path.display().to_string()))
     }
 }
 
@@ -580,7 +623,10 @@ mod tests {
 
     #[test]
     fn words_are_one_of_few() {
-        let format = |word, expected| check(LogFormat::Auto, |value| Box::new(value), &[word], expected);
+        let format = |word, expected| {
+            let names = LOG_FORMATS;
+            check(LogFormat::Auto, |value| Box::new(OneOf { value, names, hint: "x" }), &[word], expected);
+        };
         format("json", Ok("\"json\""));
         format("JSON", Err("none of"));
         let switch = |word, expected| check(false, |value| Box::new(value), &[word], expected);

@@ -32,13 +32,10 @@ pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 
 use super::migrations::{self, Applied, Migration, MigrationError};
-use super::presence::{Presence, pause, within};
+use super::presence::{CONNECT_TIME, Presence, pause, within};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
 use connector::Connector;
-
-/// How long upkeep waits for a connection.
-const CONNECT_TIME: Duration = Duration::from_millis(500);
 
 /// Before the next attempt when the database cannot be given its shape.
 const MIGRATE_PERIOD: Duration = Duration::from_secs(5);

@@ -34,6 +34,9 @@ pub const PATIENCE: Duration = Duration::from_millis(225);
 /// Before the next attempt to find it, at most. Its return is seen within this and the time of an attempt.
 const RETRY_TIME: Duration = Duration::from_millis(100);
 
+/// How long an attempt may take.
+pub(super) const CONNECT_TIME: Duration = Duration::from_millis(500);
+
 /// How often a service is asked whether it is there while nobody else asks for anything.
 pub(super) const ASK_PERIOD: Duration = Duration::from_secs(1);
 

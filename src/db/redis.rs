@@ -26,8 +26,9 @@ use redis::{
 };
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::presence::{Presence, pause, within};
+use super::presence::{CONNECT_TIME, Presence, pause, within};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
 
@@ -158,16 +159,16 @@ fn client(url: &ServiceUrl) -> Result<Client, UrlError> {
 /// Keeps a connection, for as long as anybody has a handle.
 async fn upkeep(client: Client, presence: Arc<Presence<Connection>>, answer_time: Duration) {
     loop {
-        match presence.look(within(answer_time, connect(&client))).await {
-            Some(Ok((connection, driver))) => {
+        match presence.look(timeout(CONNECT_TIME, connect(&client))).await {
+            Ok(Ok((connection, driver))) => {
                 presence.is_here(connection.clone());
                 tokio::select! {
                     () = driver => presence.is_lost(),
                     why = silence(&presence, connection, answer_time) => presence.is_away(&why),
                 }
             }
-            Some(Err(why)) => presence.is_away(&why),
-            None => presence.is_away(&"it does not answer"),
+            Ok(Err(why)) => presence.is_away(&why),
+            Err(_) => presence.is_away(&"it does not answer"),
         }
         pause().await;
     }

@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod frames;
 pub mod heads;
 pub mod inflate;
+pub mod jwt;
 pub mod log;
 pub mod mutate;
 pub mod received;

@@ -13,6 +13,20 @@ use firstbyte::jwt::{
 };
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 
+use crate::judge::jwt::judge;
+use crate::judge::mutate::mutant;
+
+/// Mutants of one run.
+const INPUTS: usize = 4_000;
+
+/// Tokens and key sets, as `make fuzz` begins with them.
+const SEEDS: [&[u8]; 4] = [
+    include_bytes!("../corpus/tokens/access.token"),
+    include_bytes!("../corpus/tokens/least.token"),
+    include_bytes!("../corpus/tokens/set.jwks"),
+    include_bytes!("../corpus/tokens/unsigned.jwt"),
+];
+
 const ISSUER: &str = "https://issuer.example/identity";
 
 const PEMS: [(Algorithm, &[&str]); 3] = [
@@ -457,6 +471,16 @@ fn our_key_sets_are_read_by_others() {
         validation.set_audience(&["catalog"]);
         let token = signing(key.algorithm()).sign(&claims());
         assert!(jsonwebtoken::decode::<serde_json::Value>(&token, &decoding, &validation).is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn no_bytes_are_a_token_that_nobody_has_signed() {
+    let seeds = SEEDS.map(<[u8]>::to_vec);
+    let verdicts: Vec<(bool, usize)> = seeds.iter().map(|seed| judge(seed)).collect();
+    assert_eq!(verdicts, [(true, 0), (true, 0), (false, 2), (false, 0)]);
+    for number in 0..INPUTS {
+        judge(&mutant(&seeds, number));
     }
 }
 

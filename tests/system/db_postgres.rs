@@ -224,6 +224,38 @@ async fn a_thousand_dropped_statements_leave_nothing_at_work() {
 }
 
 #[tokio::test]
+async fn transactions_that_are_dropped_anywhere_leave_nothing() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let postgres = database.open(MIGRATIONS);
+    let dropped = (0..100_i64).map(|number| {
+        let postgres = postgres.clone();
+        tokio::spawn(async move {
+            let mut client = client(&postgres).await;
+            let work = async {
+                let mut transaction = client.transaction().await?;
+                transaction.execute("INSERT INTO words (id) VALUES ($1)", &[&number]).await?;
+                transaction.query("SELECT pg_sleep(60)", &[]).await?;
+                transaction.commit().await
+            };
+            assert!(timeout(Duration::from_micros(fastrand::u64(..5_000)), work).await.is_err());
+            // The client itself goes on.
+            client.query("SELECT 1", &[]).await.unwrap();
+        })
+    });
+    for dropped in dropped.collect::<Vec<_>>() {
+        dropped.await.unwrap();
+    }
+    let session = database.session().await;
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()";
+    let begun = Instant::now();
+    while session.query_one(open, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(begun.elapsed() < SOON, "some are open");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(session.query("SELECT id FROM words", &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_pool_that_is_used_up_is_told_in_time() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
     let config = PostgresConfig { connections_max: 2, ..PostgresConfig::default() };

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "all of this is tests")]
 
+mod accounts;
 mod autobahn;
 mod browser;
 mod canvas;
@@ -24,7 +25,9 @@ mod drain;
 mod examples;
 mod fanout;
 mod floods;
+mod http_client;
 mod identity;
+mod jwt;
 mod layers;
 mod limits;
 mod migrations;
@@ -32,11 +35,15 @@ mod nodes;
 mod process;
 mod resets;
 mod server;
+mod service;
 mod services;
+mod sessions;
 mod shortage;
 mod siege;
 mod store;
 mod stream;
+#[path = "../suites/mod.rs"]
+mod suites;
 mod tools;
 mod websocket;
 mod wire;

@@ -201,6 +201,14 @@ impl fmt::Display for Cost {
     }
 }
 
+impl fmt::Display for NoHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is no hash of a password")
+    }
+}
+
+impl std::error::Error for NoHash {}
+
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(***)")

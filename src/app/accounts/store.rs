@@ -7,15 +7,18 @@
 //! Invariants: a name is one account's; a generation only rises.
 
 mod memory;
+mod postgres;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::app::accounts::domain::{Account, AccountId, AccountName, Role};
 use crate::app::accounts::hasher::PasswordHash;
+use crate::db::Postgres;
 use memory::Memory;
 
 pub use memory::DEMO;
+pub use postgres::MIGRATIONS;
 
 /// Keeps accounts. A clone keeps them in the same place.
 #[derive(Clone)]
@@ -26,6 +29,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Form {
     Memory(Arc<Memory>),
+    Postgres(Postgres),
 }
 
 /// An account with the hash of its password.
@@ -62,6 +66,11 @@ impl Store {
         Store { form: Form::Memory(Arc::new(Memory::with_demo(super::ACCOUNTS_MAX))) }
     }
 
+    /// Accounts in a PostgreSQL that was opened with [`MIGRATIONS`].
+    pub fn postgres(postgres: Postgres) -> Store {
+        Store { form: Form::Postgres(postgres) }
+    }
+
     /// The most bytes that `accounts_max` accounts take in memory.
     pub fn bytes_max(accounts_max: usize) -> u64 {
         Memory::bytes_max(accounts_max)
@@ -74,6 +83,7 @@ impl Store {
     pub async fn add(&self, name: &AccountName, roles: &[Role], hash: &PasswordHash) -> Result<Account, StoreError> {
         match &self.form {
             Form::Memory(memory) => memory.add(name, roles, hash),
+            Form::Postgres(postgres) => postgres::add(postgres, name, roles, hash).await,
         }
     }
 
@@ -84,6 +94,7 @@ impl Store {
     pub async fn named(&self, name: &str) -> Result<Option<Credentials>, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.named(name)),
+            Form::Postgres(postgres) => postgres::named(postgres, name).await,
         }
     }
 
@@ -94,6 +105,7 @@ impl Store {
     pub async fn numbered(&self, id: AccountId) -> Result<Option<Credentials>, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.numbered(id)),
+            Form::Postgres(postgres) => postgres::numbered(postgres, id).await,
         }
     }
 
@@ -103,9 +115,7 @@ impl Store {
     /// # Errors
     /// A store that does not answer.
     pub async fn change_hash(&self, account: &Account, hash: &PasswordHash) -> Result<Option<Account>, StoreError> {
-        match &self.form {
-            Form::Memory(memory) => Ok(memory.replace_hash(account, hash, 1)),
-        }
+        self.replace_hash(account, hash, 1).await
     }
 
     /// Keeps the same password of `account` under another hash, if it still is of its generation.
@@ -113,10 +123,19 @@ impl Store {
     /// # Errors
     /// A store that does not answer.
     pub async fn rehash(&self, account: &Account, hash: &PasswordHash) -> Result<(), StoreError> {
+        self.replace_hash(account, hash, 0).await.map(drop)
+    }
+
+    async fn replace_hash(
+        &self,
+        account: &Account,
+        hash: &PasswordHash,
+        step: u32,
+    ) -> Result<Option<Account>, StoreError> {
         match &self.form {
-            Form::Memory(memory) => memory.replace_hash(account, hash, 0),
-        };
-        Ok(())
+            Form::Memory(memory) => Ok(memory.replace_hash(account, hash, step)),
+            Form::Postgres(postgres) => postgres::replace_hash(postgres, account, hash, step).await,
+        }
     }
 }
 

@@ -264,3 +264,12 @@ async fn the_accounts_of_the_lesson_are_in_memory_and_only_there() {
     let bob = accounts.authenticate("bob", "difference-engine", HOME).await.expect("it is right");
     assert_eq!(bob.roles, [Role::Customer]);
 }
+
+#[path = "../../../tests/suites/accounts.rs"]
+mod suite;
+
+#[tokio::test]
+async fn memory_keeps_accounts_and_counts_attempts_as_every_store_does() {
+    suite::store(Store::empty(100)).await;
+    suite::throttle(Throttle::memory).await;
+}

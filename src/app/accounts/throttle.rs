@@ -22,6 +22,7 @@
 //! Limits: [`ThrottleConfig`].
 
 mod memory;
+mod redis;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::crypto::sha256;
+use crate::db::Redis;
 use crate::net::lock::lock;
 use memory::Table;
 
@@ -67,6 +69,7 @@ pub struct Throttle {
 #[derive(Clone)]
 enum Form {
     Memory(Arc<Memory>),
+    Redis(Redis),
 }
 
 struct Memory {
@@ -118,6 +121,14 @@ impl Throttle {
         Throttle::over(config, Form::Memory(Arc::new(memory)))
     }
 
+    /// Counts in Redis, for all nodes together.
+    ///
+    /// # Panics
+    /// As [`Throttle::memory`].
+    pub fn redis(config: ThrottleConfig, redis: Redis) -> Throttle {
+        Throttle::over(config, Form::Redis(redis))
+    }
+
     /// The most bytes that `entries_max` keys take in memory.
     pub fn bytes_max(entries_max: usize) -> u64 {
         Table::bytes_max(entries_max)
@@ -153,12 +164,20 @@ impl Throttle {
     pub async fn give_back(&self, charge: Charge) {
         match &self.form {
             Form::Memory(memory) => memory.give_back(&charge),
+            Form::Redis(redis) => {
+                if let Err(unavailable) = redis::give_back(redis, &charge.keys).await {
+                    tracing::debug!(%unavailable, "a right password stays charged");
+                }
+            }
         }
     }
 
     async fn charge(&self, charge: Charge) -> Result<Charge, Refused> {
         let wait = match &self.form {
             Form::Memory(memory) => memory.charge(&charge),
+            Form::Redis(redis) => {
+                redis::charge(redis, &charge.keys).await.map_err(|away| Refused::Unavailable(Box::new(away)))?
+            }
         };
         if wait.is_zero() { Ok(charge) } else { Err(Refused::Throttled { retry_after: wait }) }
     }

@@ -12,6 +12,7 @@
 //! Never: sees a token; keeps one session without its place in the account's list, or the other way round.
 
 mod memory;
+mod redis;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use std::time::Duration;
 use crate::app::accounts::AccountId;
 use crate::app::session::domain::{NewSession, Session, SessionId};
 use crate::crypto::TokenHash;
+use crate::db::{self, Unavailable};
 use memory::Memory;
+use redis::Redis;
 
 /// How long sessions live, and how many there may be.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Form {
     Memory(Arc<Memory>),
+    Redis(Arc<Redis>),
 }
 
 /// What goes when a session is opened.
@@ -82,6 +86,14 @@ impl Store {
         Store { form: Form::Memory(Arc::new(Memory::new(lifetime, sessions_max))) }
     }
 
+    /// Sessions in Redis, for all nodes together.
+    ///
+    /// # Panics
+    /// When an account may have no session.
+    pub fn redis(lifetime: Lifetime, redis: db::Redis) -> Store {
+        Store { form: Form::Redis(Arc::new(Redis::new(redis, lifetime))) }
+    }
+
     /// The most bytes that `sessions_max` sessions take in memory.
     pub fn bytes_max(sessions_max: usize) -> u64 {
         Memory::bytes_max(sessions_max)
@@ -97,6 +109,7 @@ impl Store {
     pub async fn open(&self, new: NewSession, replaced: Replaced) -> Result<Session, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.open(new, replaced)),
+            Form::Redis(redis) => Ok(redis.open(new, replaced).await?),
         }
     }
 
@@ -107,6 +120,7 @@ impl Store {
     pub async fn find(&self, hash: &TokenHash) -> Result<Option<Session>, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.find(hash)),
+            Form::Redis(redis) => Ok(redis.find(hash).await?),
         }
     }
 
@@ -117,6 +131,7 @@ impl Store {
     pub async fn list(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.list(account)),
+            Form::Redis(redis) => Ok(redis.list(account).await?),
         }
     }
 
@@ -127,6 +142,7 @@ impl Store {
     pub async fn end(&self, account: AccountId, id: SessionId) -> Result<bool, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.end(account, id)),
+            Form::Redis(redis) => Ok(redis.end(account, id).await?),
         }
     }
 
@@ -137,7 +153,14 @@ impl Store {
     pub async fn end_all(&self, account: AccountId) -> Result<usize, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.end_all(account)),
+            Form::Redis(redis) => Ok(redis.end_all(account).await?),
         }
+    }
+}
+
+impl From<Unavailable> for StoreError {
+    fn from(unavailable: Unavailable) -> StoreError {
+        StoreError::Unavailable(Box::new(unavailable))
     }
 }
 

@@ -488,3 +488,40 @@ async fn the_page_works_by_forms_alone() {
     assert!(page.text().contains("Name and password do not belong together."));
     assert!(!page.text().contains("<script"), "{}", page.text());
 }
+
+#[path = "../../../tests/suites/sessions.rs"]
+mod suite;
+
+#[tokio::test]
+async fn memory_keeps_sessions_as_every_store_does() {
+    suite::store(|lifetime| Store::memory(lifetime, 1_000)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_use_gives_time_and_a_bound_is_kept() {
+    let minute = Duration::from_secs(60);
+    let store = Store::memory(Lifetime { idle: 10 * minute, absolute: 60 * minute, ..Lifetime::default() }, 5);
+    let ada = suite::account();
+    let session = suite::opened(&store, &ada).await;
+    let is_there = async || store.find(&session.hash).await.expect("it answers").is_some();
+    for _ in 0..11 {
+        tokio::time::advance(5 * minute).await;
+        assert!(is_there().await, "used in time");
+    }
+    tokio::time::advance(5 * minute).await;
+    assert!(!is_there().await, "an hour in all");
+
+    let first = suite::opened(&store, &suite::account()).await;
+    tokio::time::advance(minute).await;
+    let second = suite::opened(&store, &suite::account()).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(store.find(&first.hash).await.expect("it answers").is_some(), "a use that is written down");
+    for _ in 0..4 {
+        suite::opened(&store, &suite::account()).await;
+    }
+    assert!(store.find(&second.hash).await.expect("it answers").is_none(), "the one that would end first has gone");
+    assert!(store.find(&first.hash).await.expect("it answers").is_some());
+    // A use within a minute is not written down, so it gives no time.
+    tokio::time::advance(10 * minute - Duration::from_secs(1)).await;
+    assert!(store.find(&first.hash).await.expect("it answers").is_some());
+}

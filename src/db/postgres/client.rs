@@ -56,7 +56,8 @@ impl Client {
         Client { connection: Some(connection), in_transaction: false, shared }
     }
 
-    /// The rows of a statement, which is prepared once for each connection.
+    /// The rows of a statement, all of them at once: how many there may be is the statement's to bound. It is prepared once
+    /// for each connection, and its preparation kept: it is a constant.
     ///
     /// # Errors
     /// See [`Failure`]. After [`Failure::Unavailable`] the statement may have been done.

@@ -19,8 +19,11 @@ use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls, Sock
 
 use crate::db::url::{ServiceUrl, UrlError};
 
-/// After this a connection that nobody uses shows that it is there, so that no firewall on the way forgets it.
+/// After this a connection on which nothing moves shows that it is there, so that no firewall on the way forgets it.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
+
+/// After this a connection whose other end has vanished without a word is closed.
+const VANISHED_TIME: Duration = Duration::from_secs(45);
 
 /// Where a PostgreSQL is and who logs in.
 #[derive(Clone)]
@@ -44,7 +47,8 @@ impl Connector {
             config.application_name("firstbyte");
         }
         if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
-            config.keepalives_idle(KEEPALIVE_TIME);
+            config.keepalives_idle(KEEPALIVE_TIME).keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
+            config.tcp_user_timeout(VANISHED_TIME);
         }
         let ([Host::Tcp(host)], []) = (config.get_hosts(), config.get_hostaddrs()) else {
             return Err(UrlError::Malformed);
