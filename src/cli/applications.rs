@@ -194,19 +194,8 @@ impl Services {
 
     /// What the server is not ready without. The canvas is not among it: it goes on without its broker and its store.
     fn dependencies(&self) -> Vec<Dependency> {
-        let redis = self.redis.clone().map(|redis| {
-            Dependency::new("redis", move || {
-                let redis = redis.clone();
-                async move { redis.check().await }
-            })
-        });
-        let postgres = self.postgres.clone().map(|postgres| {
-            Dependency::new("postgresql", move || {
-                let postgres = postgres.clone();
-                async move { postgres.check().await }
-            })
-        });
-        redis.into_iter().chain(postgres).collect()
+        let redis = self.redis.iter().map(Dependency::redis);
+        redis.chain(self.postgres.iter().map(Dependency::postgres)).collect()
     }
 }
 

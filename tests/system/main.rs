@@ -25,6 +25,7 @@ mod drain;
 mod examples;
 mod fanout;
 mod floods;
+mod health;
 mod http_client;
 mod identity;
 mod jwt;
