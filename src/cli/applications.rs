@@ -96,8 +96,7 @@ impl Applications {
         let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
         let session = introduced("session", session, services.place_of_sessions())?;
         let config = ServicesConfig { issuer: identity.issuer().to_owned(), ..ServicesConfig::default() };
-        let issuer = identity.clone();
-        let keys = KeyCache::new(KeySource::local(move || issuer.jwks()), config.keys.clone());
+        let keys = KeyCache::new(local_keys(identity.clone()), config.keys.clone());
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
@@ -220,6 +219,14 @@ fn canvas(settings: &Settings) -> Result<Canvas, Failure> {
     let store = settings.canvas_store.as_ref().map(open).transpose()?;
     let fanout = settings.fanout.as_ref().map(Fanout::join);
     Ok(Canvas::new(CanvasConfig::default(), fanout, store))
+}
+
+/// The keys of an issuer in this process.
+fn local_keys(identity: Identity) -> KeySource {
+    KeySource::local(move || {
+        let identity = identity.clone();
+        async move { identity.jwks().await }
+    })
 }
 
 fn session_config(settings: &Settings) -> SessionConfig {
