@@ -111,7 +111,7 @@ fn keys_html(ring: &Ring, now: u64) -> String {
 fn words(state: State, since: u64, now: u64) -> String {
     match state {
         State::Next => "signs after the next rotation".to_owned(),
-        State::Active => format!("signs since {} s", now.saturating_sub(since)),
+        State::Active => format!("has signed for {} s", now.saturating_sub(since)),
         State::Retired { until } => format!("verifies for {} s more", until.saturating_sub(now)),
     }
 }

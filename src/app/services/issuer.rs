@@ -66,6 +66,8 @@ pub enum FetchError {
     Jwks(JwksError),
     /// Its key set has no keys.
     NoKeys,
+    /// It is of the same process, and has no keys now.
+    Local(String),
 }
 
 /// What is read of the document.
@@ -173,6 +175,7 @@ impl fmt::Display for FetchError {
             }
             FetchError::Jwks(error) => error.fmt(f),
             FetchError::NoKeys => f.write_str("the issuer has no keys"),
+            FetchError::Local(why) => f.write_str(why),
         }
     }
 }

@@ -114,11 +114,15 @@ pub struct KeyState {
 }
 
 impl KeySource {
-    /// Keys of the same process.
-    pub fn local(keys: impl Fn() -> Jwks + Send + Sync + 'static) -> KeySource {
+    /// Keys of the same process, which may have to look for them.
+    pub fn local<F, E>(keys: impl Fn() -> F + Send + Sync + 'static) -> KeySource
+    where
+        F: Future<Output = Result<Jwks, E>> + Send + 'static,
+        E: fmt::Display,
+    {
         KeySource::new(move || {
             let keys = keys();
-            async { Ok(keys) }
+            async { keys.await.map_err(|error| FetchError::Local(error.to_string())) }
         })
     }
 

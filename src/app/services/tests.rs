@@ -1,5 +1,7 @@
 //! Who may what, at both services: 401 for those who are not known, 403 for those who may not, and nothing in between.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -21,7 +23,7 @@ impl Stage {
     fn new() -> Stage {
         let key = Arc::new(SigningKey::generate(Algorithm::EdDSA).expect("a key"));
         let published = Arc::clone(&key);
-        let source = KeySource::local(move || Jwks::of([&published.verifying()]));
+        let source = KeySource::local(move || ready(Ok::<_, Infallible>(Jwks::of([&published.verifying()]))));
         Stage { key, keys: KeyCache::new(source, KeyCacheConfig::default()) }
     }
 
@@ -155,7 +157,7 @@ async fn own_invoices_are_those_of_the_subject() {
 
 #[tokio::test]
 async fn without_keys_it_is_said_when_to_come_again() {
-    let keys = KeyCache::new(KeySource::local(Jwks::default), KeyCacheConfig::default());
+    let keys = KeyCache::new(KeySource::local(|| ready(Err("none yet"))), KeyCacheConfig::default());
     let stage = Stage { keys, ..Stage::new() };
     let answer = stage.ask(Request::get("/catalog/items"), &stage.token("ada", "catalog:read", &[])).await;
     assert_eq!((answer.status.code(), answer.field("Retry-After")), (503, Some("1")));
