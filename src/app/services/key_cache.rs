@@ -1,14 +1,14 @@
-//! Owns the public keys of the issuer, as the services have them: fetched before they are needed, and kept while it is away.
+//! Owns the public keys of the issuer, as the services have them: fetched before they are needed, and kept while it is
+//! away.
 //!
 //! ```text
-//!               every minute, sooner while it fails, when an unknown key is shown
+//!               every minute, sooner while it fails, and when an unknown key is shown
 //!   KeySource ──fetch── upkeep, one task ──> Known { keys, fetched, tried } ──> current(): every request, no waiting
-//!                          ^                                             └────> beyond(): a key is unknown: wait for the next fetch
-//!                          └─────────── wanted, at most once in five seconds ─────────────┘
+//!                          └──<── wanted, at most once in five seconds ──<───── beyond(): waits for the next fetch
 //! ```
 //!
-//! The one idea: requests read, one task fetches. However many show keys that nobody knows, there is one fetch at a time and few
-//! in a minute; and no client that leaves takes a fetch with it.
+//! The one idea: requests read, one task fetches. However many show keys that nobody knows, there is one fetch at a
+//! time and few in a minute; and no client that leaves takes a fetch with it.
 //!
 //! Spec: RFC 7517 5, RFC 9068 4 (keys are got from the issuer), RFC 8414 3 (by [`issuer`](super::issuer)).
 //! Never: believes half of a set; fetches for a token that is not well-formed.
@@ -33,8 +33,8 @@ use crate::jwt::Jwks;
 pub struct KeyCacheConfig {
     /// From one fetch to the next. Default: 60 s. Larger: a key that was withdrawn is relied on for longer.
     pub refresh: Duration,
-    /// From a fetch that failed to the next, in the end; the first few times less, since an issuer that starts beside its
-    /// services is there in a moment. Default: 1 s. Larger: an issuer that comes back is noticed later.
+    /// From a fetch that failed to the next, in the end; the first few times less, since an issuer that starts beside
+    /// its services is there in a moment. Default: 1 s. Larger: an issuer that comes back is noticed later.
     pub retry: Duration,
     /// Between two fetches because of unknown keys. Default: 5 s. Larger: a new key is learnt later; smaller: whoever
     /// invents names of keys makes us ask the issuer more often.
