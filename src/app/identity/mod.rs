@@ -141,8 +141,7 @@ pub struct Identity {
     inner: Arc<Inner>,
 }
 
-/// What a clone shares.
-pub struct Inner {
+struct Inner {
     config: IdentityConfig,
     lifetimes: Lifetimes,
     clients: Clients,
@@ -150,14 +149,6 @@ pub struct Inner {
     accounts: Accounts,
     store: Store,
     keyring: Keyring,
-}
-
-impl std::ops::Deref for Identity {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.inner
-    }
 }
 
 impl Identity {
@@ -186,16 +177,16 @@ impl Identity {
 
     /// The public keys as this node knows them, for services in the same process.
     pub fn jwks(&self) -> Jwks {
-        self.keyring.ring().jwks().clone()
+        self.inner.keyring.ring().jwks().clone()
     }
 
     /// Its URL.
     pub fn issuer(&self) -> &str {
-        &self.config.issuer
+        &self.inner.config.issuer
     }
 
     fn clock(&self) -> &Clock {
-        &self.config.clock
+        &self.inner.config.clock
     }
 }
 
