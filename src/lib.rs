@@ -19,6 +19,7 @@
 //!    how long the content is, [`chunked`](http::h1::chunked) takes it apart, [`machine`](http::h1::machine) follows
 //!    one exchange. No I/O, no clock.
 //! 3. [`http::server`]: the driver, the one loop where bytes, time and handlers meet.
+//!    [`http::client`]: the same cores from the other end.
 //! 4. [`http`]: what they mean. [`Request`](http::Request), [`Response`](http::Response), [`Body`](http::Body);
 //!    [`Handler`](http::Handler) and [`Middleware`](http::Middleware); [`Router`](http::Router).
 //! 5. [`ws`]: the same once more for WebSocket: [`frame`](ws::frame) and [`machine`](ws::machine) say what the bytes mean,

@@ -3,6 +3,9 @@
 //! ```text
 //!   bytes ─> h1 ─> server (driver) ─> Request ─> middleware ─> router ─> handler
 //!   bytes <─ h1 <─ server (driver) <─ Response <──────────────────────────┘
+//!
+//!   Outgoing ─> client ─> h1 ─> bytes        the other way round, by the same cores
+//!   Answer <─── client <─ h1 <─ bytes
 //! ```
 
 pub mod authority;

@@ -43,7 +43,7 @@ use domain::client::{Client, Clients};
 use domain::family::Lifetimes;
 use domain::grant::GrantType;
 use keyring::{Keyring, KeysConfig, READ_TIME};
-use store::Store;
+use store::{ChangeError, Store};
 
 /// Where the application is mounted.
 pub const PREFIX: &str = "/identity";
@@ -176,8 +176,11 @@ impl Identity {
     }
 
     /// The public keys as this node knows them, for services in the same process.
-    pub fn jwks(&self) -> Jwks {
-        self.inner.keyring.ring().jwks().clone()
+    ///
+    /// # Errors
+    /// A store that has not been there for a while, or never was.
+    pub async fn jwks(&self) -> Result<Jwks, ChangeError> {
+        Ok(self.inner.keyring.signing().await?.jwks().clone())
     }
 
     /// Its URL.

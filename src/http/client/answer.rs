@@ -2,7 +2,7 @@
 //!
 //! The one idea: the content owns the connection. While nobody reads it nothing is read, and the server is not read from;
 //! at its end the connection goes back to the pool; dropped before that, the connection is closed, since the rest of it
-//! would have to be read to be passed over.
+//! would have to be read to be passed over. Where the answer came before its request was sent, reading it sends on.
 //!
 //! Never: holds more content than its caller asks for.
 

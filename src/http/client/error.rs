@@ -45,7 +45,7 @@ pub enum Blame {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The caller: CONNECT opens a tunnel, and here is none.
+    /// The caller: CONNECT opens a tunnel, and here is none; TRACE has no content.
     Method(Method),
     /// The caller: its Host field is no host.
     Host,
@@ -124,7 +124,7 @@ impl fmt::Display for Phase {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::Method(method) => write!(f, "{method} is not for requests of this client"),
+            ClientError::Method(method) => write!(f, "{method} opens a tunnel, or has content that it must not have"),
             ClientError::Host => f.write_str("the Host field names no host"),
             ClientError::Source(error) => write!(f, "the request's content could not be produced: {error}"),
             ClientError::Length => f.write_str("the request's content is longer or shorter than it said"),

@@ -109,7 +109,9 @@ impl Exchange {
 
     /// The content behind `head`. Where all of it has come already, the connection goes back at once.
     pub(super) fn into_body(mut self, lease: Lease, head: &Head, config: &ClientConfig) -> Result<Body, AnswerError> {
-        let framing = decide_answer(head.version, self.method, head.status, &head.fields)?;
+        let decided = decide_answer(head.version, self.method, head.status, &head.fields);
+        // Closed before its place is free.
+        let framing = decided.inspect_err(|_| self.link.outbound.abort())?;
         if !framing.keep_alive {
             // RFC 9112 9.5.
             self.sending.break_off();

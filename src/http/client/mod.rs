@@ -192,7 +192,9 @@ struct Failed {
 }
 
 fn check(request: &Outgoing) -> Result<(), ClientError> {
-    if request.method == Method::CONNECT {
+    // RFC 9110 9.3.6 and 9.3.8.
+    let is_trace_with_content = request.method == Method::TRACE && !request.content.is_empty();
+    if request.method == Method::CONNECT || is_trace_with_content {
         return Err(ClientError::Method(request.method));
     }
     let mut hosts = request.fields.all("Host");

@@ -17,7 +17,7 @@
 //! Spec: RFC 9112 9.3 (what is behind the answer belongs to no request), 9.4, 9.5 (a closed connection is noticed).
 //! Never: keeps a connection that has said something without being asked: the next caller would take it for its answer.
 //! Invariants: connections at rest and in use are at most `connections_per_origin_max` for an origin and `connections_max`
-//! in all; nothing is dropped under the lock.
+//! in all; nothing is dropped under the lock; the origins remembered are at most twice those in use, or [`ORIGINS_MIN`].
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -42,6 +42,9 @@ use crate::net::transport::{ReadHalf, WriteHalf};
 /// The time between two looks at the connections at rest.
 const UPKEEP_GAP: Duration = Duration::from_secs(1);
 
+/// Origins that are remembered at least.
+const ORIGINS_MIN: usize = 64;
+
 /// The connections of one client.
 pub(super) struct Pool {
     config: Arc<ClientConfig>,
@@ -57,6 +60,8 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Origins {
     by_name: HashMap<Arc<Origin>, AtOrigin>,
+    /// With so many, those are forgotten that nobody uses.
+    look_at: usize,
     /// A task looks after what is at rest.
     is_kept_up: bool,
 }
@@ -106,6 +111,8 @@ pub struct Counts {
     pub open: usize,
     /// Connections at rest.
     pub idle: usize,
+    /// Origins that are remembered.
+    pub origins: usize,
 }
 
 impl Pool {
@@ -138,12 +145,16 @@ impl Pool {
 
     /// What was done so far.
     pub(super) fn counts(&self) -> Counts {
-        let idle = lock(&self.origins).by_name.values().map(|at| at.idle.len()).sum();
+        let (idle, origins) = {
+            let origins = lock(&self.origins);
+            (origins.by_name.values().map(|at| at.idle.len()).sum(), origins.by_name.len())
+        };
         Counts {
             opened: self.opened.load(Relaxed),
             reused: self.reused.load(Relaxed),
             open: self.open.load(Relaxed),
             idle,
+            origins,
         }
     }
 
@@ -152,6 +163,7 @@ impl Pool {
         if let Some((name, at)) = origins.by_name.get_key_value(&origin) {
             return (Arc::clone(name), Arc::clone(&at.places));
         }
+        origins.make_room();
         let places_max = self.config.connections_per_origin_max.min(Semaphore::MAX_PERMITS);
         let (name, places) = (Arc::new(origin), Arc::new(Semaphore::new(places_max)));
         origins.by_name.insert(Arc::clone(&name), AtOrigin { places: Arc::clone(&places), idle: Vec::new() });
@@ -209,6 +221,15 @@ impl Pool {
 }
 
 impl Origins {
+    /// Forgets the origins that nobody uses, whenever there are twice as many as were in use at the last look: so each is
+    /// looked at once or twice in all.
+    fn make_room(&mut self) {
+        if self.by_name.len() >= self.look_at {
+            self.by_name.retain(|_, at| !at.is_forgotten());
+            self.look_at = ORIGINS_MIN.max(2 * self.by_name.len());
+        }
+    }
+
     fn take_oldest(&mut self) -> Option<Idle> {
         // The first of each is its oldest.
         let oldest = self.by_name.values_mut().filter(|at| !at.idle.is_empty()).min_by_key(|at| at.idle[0].since)?;

@@ -186,6 +186,13 @@ impl Receiving {
 
 impl Source for Receiving {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.at_work.is_none() {
+            return Poll::Ready(None);
+        }
+        // Content that never lets anybody wait has an end all the same.
+        if self.until.is_some_and(|until| until <= Instant::now()) {
+            return Poll::Ready(Some(Err(self.fail(BodyError::TooSlow))));
+        }
         if let Err(error) = self.poll_send(cx) {
             return Poll::Ready(Some(Err(error)));
         }

@@ -415,6 +415,19 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_trickles_costs_what_it_costs_whole() {
+        // Read again from its beginning at each byte, this would take minutes.
+        let limits = Limits { head_bytes_max: 1 << 20, ..Limits::default() };
+        let long = "x".repeat(1 << 18);
+        for input in
+            [format!("HTTP/1.1 200 {long}\r\n\r\n"), format!("HTTP/1.1 200 OK\r\nX: {long}\r\n{long}: y\r\n\r\n")]
+        {
+            let verdict = parse(input.as_bytes(), 0..=input.len(), &limits);
+            assert_eq!(verdict, parse(input.as_bytes(), std::iter::once(input.len()), &limits));
+        }
+    }
+
+    #[test]
     fn a_bare_lf_is_taken_where_it_is_asked_for() {
         let lenient = Limits { lenient_lines: true, ..Limits::default() };
         check_within(b"HTTP/1.1 200 OK\nA: b\n\n", &lenient, &answer(200, "OK", &[("A", "b")], 22));

@@ -154,3 +154,43 @@ impl Receive {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of an answer's content in pieces, and then the end: the content, and whether it is whole.
+    fn receive(content: AnswerContent, pieces: &[&str]) -> (String, bool) {
+        let (mut receive, mut received) = (Receive::of_answer(content), String::new());
+        for piece in pieces {
+            let mut rest = piece.as_bytes();
+            while !receive.is_ended() {
+                let (used, what) = receive.step(rest, &Limits::default()).expect("in order");
+                if what == Received::Content {
+                    received.push_str(std::str::from_utf8(&rest[..used]).expect("ASCII"));
+                }
+                rest = &rest[used..];
+                if what == Received::NeedMore {
+                    break;
+                }
+            }
+        }
+        (received, receive.close())
+    }
+
+    #[test]
+    fn an_end_of_the_connection_ends_only_what_has_no_other_end() {
+        for (content, pieces, expected, is_whole) in [
+            (AnswerContent::None, &["x"][..], "", true),
+            (AnswerContent::Length(0), &[], "", true),
+            (AnswerContent::Length(3), &["ab", "cd"], "abc", true),
+            (AnswerContent::Length(3), &["ab"], "ab", false),
+            (AnswerContent::Chunked, &["1\r\na", "\r\n0\r\n\r\nx"], "a", true),
+            (AnswerContent::Chunked, &["1\r\na\r\n0\r\n"], "a", false),
+            (AnswerContent::UntilClose, &[], "", true),
+            (AnswerContent::UntilClose, &["ab", "", "c"], "abc", true),
+        ] {
+            assert_eq!(receive(content, pieces), (expected.to_owned(), is_whole), "{content:?} {pieces:?}");
+        }
+    }
+}

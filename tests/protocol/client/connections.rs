@@ -7,8 +7,13 @@ use super::*;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
+/// As counted, but for the origins.
+fn counted(client: &Client) -> Counts {
+    Counts { origins: 0, ..client.counts() }
+}
+
 fn counts(opened: u64, reused: u64, open: usize, idle: usize) -> Counts {
-    Counts { opened, reused, open, idle }
+    Counts { opened, reused, open, idle, origins: 0 }
 }
 
 /// A client with one connection at rest, and its other end.
@@ -20,7 +25,7 @@ async fn rested(config: ClientConfig) -> (Client, Peers, Peer) {
         peer
     };
     let (seen, peer) = tokio::join!(outcome(&client, get()), answering);
-    assert_eq!((seen.as_str(), client.counts()), ("200 ok", counts(1, 0, 1, 1)));
+    assert_eq!((seen.as_str(), counted(&client)), ("200 ok", counts(1, 0, 1, 1)));
     (client, peers, peer)
 }
 
@@ -31,7 +36,7 @@ async fn a_connection_is_used_again() {
     for _ in 0..100 {
         assert_eq!(outcome(&client, get()).await, "200 Hello, World!");
     }
-    assert_eq!(client.counts(), counts(1, 99, 1, 1));
+    assert_eq!(counted(&client), counts(1, 99, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +46,7 @@ async fn connections_of_one_origin_serve_no_other() {
     for address in ["http://a/", "http://b/", "http://a:81/", "https://a/", "http://A:80/"] {
         assert_eq!(outcome(&client, Outgoing::get(&url(address))).await, "200 x");
     }
-    assert_eq!(client.counts(), counts(4, 1, 4, 4), "the last is the first");
+    assert_eq!(counted(&client), counts(4, 1, 4, 4), "the last is the first");
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +60,7 @@ async fn the_one_last_used_is_used_first() {
         (first, second)
     };
     let (one, other, (_first, mut second)) = tokio::join!(outcome(&client, get()), outcome(&client, get()), both);
-    assert_eq!((one.as_str(), other.as_str(), client.counts()), ("200 ok", "200 ok", counts(2, 0, 2, 2)));
+    assert_eq!((one.as_str(), other.as_str(), counted(&client)), ("200 ok", "200 ok", counts(2, 0, 2, 2)));
     let (seen, request) = tokio::join!(outcome(&client, get()), second.answer(OK));
     assert!(seen == "200 ok" && request.starts_with("GET / "));
 }
@@ -102,12 +107,12 @@ async fn connections_at_rest_grow_old_and_are_noticed_when_they_end() {
     tokio::time::sleep(Duration::from_secs(9)).await;
     assert_eq!(client.counts().idle, 1);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(client.counts(), counts(1, 0, 0, 0), "nobody had to ask");
+    assert_eq!(counted(&client), counts(1, 0, 0, 0), "nobody had to ask");
     assert_eq!(old.rest().await, "");
     let (client, _peers, mut closing) = rested(config.clone()).await;
     closing.finish().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(client.counts(), counts(1, 0, 0, 0), "RFC 9112 9.5: both sides are closed");
+    assert_eq!(counted(&client), counts(1, 0, 0, 0), "RFC 9112 9.5: both sides are closed");
     let (client, _peers, mut left) = rested(config).await;
     drop(client);
     assert_eq!(left.rest().await, "", "with its client");
@@ -173,9 +178,9 @@ async fn dropped_early_an_answer_closes_its_connection() {
     let (answer, mut peer) = tokio::join!(client.send(get()), answering);
     let mut answer = answer.unwrap();
     assert_eq!(answer.next().await.unwrap().unwrap(), "some");
-    assert_eq!(client.counts(), counts(1, 0, 1, 0));
+    assert_eq!(counted(&client), counts(1, 0, 1, 0));
     drop(answer);
-    assert_eq!((client.counts(), peer.rest().await.as_str()), (counts(1, 0, 0, 0), ""));
+    assert_eq!((counted(&client), peer.rest().await.as_str()), (counts(1, 0, 0, 0), ""));
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,7 +241,23 @@ async fn connections_in_all_are_bounded_and_one_at_rest_makes_room() {
         assert_eq!(outcome(&client, Outgoing::get(&url(&format!("http://host-{index}/")))).await, "200 x");
         assert!(client.counts().open <= 3);
     }
-    assert_eq!(client.counts(), counts(20, 0, 3, 3));
+    assert_eq!(counted(&client), counts(20, 0, 3, 3));
     assert_eq!(outcome(&client, Outgoing::get(&url("http://host-19/"))).await, "200 x");
     assert_eq!(client.counts().reused, 1, "the oldest made room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn origins_that_nobody_uses_are_forgotten() {
+    struct Refused;
+    impl Connector for Refused {
+        fn connect<'a>(&'a self, _: &'a Origin) -> Connecting<'a> {
+            Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+        }
+    }
+    let client = Client::with_connector(ClientConfig::default(), Refused);
+    for index in 0..1_000 {
+        let seen = outcome(&client, Outgoing::get(&url(&format!("http://host-{index}/")))).await;
+        assert_eq!(seen, "Connect(Kind(ConnectionRefused)); Environment");
+        assert!(client.counts().origins <= 64);
+    }
 }

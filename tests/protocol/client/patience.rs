@@ -108,6 +108,27 @@ async fn a_connection_that_does_not_come_about_and_a_place_that_does_not_become_
 }
 
 #[tokio::test(start_paused = true)]
+async fn content_without_an_end_has_one() {
+    let (client, mut peers) = dial(config());
+    let flooding = async {
+        let mut peer = peers.accept().await;
+        peer.answer("HTTP/1.1 200 OK\r\n\r\n").await;
+        while peer.stream.write_all(&[b'x'; 1024]).await.is_ok() {}
+    };
+    let reading = async {
+        let start = Instant::now();
+        let mut answer = client.send(get()).await.unwrap();
+        // Slower than it comes: nobody ever waits for the peer.
+        while let Some(Ok(_)) = answer.next().await {
+            sleep(SECOND).await;
+        }
+        start.elapsed().as_secs()
+    };
+    let (after, ()) = tokio::join!(reading, flooding);
+    assert_eq!((after, client.counts().open), (300, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_read_that_nobody_asks_for() {
     let (client, mut peers) = dial(config());
     let answering = async {

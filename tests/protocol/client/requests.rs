@@ -88,6 +88,7 @@ async fn what_cannot_be_asked_is_the_callers_mistake_and_sends_nothing() {
     let to = |method| Outgoing::new(method, &url("http://peer/"));
     for (request, expected) in [
         (to(Method::CONNECT), "Method(CONNECT); Caller"),
+        (to(Method::TRACE).with_content("abc"), "Method(TRACE); Caller"),
         (to(Method::GET).with("Host", "a b"), "Host; Caller"),
         (to(Method::GET).with("Host", "user@a"), "Host; Caller"),
         (to(Method::GET).with("Host", "a").with("Host", "b"), "Host; Caller"),
