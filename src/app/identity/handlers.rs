@@ -18,7 +18,7 @@ use crate::http::middleware::Principal;
 use crate::http::{Request, Response};
 use crate::jwt::Algorithm;
 
-/// How long a verifier may keep the keys. A next key is there for longer before it signs, and a retired one behind that.
+/// How long a verifier may keep the keys without asking. One that meets a key that it does not know asks sooner.
 const KEYS_KEPT: &str = "public, max-age=300";
 
 pub(super) async fn token(identity: Identity, mut request: Request) -> Result<Response, Error> {
