@@ -29,7 +29,7 @@ use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
 use firstbyte::app::{errors, lab};
-use firstbyte::db::{Migration, Postgres, Redis, ServiceUrl, UrlError};
+use firstbyte::db::{self, Migration, Postgres, PostgresConfig, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
 use firstbyte::http::middleware::{self, WrongOrder};
 use firstbyte::http::router::Routes;
@@ -96,8 +96,7 @@ impl Applications {
         let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
         let session = introduced("session", session, services.place_of_sessions())?;
         let config = ServicesConfig { issuer: identity.issuer().to_owned(), ..ServicesConfig::default() };
-        let issuer = identity.clone();
-        let keys = KeyCache::new(KeySource::local(move || issuer.jwks()), config.keys.clone());
+        let keys = KeyCache::new(local_keys(identity.clone()), config.keys.clone());
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
@@ -194,19 +193,8 @@ impl Services {
 
     /// What the server is not ready without. The canvas is not among it: it goes on without its broker and its store.
     fn dependencies(&self) -> Vec<Dependency> {
-        let redis = self.redis.clone().map(|redis| {
-            Dependency::new("redis", move || {
-                let redis = redis.clone();
-                async move { redis.check().await }
-            })
-        });
-        let postgres = self.postgres.clone().map(|postgres| {
-            Dependency::new("postgresql", move || {
-                let postgres = postgres.clone();
-                async move { postgres.check().await }
-            })
-        });
-        redis.into_iter().chain(postgres).collect()
+        let redis = self.redis.iter().map(Dependency::redis);
+        redis.chain(self.postgres.iter().map(Dependency::postgres)).collect()
     }
 }
 
@@ -231,6 +219,14 @@ fn canvas(settings: &Settings) -> Result<Canvas, Failure> {
     let store = settings.canvas_store.as_ref().map(open).transpose()?;
     let fanout = settings.fanout.as_ref().map(Fanout::join);
     Ok(Canvas::new(CanvasConfig::default(), fanout, store))
+}
+
+/// The keys of an issuer in this process.
+fn local_keys(identity: Identity) -> KeySource {
+    KeySource::local(move || {
+        let identity = identity.clone();
+        async move { identity.jwks().await }
+    })
 }
 
 fn session_config(settings: &Settings) -> SessionConfig {
@@ -278,6 +274,8 @@ pub fn shown(settings: &Settings) -> Shown {
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
         .with(health::bounds(), [])
+        .with(db::bounds(), [])
+        .with(PostgresConfig::default().bounds(), PostgresConfig::default().kept())
         .with(inspect::bounds(), inspect::kept(settings.trace))
         .with(chain.bounds(), chain.kept())
         .with(session.bounds(), session.kept())

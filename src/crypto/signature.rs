@@ -5,11 +5,11 @@
 //!       └───────── public() ──────────────────────^   └ parts() ──> the raw numbers, for whoever publishes the key
 //! ```
 //!
-//! The one idea: there is no call that takes a key and an algorithm. Whoever could choose the algorithm at the call could have
-//! a public key taken for the secret of an HMAC, which is how most libraries for tokens were once broken.
+//! The one idea: there is no call that takes a key and an algorithm. Whoever could choose the algorithm at the call
+//! could have a public key taken for the secret of an HMAC, which is how most libraries for tokens were once broken.
 //!
-//! Spec: RFC 7518 3.2 (HMAC: no key shorter than its hash), 3.3 (RSA: 2048 bits and more), 3.4 (ECDSA: two numbers of fixed length,
-//! no DER), RFC 8032 5.1 (Ed25519), RFC 5208 (PKCS#8), RFC 7468 10 (its PEM).
+//! Spec: RFC 7518 3.2 (HMAC: no key shorter than its hash), 3.3 (RSA: 2048 bits and more), 3.4 (ECDSA: two numbers of
+//! fixed length, no DER), RFC 8032 5.1 (Ed25519), RFC 5208 (PKCS#8), RFC 7468 10 (its PEM).
 //! Never: shows a private key or a secret by `Debug`; takes a point that is not on its curve.
 //! Limits: RSA keys that verify have [`RSA_BITS`] bits, those that sign at most 4096.
 

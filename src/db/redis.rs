@@ -13,7 +13,7 @@
 //! fails however long ago the outage ended. Here a task looks for Redis all the time.
 //!
 //! Never: sends a command twice; speaks TLS.
-//! Limits: [`PATIENCE`](super::PATIENCE) from a call to its result.
+//! Limits: [`PATIENCE`] from a call to its result.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -112,12 +112,14 @@ impl Redis {
         self.in_time(async |mut connection| script.invoke_async(&mut connection).await).await
     }
 
-    /// Whether it does as asked.
+    /// Whether it is there.
     ///
     /// # Errors
     /// Why not.
     pub async fn check(&self) -> Result<(), Unavailable> {
-        self.run(&cmd("PING")).await
+        // If it has become silent just now, whoever asks next is told.
+        self.shared.presence.doubt();
+        self.shared.presence.here().await.map(drop)
     }
 
     async fn in_time<T>(&self, work: impl AsyncFnOnce(Connection) -> RedisResult<T>) -> Result<T, Unavailable> {

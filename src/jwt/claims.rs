@@ -1,11 +1,12 @@
 //! Owns what an access token says: who, made by whom, for whom, from when to when, and what they may do.
 //!
-//! The one idea: typed once. What could be read in two ways, a number with a fraction or a scope with a quote in it, is refused
-//! here and not met again.
+//! The one idea: typed once. What could be read in two ways, a number with a fraction or a scope with a quote in it, is
+//! refused here and not met again.
 //!
 //! Spec: RFC 7519 4.1 (registered claims), RFC 9068 2.2 (which of them an access token has), RFC 6749 3.3 (scopes),
 //! RFC 7643 4.1.2 (`roles`).
-//! Stricter: NumericDates are whole seconds, and before the year 10000; texts have no control characters and bounded lengths.
+//! Stricter: NumericDates are whole seconds, and before the year 10000; texts have no control characters and bounded
+//! lengths.
 //! Never: what is unknown is refused: it is ignored (RFC 7519 4).
 
 use std::fmt;
@@ -116,8 +117,8 @@ impl Scopes {
     }
 }
 
-/// RFC 6749 3.3: `scope = scope-token *( SP scope-token )`; the empty text is none of them. Their order means nothing, and one
-/// that stands twice stands once.
+/// RFC 6749 3.3: `scope = scope-token *( SP scope-token )`; the empty text is none of them. Their order means nothing,
+/// and one that stands twice stands once.
 impl FromStr for Scopes {
     type Err = NoScope;
 
@@ -200,7 +201,8 @@ fn roles(claims: &Members) -> Result<Vec<String>, Malformed> {
     }
 }
 
-/// RFC 7519 2, NumericDate: seconds. A fraction is allowed there and refused here: nobody needs one, and programs round.
+/// RFC 7519 2, NumericDate: seconds. A fraction is allowed there and refused here: nobody needs one, and programs
+/// round.
 fn date(claims: &Members, name: &'static str) -> Result<Option<u64>, Malformed> {
     let Some(value) = claims.member(name) else { return Ok(None) };
     value.as_u64().filter(|&seconds| seconds <= DATE_MAX).map(Some).ok_or(Malformed::Member(name))

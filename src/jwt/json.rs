@@ -1,7 +1,7 @@
 //! Owns how the JSON objects of tokens and keys are read.
 //!
-//! The one idea: a name stands once, however deep. Of two members with one name some programs take the first and some the last,
-//! and whoever can write both shows one to the program that checks and the other to the one that acts.
+//! The one idea: a name stands once, however deep. Of two members with one name some programs take the first and some
+//! the last, and whoever can write both shows one to the program that checks and the other to the one that acts.
 //!
 //! Spec: RFC 7515 4 and RFC 7519 4 (names MUST be unique), RFC 8259 4.
 //! Never: reads a number that is not whole as one that is; goes deeper than `serde_json` does (128).

@@ -4,9 +4,9 @@
 //!   {"keys":[{"kty":"OKP","crv":"Ed25519","x":"…","kid":"…","use":"sig","alg":"EdDSA"}, …]}
 //! ```
 //!
-//! The one idea: what is not understood is left out, and what is wrong refuses the whole. A key of a kind that we do not know is
-//! for somebody else (RFC 7517 5); a key of ours with a private half in it, or two keys of one name, says that the issuer has lost
-//! its way, and half of such a set is no better.
+//! The one idea: what is not understood is left out, and what is wrong refuses the whole. A key of a kind that we do
+//! not know is for somebody else (RFC 7517 5); a key of ours with a private half in it, or two keys of one name, says
+//! that the issuer has lost its way, and half of such a set is no better.
 //!
 //! Spec: RFC 7517 4, 5; RFC 7518 6; RFC 8037 2.
 //! Stricter: `kid` is required and stands once; `alg`, where it stands, is that of the key.
@@ -151,7 +151,8 @@ fn is_for_verifying(jwk: &Members, algorithm: Algorithm) -> Result<bool, JwksErr
     };
     let signs = text(jwk, "use")?.is_none_or(|usage| usage == "sig");
     match text(jwk, "alg")? {
-        // Another algorithm for keys of its kind, RSA-OAEP say, is somebody else's business; a key cannot be of two of ours.
+        // Another algorithm for keys of its kind, RSA-OAEP say, is somebody else's business; a key cannot be of two of
+        // ours.
         Some(name) if name != algorithm.name() && Algorithm::named(name).is_none() => Ok(false),
         Some(name) if name != algorithm.name() => Err(JwksError::Member("alg")),
         _ => Ok(verifies && signs),

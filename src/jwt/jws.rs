@@ -1,12 +1,12 @@
 //! Owns the form of a signed token: three parts, a header, and what may stand in it.
 //!
 //! ```text
-//!   token ──> at most 8 KiB ──> three parts ──> base64url, one spelling ──> header: alg, kid, typ, nothing that steers us
+//!   token ──> at most 8 KiB ──> three parts ──> base64url, one spelling ──> header: alg, kid, typ, nothing that steers
 //!                                  └─────── the first two, with the dot between them, are what is signed
 //! ```
 //!
-//! The one idea: a token has one spelling. What decodes to the same bytes and is written otherwise is refused, so that whoever
-//! keeps a list of tokens keeps all of them.
+//! The one idea: a token has one spelling. What decodes to the same bytes and is written otherwise is refused, so that
+//! whoever keeps a list of tokens keeps all of them.
 //!
 //! Spec: RFC 7515 3.1, 4.1, 5.2, 7.1; RFC 7519 5.1 (`typ`); RFC 9068 2.1; RFC 4648 3.5 (canonical encoding).
 //! Never: takes a key, or the place of one, from a token.
@@ -112,7 +112,8 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// [`Refused::Algorithm`] and [`Refused::Signature`].
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), Refused> {
-        // RFC 8725 3.1: the key's algorithm is the only one there is; the token's word for it is compared and nothing else.
+        // RFC 8725 3.1: the key's algorithm is the only one there is; the token's word for it is compared and nothing
+        // else.
         if self.header.member("alg").and_then(|value| value.as_str()) != Some(key.algorithm().name()) {
             return Err(Refused::Algorithm);
         }

@@ -1,7 +1,7 @@
 //! Owns keys with a name: the ones that sign tokens, the ones that verify them, and how a token finds its own.
 //!
-//! The one idea: a key's name is computed from the key, so that two nodes that share a key call it the same, and a name cannot
-//! come to mean another key.
+//! The one idea: a key's name is computed from the key, so that two nodes that share a key call it the same, and a name
+//! cannot come to mean another key.
 //!
 //! Spec: RFC 7515 4.1.4 (`kid`), RFC 7638 3 (thumbprints), RFC 8037 2.
 //! Never: the thumbprint of a secret (RFC 7638 7: it could be guessed from it): its name is a tag under the secret.
@@ -102,7 +102,8 @@ impl VerifyingKey {
     /// The key of that name.
     ///
     /// # Panics
-    /// When `kid` could not stand in a header: 1 to [`KID_CHARS_MAX`] visible characters without quotes and backslashes.
+    /// When `kid` could not stand in a header: 1 to [`KID_CHARS_MAX`] visible characters without quotes and
+    /// backslashes.
     pub fn new(kid: &str, key: PublicKey) -> VerifyingKey {
         assert!(is_kid(kid), "{kid:?} is no name of a key");
         VerifyingKey { kid: kid.to_owned(), key }

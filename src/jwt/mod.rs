@@ -7,12 +7,13 @@
 //!            what it is, without any arithmetic       │ of the key │         only what the key has signed is read
 //! ```
 //!
-//! The one idea: the key decides. A token names a key that we have; what it says about its algorithm is only compared with
-//! what that key was made for. A header that brings a key, or tells where to fetch one, is refused.
+//! The one idea: the key decides. A token names a key that we have; what it says about its algorithm is only compared
+//! with what that key was made for. A header that brings a key, or tells where to fetch one, is refused.
 //!
-//! Spec: RFC 7515 (JWS, compact serialization), RFC 7519 (JWT), RFC 9068 (access tokens: `at+jwt`), RFC 8725 (what went wrong before).
-//! Stricter: `kid` and `typ` are required; names of members stand once, whoever would take the first or the last; numbers are
-//! whole; an access token lives for a day at most; no `crit`, no nested tokens, no compression.
+//! Spec: RFC 7515 (JWS, compact serialization), RFC 7519 (JWT), RFC 9068 (access tokens: `at+jwt`), RFC 8725 (what went
+//! wrong before).
+//! Stricter: `kid` and `typ` are required; names of members stand once, whoever would take the first or the last;
+//! numbers are whole; an access token lives for a day at most; no `crit`, no nested tokens, no compression.
 //! Never: I/O; a clock: `now` is passed in; says why a signature is wrong.
 //! Limits: a token has at most [`TOKEN_BYTES_MAX`] bytes, its JSON at most 64 members.
 

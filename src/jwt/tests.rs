@@ -1,5 +1,5 @@
-//! What is signed is verified and says what it said; the examples of the RFCs hold; a time, a type and an audience that are
-//! wrong are refused. Forged tokens are those of `tests/protocol/jwt.rs`.
+//! What is signed is verified and says what it said; the examples of the RFCs hold; a time, a type and an audience that
+//! are wrong are refused. Forged tokens are those of `tests/protocol/jwt.rs`.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,5 +1,5 @@
-//! Judges tokens and key sets: arbitrary bytes are no token of ours, whatever our key signs is taken for what it says or refused,
-//! and what is taken has one spelling.
+//! Judges tokens and key sets: arbitrary bytes are no token of ours, whatever our key signs is taken for what it says
+//! or refused, and what is taken has one spelling.
 //!
 //! ```text
 //!   bytes ── as they are ──> a token?    never: nobody has signed it

@@ -76,30 +76,36 @@ fn url_of(name: &str) -> String {
 fn template(migrations: &[Migration]) -> String {
     static MADE: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let shape: String = migrations.iter().map(|migration| format!("{} {}\n", migration.name, migration.sql)).collect();
-    // Others may test at the same server.
-    let name =
-        format!("template_{}_{}", std::process::id(), &Migration { name: "", sql: shape.leak() }.checksum()[..12]);
+    let name = format!("template_{}", &Migration { name: "", sql: shape.leak() }.checksum()[..16]);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if made.get_or_insert_default().insert(name.clone()) {
-        admin(async |client| {
-            run(client, &format!("DROP DATABASE IF EXISTS {name}")).await;
-            run(client, &format!("CREATE DATABASE {name}")).await;
-            let (mut session, connection) = tokio_postgres::connect(&url_of(&name), NoTls).await.unwrap();
-            let driver = tokio::spawn(connection);
-            migrations::apply(&mut session, migrations).await.unwrap();
-            // A template has no sessions.
-            drop(session);
-            driver.await.unwrap().unwrap();
-        });
+        admin(async |client| make_template(client, &name, migrations).await);
     }
     name
 }
 
-/// Runs `work` beside whatever runtime there is, to its end.
+/// Others may test at the same server, or have done so.
+async fn make_template(client: &Client, name: &str, migrations: &[Migration]) {
+    if client.query("SELECT FROM pg_database WHERE datname = $1", &[&name]).await.unwrap().is_empty() {
+        run(client, &format!("CREATE DATABASE {name}")).await;
+    }
+    let (mut session, connection) = tokio_postgres::connect(&url_of(name), NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    migrations::apply(&mut session, migrations).await.unwrap();
+    // A template has no sessions.
+    drop(session);
+    driver.await.unwrap().unwrap();
+}
+
+/// Runs `work` beside whatever runtime there is, to its end. One at a time: who copies a template is alone with it.
 fn admin(work: impl AsyncFnOnce(&Client) + Send) {
     let run = move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { work(&connect(&server().unwrap().url).await).await });
+        runtime.block_on(async {
+            let client = connect(&server().unwrap().url).await;
+            run(&client, "SELECT pg_advisory_lock(0)").await;
+            work(&client).await;
+        });
     };
     std::thread::scope(|scope| scope.spawn(run).join().unwrap());
 }

@@ -1,6 +1,7 @@
 //! `firstbyte service` in a process of its own, and an issuer that comes, goes, rotates its keys and lies.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,7 @@ use rustix::process::Signal;
 use tokio::runtime::Runtime;
 
 use crate::server::{Server, firstbyte, run, wait_for};
+use crate::tools;
 
 /// What the issuer answers.
 #[derive(Clone, Default)]
@@ -100,9 +102,9 @@ fn answer(addr: SocketAddr, says: &mut Says, target: &str) -> Response {
     }
 }
 
-fn service(issuer: &str) -> Server {
+fn service(name: &str, issuer: &str) -> Server {
     let mut command = firstbyte();
-    command.args(["service", "catalog", "--listen", "127.0.0.1:0", "--issuer", issuer]);
+    command.args(["service", name, "--listen", "127.0.0.1:0", "--issuer", issuer]);
     Server::spawn(command)
 }
 
@@ -130,7 +132,7 @@ fn key() -> SigningKey {
 fn a_service_starts_without_its_issuer_and_outlives_it() {
     let (issuer, key) = (Issuer::start(), key());
     let token = key.sign(&issuer.claims());
-    let mut service = service(&issuer.url());
+    let mut service = service("catalog", &issuer.url());
     let (status, answer) = ask(&service, "/catalog/items", &token);
     assert_eq!(status, 503, "{answer}");
     assert!(answer.contains("\r\nRetry-After: 1\r\n") && answer.contains("HTTP-AUTH-005"), "{answer}");
@@ -160,7 +162,7 @@ fn a_service_starts_without_its_issuer_and_outlives_it() {
 fn a_new_key_is_learnt_when_it_is_first_shown_and_a_flood_of_invented_ones_asks_seldom() {
     let (issuer, old, new) = (Issuer::start(), key(), key());
     issuer.publish(&[&old]);
-    let service = service(&issuer.url());
+    let service = service("catalog", &issuer.url());
     wait_for_status(&service, &old.sign(&issuer.claims()), 200);
     issuer.publish(&[&old, &new]);
     wait_for_status(&service, &new.sign(&issuer.claims()), 200);
@@ -201,7 +203,7 @@ fn an_issuer_that_lies_is_not_believed() {
         let own = liar.url();
         liar.publish(&[&key]);
         liar.say(|says| tell(says, &own, &other.url()));
-        (lie, service(&own), liar)
+        (lie, service("catalog", &own), liar)
     });
     for (lie, service, liar) in &told {
         let token = key.sign(&liar.claims());
@@ -219,7 +221,7 @@ fn an_issuer_that_lies_is_not_believed() {
 fn an_issuer_that_does_not_answer_holds_nobody() {
     // It accepts, by its backlog, and says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let service = service(&format!("http://{}", silent.local_addr().unwrap()));
+    let service = service("catalog", &format!("http://{}", silent.local_addr().unwrap()));
     let start = std::time::Instant::now();
     assert_eq!(ask(&service, "/catalog/items", &key().sign(&Issuer::start().claims())).0, 503);
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
@@ -241,4 +243,27 @@ fn what_is_no_issuer_is_refused_before_anything_is_served() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
         assert!(stderr.contains(words), "{args:?}: {stderr}");
     }
+}
+
+/// The real issuer in one process, the services in two more.
+#[test]
+fn a_token_of_the_issuer_opens_services_in_other_processes() {
+    if !tools::all(&["curl"]) {
+        return;
+    }
+    let mut issuer = Server::start(&[]);
+    let login = "grant_type=password&client_id=demo-cli&username=ada&password=analytical-engine";
+    let output = Command::new("curl").args(["-s", "-d", login, &issuer.url("/identity/token")]).output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let token = answer["access_token"].as_str().unwrap();
+    let url = issuer.url("/identity");
+    let (catalog, billing) = (service("catalog", &url), service("billing", &url));
+    wait_for_status(&catalog, token, 200);
+    wait_for("keys", || (ask(&billing, "/billing/invoices/all", token).0 == 200).then_some(()));
+    assert_eq!(ask(&catalog, "/billing/invoices", token).0, 404, "each serves itself alone");
+    // The issuer ends, and what it has signed goes on.
+    issuer.signal(Signal::TERM);
+    assert_eq!(issuer.exit_code(), Some(0), "{}", issuer.stderr());
+    assert_eq!(ask(&catalog, "/catalog/items", token).0, 200);
+    assert_eq!(ask(&billing, "/billing/invoices", token).0, 200);
 }

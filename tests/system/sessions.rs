@@ -1,15 +1,236 @@
-//! Sessions are kept in a real Redis as they are in memory, whatever becomes of it.
+//! Sessions over real sockets and a real Redis: used by curl, kept whatever becomes of the store.
 
-use firstbyte::app::session::store::Store;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use firstbyte::app::accounts::hasher::Cost;
+use firstbyte::app::accounts::throttle::{Quota, Throttle, ThrottleConfig};
+use firstbyte::app::accounts::{self, Accounts, AccountsConfig};
+use firstbyte::app::page;
+use firstbyte::app::session::store::{Lifetime, Store};
+use firstbyte::app::session::{self, PREFIX, SessionConfig};
 use firstbyte::db::Redis;
+use firstbyte::http::test::{Answer, call};
+use firstbyte::http::{Handler, Request, Router, Server};
+use firstbyte::net::{Listener, ListenerConfig};
+use tokio::time::sleep;
 
-use crate::services::{Kind, Shared};
+use crate::server::{Folder, SOON};
+use crate::services::{Kind, Service, Shared};
 use crate::suites::sessions as suite;
+use crate::tools;
+
+/// Longer than the promise of 250 ms: other tests run at the same time.
+const TOLD_TIME: Duration = Duration::from_secs(1);
+
+/// Longer than the promise of a second, likewise.
+const BACK_TIME: Duration = Duration::from_secs(5);
+
+pub const PASSWORD: &str = "analytical-engine";
+
+/// Lets everybody try as often as he likes.
+pub fn unthrottled() -> ThrottleConfig {
+    let quota = Quota { burst: 1_000_000, interval: Duration::from_millis(1) };
+    ThrottleConfig { name: quota, address: quota, registration: quota, ..ThrottleConfig::default() }
+}
+
+/// Accounts in memory, `ada` among them.
+pub async fn accounts(cost: Cost, throttle: Throttle) -> Accounts {
+    let config = AccountsConfig { cost, ..AccountsConfig::default() };
+    let accounts = Accounts::new(config, accounts::store::Store::empty(1_000), throttle);
+    accounts.register("ada", PASSWORD, [192, 0, 2, 1].into()).await.unwrap();
+    accounts
+}
+
+/// The application over `accounts` and `store`, with all that its page needs.
+pub fn application(accounts: Accounts, store: Store) -> impl Handler {
+    let application = session::routes(SessionConfig::default(), accounts, store);
+    let router = page::routes(session::assets(Router::new(()))).mount(PREFIX, application);
+    router.route("GET /plaintext", |(), _| async { "Hello, World!" }).build().unwrap()
+}
+
+/// Serves `handler` on a port of its own, for as long as the runtime lives.
+pub fn serve(handler: impl Handler) -> SocketAddr {
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), ListenerConfig::default()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(Server::new(handler).serve(listener));
+    addr
+}
+
+/// A login, as a form.
+pub fn login(name: &str, password: &str) -> Request {
+    let content = format!("name={name}&password={password}");
+    Request::post("/session/api/login", content).with("Content-Type", "application/x-www-form-urlencoded")
+}
+
+fn me(cookie: &str) -> Request {
+    Request::get("/session/api/me").with("Cookie", cookie)
+}
+
+/// The cookie that an answer sets.
+fn cookie(answer: &Answer) -> String {
+    let set = answer.field("set-cookie").unwrap_or_else(|| panic!("{answer:?}"));
+    set.split(';').next().unwrap().to_owned()
+}
+
+async fn open(url: &str) -> Redis {
+    let redis = Redis::open(&url.parse().unwrap()).unwrap();
+    while redis.check().await.is_err() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    redis
+}
 
 #[tokio::test]
 async fn redis_keeps_sessions_as_memory_does() {
     let Some(shared) = Shared::of(Kind::Redis) else { return };
-    let redis = Redis::open(&shared.url.parse().unwrap()).unwrap();
-    while redis.check().await.is_err() {}
+    let redis = open(&shared.url).await;
     suite::store(|lifetime| Store::redis(lifetime, redis.clone())).await;
+}
+
+#[tokio::test]
+async fn a_session_lives_in_redis_as_long_as_it_may_and_a_use_gives_time() {
+    let Some(shared) = Shared::of(Kind::Redis) else { return };
+    let redis = open(&shared.url).await;
+    let minute = Duration::from_secs(60);
+    let lifetime = Lifetime { idle: 10 * minute, absolute: 15 * minute, touch: Duration::ZERO, per_account_max: 3 };
+    let store = Store::redis(lifetime, redis.clone());
+    let ada = suite::account();
+    let session = suite::opened(&store, &ada).await;
+    let key = format!("firstbyte:session:{}", session.hash);
+    let left = async || Duration::from_millis(redis.run::<u64>(redis::cmd("PTTL").arg(&key)).await.unwrap());
+    assert!(left().await > 9 * minute && left().await <= 10 * minute);
+    // As if it had been opened and used earlier than it was.
+    let age = async |age: Duration| {
+        let created = session.created.0 - age.as_millis() as u64;
+        redis
+            .run::<()>(redis::cmd("HSET").arg(&key).arg("created").arg(created).arg("used").arg(created))
+            .await
+            .unwrap();
+        redis.run::<()>(redis::cmd("PEXPIRE").arg(&key).arg(60_000)).await.unwrap();
+    };
+    age(4 * minute).await;
+    assert!(store.find(&session.hash).await.unwrap().is_some());
+    assert!(left().await > 9 * minute, "a use gives all of it");
+    age(12 * minute).await;
+    assert!(store.find(&session.hash).await.unwrap().is_some());
+    assert!(left().await > 2 * minute && left().await <= 3 * minute, "but no more than is left in all");
+    age(15 * minute).await;
+    assert!(store.find(&session.hash).await.unwrap().is_none() && store.list(ada.id).await.unwrap().is_empty());
+    let keys: Vec<String> = redis.run(redis::cmd("KEYS").arg(format!("*{}*", session.hash))).await.unwrap();
+    assert!(keys.is_empty(), "{keys:?}");
+
+    let patient = Store::redis(Lifetime { touch: minute, ..lifetime }, redis.clone());
+    let session = suite::opened(&patient, &ada).await;
+    let key = format!("firstbyte:session:{}", session.hash);
+    redis.run::<()>(redis::cmd("PEXPIRE").arg(&key).arg(60_000)).await.unwrap();
+    assert!(patient.find(&session.hash).await.unwrap().is_some());
+    let left: u64 = redis.run(redis::cmd("PTTL").arg(&key)).await.unwrap();
+    assert!(left <= 60_000, "a use within a minute is not written down");
+}
+
+#[tokio::test]
+async fn two_nodes_share_sessions_and_what_one_ends_the_other_does_not_know() {
+    let Some(shared) = Shared::of(Kind::Redis) else { return };
+    let accounts = accounts(Cost::of_tests(4), Throttle::memory(unthrottled())).await;
+    let node = async || application(accounts.clone(), Store::redis(Lifetime::default(), open(&shared.url).await));
+    let (one, other) = (node().await, node().await);
+    let answer = call(&one, login("ada", PASSWORD)).await;
+    let (cookie, csrf) = (cookie(&answer), answer.json::<serde_json::Value>()["data"]["csrf"].clone());
+    assert_eq!(call(&other, me(&cookie)).await.status.code(), 200);
+    let logout =
+        Request::post("/session/api/logout", "").with("Cookie", &cookie).with("X-CSRF-Token", csrf.as_str().unwrap());
+    assert_eq!(call(&other, logout).await.status.code(), 204);
+    assert_eq!(call(&one, me(&cookie)).await.status.code(), 401);
+}
+
+/// Asks until the answer is not 503, and says how long that took. Nobody waits for long meanwhile.
+async fn back(handler: &impl Handler, cookie: &str) -> (u16, Duration) {
+    let begun = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let answer = call(handler, me(cookie)).await;
+        assert!(asked.elapsed() < TOLD_TIME, "{:?}", asked.elapsed());
+        if answer.status.code() != 503 {
+            return (answer.status.code(), begun.elapsed());
+        }
+        assert!(begun.elapsed() < SOON);
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_is_told_in_time_and_its_pause_logs_nobody_out() {
+    let Some(mut service) = Service::start(Kind::Redis) else { return };
+    let redis = open(&service.url()).await;
+    let accounts = accounts(Cost::of_tests(4), Throttle::redis(unthrottled(), redis.clone())).await;
+    let handler = application(accounts.clone(), Store::redis(Lifetime::default(), redis));
+    let cookie_of_ada = cookie(&call(&handler, login("ada", PASSWORD)).await);
+    let told = async |what: &str| {
+        for request in
+            [me(&cookie_of_ada), login("ada", PASSWORD), Request::get("/session").with("Cookie", &cookie_of_ada)]
+        {
+            let asked = Instant::now();
+            let (rounds, answer) = (accounts.work().rounds, call(&handler, request).await);
+            let took = asked.elapsed();
+            println!("redis {what}: told {} within {took:?}", answer.status);
+            assert!(took < TOLD_TIME);
+            assert_eq!((answer.status.code(), answer.field("retry-after")), (503, Some("1")));
+            assert_eq!(answer.field("set-cookie"), None, "and nobody is logged out");
+            assert_eq!(accounts.work().rounds, rounds, "nothing was hashed in vain");
+        }
+    };
+    for _ in 0..2 {
+        service.pause();
+        told("paused").await;
+        service.resume();
+        let (status, took) = back(&handler, &cookie_of_ada).await;
+        println!("redis resumed: {status} after {took:?}");
+        assert!(status == 200 && took < BACK_TIME, "the session is there: {status}, {took:?}");
+    }
+    service.kill();
+    told("killed").await;
+    service.start_again();
+    let (status, took) = back(&handler, &cookie_of_ada).await;
+    println!("redis started again: {status} after {took:?}");
+    assert!(status == 401 && took < BACK_TIME, "what it held is lost: {status}, {took:?}");
+    assert_eq!(call(&handler, login("ada", PASSWORD)).await.status.code(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_keeps_the_secure_cookie_on_loopback_and_a_foreign_page_gets_nowhere() {
+    if !tools::all(&["curl"]) {
+        return;
+    }
+    let accounts = accounts(Cost::of_tests(4), Throttle::memory(unthrottled())).await;
+    let addr = serve(application(accounts, Store::memory(Lifetime::default(), 100)));
+    for host in ["127.0.0.1", "localhost"] {
+        let folder = Folder::new();
+        let curl = |path: &str, args: &[&str]| {
+            let url = format!("http://{host}:{}/session/{path}", addr.port());
+            let mut command = Command::new("curl");
+            command.args(["-s", "-b", "jar", "-c", "jar", "-w", "\n%{http_code}", &url]).args(args);
+            let output = command.current_dir(folder.path()).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let (content, status) = text.rsplit_once('\n').unwrap();
+            (status.parse::<u16>().unwrap(), content.to_owned())
+        };
+        let status = |path: &str, args: &[&str]| curl(path, args).0;
+        assert_eq!(status("api/me", &[]), 401);
+        assert_eq!(status("api/login", &["-d", "name=ada&password=analytical-engine"]), 200);
+        let (code, me) = curl("api/me", &[]);
+        assert_eq!(code, 200, "the cookie came back over plain HTTP to {host}");
+        let csrf = me.split("\"csrf\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let field = format!("X-CSRF-Token: {csrf}");
+        for attack in
+            ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site: cross-site"]
+        {
+            assert_eq!(status("api/logout", &["-X", "POST", "-H", &field, "-H", attack]), 403, "{attack}");
+        }
+        assert_eq!(status("api/logout", &["-X", "POST"]), 403, "without its token");
+        assert_eq!(status("api/me", &[]), 200);
+        assert_eq!(status("api/logout", &["-X", "POST", "-H", &field]), 204);
+        assert_eq!(status("api/me", &[]), 401);
+    }
 }

@@ -136,7 +136,7 @@ impl Health {
                 (_, Ok(())) => *away = None,
                 (Some(_), Err(_)) => {}
                 (None, Err(why)) => {
-                    tracing::warn!(dependency = dependency.name, why, "not ready");
+                    tracing::debug!(dependency = dependency.name, why, "not ready");
                     *away = Some(now);
                 }
             }

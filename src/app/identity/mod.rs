@@ -43,7 +43,7 @@ use domain::client::{Client, Clients};
 use domain::family::Lifetimes;
 use domain::grant::GrantType;
 use keyring::{Keyring, KeysConfig, READ_TIME};
-use store::Store;
+use store::{ChangeError, Store};
 
 /// Where the application is mounted.
 pub const PREFIX: &str = "/identity";
@@ -141,8 +141,7 @@ pub struct Identity {
     inner: Arc<Inner>,
 }
 
-/// What a clone shares.
-pub struct Inner {
+struct Inner {
     config: IdentityConfig,
     lifetimes: Lifetimes,
     clients: Clients,
@@ -150,14 +149,6 @@ pub struct Inner {
     accounts: Accounts,
     store: Store,
     keyring: Keyring,
-}
-
-impl std::ops::Deref for Identity {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.inner
-    }
 }
 
 impl Identity {
@@ -185,17 +176,20 @@ impl Identity {
     }
 
     /// The public keys as this node knows them, for services in the same process.
-    pub fn jwks(&self) -> Jwks {
-        self.keyring.ring().jwks().clone()
+    ///
+    /// # Errors
+    /// A store that has not been there for a while, or never was.
+    pub async fn jwks(&self) -> Result<Jwks, ChangeError> {
+        Ok(self.inner.keyring.signing().await?.jwks().clone())
     }
 
     /// Its URL.
     pub fn issuer(&self) -> &str {
-        &self.config.issuer
+        &self.inner.config.issuer
     }
 
     fn clock(&self) -> &Clock {
-        &self.config.clock
+        &self.inner.config.clock
     }
 }
 

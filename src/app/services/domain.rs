@@ -1,4 +1,5 @@
-//! Owns what the two services deal in: items of a catalogue, and invoices. As little as is needed to have something to protect.
+//! Owns what the two services deal in: items of a catalogue, and invoices. As little as is needed to have something to
+//! protect.
 //!
 //! The one idea: money is whole cents, and texts are parsed once.
 //!

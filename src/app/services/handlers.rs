@@ -1,6 +1,7 @@
 //! Owns the handlers of both services: each reads its input, asks the shelf once, and answers.
 //!
-//! Never: decides who may: that stands in the table of routes. The one thing that no table can say is whose invoices are one's own.
+//! Never: decides who may: that stands in the table of routes. The one thing that no table can say is whose invoices
+//! are one's own.
 
 use std::sync::Arc;
 

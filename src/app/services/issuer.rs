@@ -5,13 +5,13 @@
 //!                                          says the same issuer, byte by byte          of the same origin
 //! ```
 //!
-//! The one idea: keys are believed because of where they come from. So the document has to name the very issuer that was asked,
-//! and the keys have to lie with it: otherwise whoever can write one field could say whose signatures count.
+//! The one idea: keys are believed because of where they come from. So the document has to name the very issuer that
+//! was asked, and the keys have to lie with it: otherwise whoever can write one field could say whose signatures count.
 //!
 //! Spec: RFC 8414 2, 3.3; OpenID Connect Discovery 4 (the document lies below the issuer's path).
 //! Stricter: `jwks_uri` is of the issuer's origin; redirections are not followed.
-//! Never: speaks TLS, until the client does. Over plain HTTP whoever sits between can put keys of their own in place of the issuer's:
-//! it is for one machine, or a network that nobody else is in.
+//! Never: speaks TLS, until the client does. Over plain HTTP whoever sits between can put keys of their own in place of
+//! the issuer's: it is for one machine, or a network that nobody else is in.
 //! Limits: [`DOCUMENT_BYTES_MAX`], [`FETCH_TIME`] for each of the two.
 
 use std::fmt;
@@ -66,6 +66,8 @@ pub enum FetchError {
     Jwks(JwksError),
     /// Its key set has no keys.
     NoKeys,
+    /// It is of the same process, and has no keys now.
+    Local(String),
 }
 
 /// What is read of the document.
@@ -173,6 +175,7 @@ impl fmt::Display for FetchError {
             }
             FetchError::Jwks(error) => error.fmt(f),
             FetchError::NoKeys => f.write_str("the issuer has no keys"),
+            FetchError::Local(why) => f.write_str(why),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Owns the public keys of the issuer, as the services have them: fetched before they are needed, and kept while it is away.
+//! Owns the public keys of the issuer, as the services have them: fetched before they are needed, and kept while it is
+//! away.
 //!
 //! ```text
-//!               every minute, every second while it fails, when an unknown key is shown
+//!               every minute, sooner while it fails, and when an unknown key is shown
 //!   KeySource ──fetch── upkeep, one task ──> Known { keys, fetched, tried } ──> current(): every request, no waiting
-//!                          ^                                             └────> beyond(): a key is unknown: wait for the next fetch
-//!                          └─────────── wanted, at most once in five seconds ─────────────┘
+//!                          └──<── wanted, at most once in five seconds ──<───── beyond(): waits for the next fetch
 //! ```
 //!
-//! The one idea: requests read, one task fetches. However many show keys that nobody knows, there is one fetch at a time and few
-//! in a minute; and no client that leaves takes a fetch with it.
+//! The one idea: requests read, one task fetches. However many show keys that nobody knows, there is one fetch at a
+//! time and few in a minute; and no client that leaves takes a fetch with it.
 //!
 //! Spec: RFC 7517 5, RFC 9068 4 (keys are got from the issuer), RFC 8414 3 (by [`issuer`](super::issuer)).
 //! Never: believes half of a set; fetches for a token that is not well-formed.
@@ -33,7 +33,8 @@ use crate::jwt::Jwks;
 pub struct KeyCacheConfig {
     /// From one fetch to the next. Default: 60 s. Larger: a key that was withdrawn is relied on for longer.
     pub refresh: Duration,
-    /// From a fetch that failed to the next. Default: 1 s. Larger: who comes back is noticed later.
+    /// From a fetch that failed to the next, in the end; the first few times less, since an issuer that starts beside
+    /// its services is there in a moment. Default: 1 s. Larger: an issuer that comes back is noticed later.
     pub retry: Duration,
     /// Between two fetches because of unknown keys. Default: 5 s. Larger: a new key is learnt later; smaller: whoever
     /// invents names of keys makes us ask the issuer more often.
@@ -56,6 +57,12 @@ impl Default for KeyCacheConfig {
         }
     }
 }
+
+/// Half of the pause behind the first fetch that failed; it doubles with each.
+const RETRY_FIRST: Duration = Duration::from_millis(25);
+
+/// Failures in a row that are worth a line in the log.
+const FAILURES_TOLD: u32 = 4;
 
 /// Where keys are had from.
 #[derive(Clone)]
@@ -84,6 +91,8 @@ struct Known {
     tried: Option<Instant>,
     /// Why that failed.
     failure: Option<String>,
+    /// How often in a row.
+    failures: u32,
 }
 
 /// There are no keys that may be relied on.
@@ -105,11 +114,15 @@ pub struct KeyState {
 }
 
 impl KeySource {
-    /// Keys of the same process.
-    pub fn local(keys: impl Fn() -> Jwks + Send + Sync + 'static) -> KeySource {
+    /// Keys of the same process, which may have to look for them.
+    pub fn local<F, E>(keys: impl Fn() -> F + Send + Sync + 'static) -> KeySource
+    where
+        F: Future<Output = Result<Jwks, E>> + Send + 'static,
+        E: fmt::Display,
+    {
         KeySource::new(move || {
             let keys = keys();
-            async { Ok(keys) }
+            async { keys.await.map_err(|error| FetchError::Local(error.to_string())) }
         })
     }
 
@@ -216,16 +229,25 @@ impl Known {
         let now = Some(Instant::now());
         match fetched {
             Ok(keys) if keys.keys().is_empty() => self.failed(FetchError::NoKeys),
-            Ok(keys) => Known { keys: Some(Arc::new(keys)), fetched: now, tried: now, failure: None },
+            Ok(keys) => Known { keys: Some(Arc::new(keys)), fetched: now, tried: now, ..Known::default() },
             Err(error) => self.failed(error),
         }
     }
 
     fn failed(&self, error: FetchError) -> Known {
-        if self.failure.is_none() {
+        let failures = self.failures.saturating_add(1);
+        if failures == FAILURES_TOLD {
             tracing::warn!(%error, "the issuer's keys cannot be fetched");
         }
-        Known { tried: Some(Instant::now()), failure: Some(error.to_string()), ..self.clone() }
+        Known { tried: Some(Instant::now()), failure: Some(error.to_string()), failures, ..self.clone() }
+    }
+
+    /// Until the next fetch.
+    fn pause(&self, config: &KeyCacheConfig) -> Duration {
+        match self.failures {
+            0 => config.refresh,
+            failures => config.retry.min(RETRY_FIRST.saturating_mul(1 << failures.min(10))),
+        }
     }
 }
 
@@ -234,7 +256,7 @@ async fn upkeep(source: KeySource, config: KeyCacheConfig, known: Arc<watch::Sen
     loop {
         let fetched = (source.0)().await;
         let after = known.borrow().after(fetched);
-        let pause = if after.failure.is_some() { config.retry } else { config.refresh };
+        let pause = after.pause(&config);
         let earliest = Instant::now() + config.unknown;
         known.send_replace(after);
         tokio::select! {

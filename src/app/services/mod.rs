@@ -1,7 +1,8 @@
-//! Owns two services that know nobody's password: a catalogue and the invoices, for whoever brings a token of the issuer.
+//! Owns two services that know nobody's password: a catalogue and the invoices, for whoever brings a token of the
+//! issuer.
 //!
-//! The one idea: authority is carried, not looked up. A service has the issuer's public keys and nothing else of it; what
-//! somebody may do stands in what they bring. `README.md` beside this file teaches with it.
+//! The one idea: authority is carried, not looked up. A service has the issuer's public keys and nothing else of it;
+//! what somebody may do stands in what they bring. `README.md` beside this file teaches with it.
 //!
 //! ```text
 //!   request_id → logger → envelope → recover → security_headers → bearer → body_limit → timeout → router ─ require → handler

@@ -5,8 +5,8 @@
 //!              └─ a key that is unknown ─> newer keys? ─> verify once more
 //! ```
 //!
-//! The one idea: the issuer is asked for keys, and never about a token. That is why a service outlives it, and why a token that
-//! was taken back is good here until it expires.
+//! The one idea: the issuer is asked for keys, and never about a token. That is why a service outlives it, and why a
+//! token that was taken back is good here until it expires.
 //!
 //! Spec: RFC 9068 4 (how a resource server validates), RFC 6750 3.1 (what it says).
 //! Never: says more of a refused token than whether another one would help; why, is in the log.

@@ -8,11 +8,13 @@
 //!   a valid one                           Principal ──> the layers inside
 //! ```
 //!
-//! The one idea: this layer finds out who it is, and [`Require`](crate::http::middleware::Require) inside whether they may. The
-//! first answer is 401, come again with other credentials; the second 403, those will not do.
+//! The one idea: this layer finds out who it is, and [`Require`](crate::http::middleware::Require) inside whether they
+//! may. The first answer is 401, come again with other credentials; the second 403, those will not do.
 //!
-//! Spec: RFC 6750 2.1 (the field), 3, 3.1 (challenges and errors); RFC 9110 11.4 (credentials), 11.6.1 (`WWW-Authenticate`), 15.5.2 (401).
-//! Stricter: a token in the query (RFC 6750 2.3) or in a form (2.2) is not looked at: URLs end up in logs and in histories.
+//! Spec: RFC 6750 2.1 (the field), 3, 3.1 (challenges and errors); RFC 9110 11.4 (credentials), 11.6.1
+//! (`WWW-Authenticate`), 15.5.2 (401).
+//! Stricter: a token in the query (RFC 6750 2.3) or in a form (2.2) is not looked at: URLs end up in logs and in
+//! histories.
 //! Never: logs a token; tells a client more than the one word for its token that it can act on.
 //! Place: behind the limiter, since verifying costs more than counting; before content is looked at.
 

@@ -12,8 +12,8 @@
 //! # Ok::<(), firstbyte::http::BuildError>(())
 //! ```
 //!
-//! A scope is what the bearer's program was granted, a role is what the bearer is: a program of the accountant's that was
-//! granted reading alone may not write, and a program that was granted all of an apprentice is an apprentice.
+//! A scope is what the bearer's program was granted, a role is what the bearer is: a program of the accountant's that
+//! was granted reading alone may not write, and a program that was granted all of an apprentice is an apprentice.
 //!
 //! Spec: RFC 6750 3.1 (`insufficient_scope`), RFC 9110 15.5.4 (403).
 //! Never: finds out who it is: [`Bearer`](crate::http::middleware::Bearer) does, outside. Without it nobody is let in.

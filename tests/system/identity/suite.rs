@@ -202,7 +202,8 @@ async fn ten_nodes_that_start_at_once_have_one_active_key() {
         let world = World::new().await;
         let nodes: Vec<Node> = (0..10).map(|_| world.early_node(IdentityConfig::default(), place.store())).collect();
         let mut starts = JoinSet::new();
-        for node in nodes.iter().cloned() {
+        for node in &nodes {
+            let node = node.clone();
             starts.spawn(async move { while node.robot().await.status.code() != 200 {} });
         }
         starts.join_all().await;

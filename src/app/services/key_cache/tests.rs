@@ -1,4 +1,5 @@
-//! Keys come, are renewed, outlive their issuer for a while, and nobody's unknown key makes it be asked more than it should be.
+//! Keys come, are renewed, outlive their issuer for a while, and nobody's unknown key makes it be asked more than it
+//! should be.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
