@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use firstbyte::crypto::PublicParts;
-use firstbyte::jwt::{Algorithm, Claims, Jwks, Refused, VerifyingKey, verify};
+use firstbyte::jwt::{Algorithm, Claims, Jwks, Refused, verify};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 
 use super::{ISSUER, base64, claims, expected, forge, header, keys, pem, private, signing};
