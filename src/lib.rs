@@ -24,12 +24,12 @@
 //!    [`Handler`](http::Handler) and [`Middleware`](http::Middleware); [`Router`](http::Router).
 //! 5. [`ws`]: the same once more for WebSocket: [`frame`](ws::frame) and [`machine`](ws::machine) say what the bytes mean,
 //!    [`Socket`](ws::Socket) is what an application sees.
-//! 6. [`crypto`]: the few things that applications ask of cryptography.
-//! 7. [`jwt`]: access tokens, which are verified where they are shown, without asking whoever made them.
-//! 8. [`app`]: what runs on it.
-//! 9. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
+//! 6. [`crypto`] and [`jwt`]: access tokens, which are verified where they are shown, without asking whoever made them.
+//!    [`db`]: Redis and PostgreSQL, which may be away.
+//! 7. [`app`]: what runs on it.
+//! 8. [`conformance`]: what the RFCs require, and how to see whether any server keeps it.
 //!
-//! Imports go one way: `app`, `conformance` → `http` → `net` → tokio.
+//! Imports go one way: `app`, `conformance` → `ws`, `http` → `net` → tokio; `app` → `db`, and → `jwt` → `crypto`.
 
 // Suites of tests that stand in `tests/suites` name the crate as everybody else does.
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What runs on firstbyte: pages that show the server at work, and the applications, one folder each.
 //!
-//! Never: named by `http` or `net`; an application knows them, and not another application.
+//! Never: named by `http` or `net`; an application knows them, and no other application but `page` and `accounts`, which have
+//! no routes of their own but the files of all pages.
 
 pub mod accounts;
 pub mod canvas;

@@ -29,7 +29,7 @@ use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
 use firstbyte::app::{errors, lab};
-use firstbyte::db::{Migration, Postgres, Redis, ServiceUrl, UrlError};
+use firstbyte::db::{self, Migration, Postgres, PostgresConfig, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
 use firstbyte::http::middleware::{self, WrongOrder};
 use firstbyte::http::router::Routes;
@@ -274,6 +274,8 @@ pub fn shown(settings: &Settings) -> Shown {
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
         .with(health::bounds(), [])
+        .with(db::bounds(), [])
+        .with(PostgresConfig::default().bounds(), PostgresConfig::default().kept())
         .with(inspect::bounds(), inspect::kept(settings.trace))
         .with(chain.bounds(), chain.kept())
         .with(session.bounds(), session.kept())

@@ -403,7 +403,7 @@ mod tests {
         let again = load(&printed, &[], &[]).expect("no complaint").print();
         assert_eq!(without_origins(&again), without_origins(&printed));
         assert!(again.contains("# it.toml:"));
-        let headings = [Group::Server, Group::Deadlines, Group::Limits].map(Group::heading);
+        let headings = [Group::Server, Group::Services, Group::Deadlines, Group::Limits].map(Group::heading);
         assert!(headings.iter().all(|heading| printed.contains(&format!("# {heading}\n"))), "{printed}");
     }
 }

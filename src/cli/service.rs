@@ -56,8 +56,9 @@ pub fn command() -> Command {
     let settings = arguments()
         .filter(|arg| !["check-config", "print-config", "print-limits", "issuer"].contains(&arg.get_id().as_str()));
     let settings = settings.map(|arg| {
-        let is_foreign = arg.get_help_heading() == Some(Group::Server.heading())
-            && !SERVER_SETTINGS.contains(&arg.get_id().as_str());
+        let is_of = |group: Group| arg.get_help_heading() == Some(group.heading());
+        let is_ours = SERVER_SETTINGS.contains(&arg.get_id().as_str());
+        let is_foreign = is_of(Group::Services) || is_of(Group::Server) && !is_ours;
         arg.hide(is_foreign)
     });
     Command::new("service")

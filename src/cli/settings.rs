@@ -88,6 +88,7 @@ impl Default for Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Server,
+    Services,
     Deadlines,
     Limits,
 }
@@ -96,6 +97,7 @@ impl Group {
     pub fn heading(self) -> &'static str {
         match self {
             Group::Server => "Server",
+            Group::Services => "Services and tokens",
             Group::Deadlines => "Deadlines",
             Group::Limits => "Limits",
         }
@@ -199,8 +201,14 @@ pub const SETTINGS: &[Setting] = &[
         slot: |settings| Box::new(&mut settings.trusted_proxy),
     },
     Setting {
-        key: "fanout",
+        key: "lenient_lines",
         group: Group::Server,
+        about: "Accept heads whose lines end in a bare LF, as typed into nc. Request smuggling loves it: not behind a proxy",
+        slot: |settings| Box::new(&mut settings.limits.lenient_lines),
+    },
+    Setting {
+        key: "fanout",
+        group: Group::Services,
         about: "Broker that joins the canvas of several nodes: redis://[user:password@]host[:port], or nats://. What is drawn \
                 on one shows on all. It may be away: nodes then draw alone, and agree when it is back. Passwords are \
                 better given by the variable, which other users of the machine do not see",
@@ -208,7 +216,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "canvas_store",
-        group: Group::Server,
+        group: Group::Services,
         about: "Where the canvas keeps its pictures across restarts: a folder, or redis://[user:password@]host[:port][/database]. \
                 A folder is for one process, a Redis for any number of nodes",
         slot: |settings| {
@@ -217,7 +225,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "redis_url",
-        group: Group::Server,
+        group: Group::Services,
         about: "Redis that keeps the sessions and counts failed logins, for all nodes. REDIS_URL is heard too. It may be away: what needs \
                 it answers 503 until it is back",
         slot: |settings| {
@@ -226,7 +234,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "database_url",
-        group: Group::Server,
+        group: Group::Services,
         about: "PostgreSQL that keeps accounts, refresh tokens and signing keys, for all nodes. DATABASE_URL is heard too. Its tables are \
                 made at the start. It may be away, as Redis may",
         slot: |settings| {
@@ -235,7 +243,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "public_url",
-        group: Group::Server,
+        group: Group::Services,
         about: "URL under which clients reach this server. The issuer of tokens is PUBLIC_URL/identity. Default: the first address that is \
                 listened at",
         slot: |settings| {
@@ -244,7 +252,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "signing_algorithm",
-        group: Group::Server,
+        group: Group::Services,
         about: "What new keys of the issuer sign tokens with. Keys that exist go on until they are rotated. HS256 can be verified by \
                 nobody but the issuer; RS256 needs --signing-rsa-key",
         slot: |settings| {
@@ -254,15 +262,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "signing_rsa_key",
-        group: Group::Server,
+        group: Group::Services,
         about: "Private RSA key in PEM, as `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072` writes it",
         slot: |settings| Box::new(File(&mut settings.signing_rsa_key)),
-    },
-    Setting {
-        key: "lenient_lines",
-        group: Group::Server,
-        about: "Accept heads whose lines end in a bare LF, as typed into nc. Request smuggling loves it: not behind a proxy",
-        slot: |settings| Box::new(&mut settings.limits.lenient_lines),
     },
     Setting {
         key: "first_byte_deadline",
@@ -447,7 +449,7 @@ mod tests {
         let shown = applications::shown(&settings);
         let names: HashSet<_> = shown.bounds().iter().map(|row| row.name).collect();
         assert_eq!(names.len(), shown.bounds().len(), "applications have names of their own");
-        for setting in SETTINGS.iter().filter(|setting| setting.group != Group::Server) {
+        for setting in bounds() {
             let row = shown.bounds().iter().find(|row| row.name == setting.key).expect(setting.key);
             let shown = match row.amount {
                 Amount::Switch(on) => on.to_string(),
@@ -463,11 +465,15 @@ mod tests {
         }
     }
 
+    fn bounds() -> impl Iterator<Item = &'static Setting> {
+        SETTINGS.iter().filter(|setting| matches!(setting.group, Group::Deadlines | Group::Limits))
+    }
+
     #[test]
     fn every_limit_and_deadline_is_shown_as_it_is_set() {
         every_bound_is_shown_as_it_is_set(Settings::default());
         let mut others = Settings::default();
-        for setting in SETTINGS.iter().filter(|setting| setting.group != Group::Server) {
+        for setting in bounds() {
             let mut slot = (setting.slot)(&mut others);
             let words = ["off", "7ms", "3B", "8KiB", "7", "true"];
             assert!(words.iter().any(|word| slot.read(&[(*word).to_owned()]).is_ok()), "{}", setting.key);

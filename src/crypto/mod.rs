@@ -11,7 +11,7 @@ mod signature;
 mod token;
 
 pub use signature::{Algorithm, KeyError, PrivateKey, PublicKey, PublicParts, RSA_BITS, SECRET_BYTES};
-pub use token::{Token, TokenHash};
+pub use token::{NoToken, TOKEN_CHARS, Token, TokenHash};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};

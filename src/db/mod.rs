@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Never: shows a client why a service is away; repeats what may have been done; ends the process because a service is away.
-//! Limits: [`PATIENCE`], [`PostgresConfig`](postgres::PostgresConfig).
+//! Limits: [`PATIENCE`], [`PostgresConfig`].
 
 mod bounds;
 pub mod migrations;

@@ -13,7 +13,7 @@
 //! fails however long ago the outage ended. Here a task looks for Redis all the time.
 //!
 //! Never: sends a command twice; speaks TLS.
-//! Limits: [`PATIENCE`](super::PATIENCE) from a call to its result.
+//! Limits: [`PATIENCE`] from a call to its result.
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -80,8 +80,8 @@ fn a_server_starts_without_its_services_and_is_ready_when_they_come() {
     ready(&server, 200, &[]);
 }
 
-#[test]
-fn ten_servers_that_start_at_once_on_an_empty_database_all_come_up() {
+#[tokio::test]
+async fn ten_servers_that_start_at_once_on_an_empty_database_all_come_up() {
     let Some(database) = Database::new(&[]) else { return };
     let url = database.url();
     let servers: Vec<Server> = std::thread::scope(|scope| {
@@ -92,4 +92,7 @@ fn ten_servers_that_start_at_once_on_an_empty_database_all_come_up() {
     for server in &servers {
         ready(server, 200, &[]);
     }
+    let session = database.session().await;
+    let row = session.query_one("SELECT count(*) FROM firstbyte_migrations", &[]).await.unwrap();
+    assert!(row.get::<_, i64>(0) > 0, "one of them has given the database its shape");
 }

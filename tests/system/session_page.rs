@@ -98,7 +98,7 @@ async fn forms_alone_log_in_and_out_and_everywhere_out() {
     submit(&mut browser, "register", &[("name", "grace"), ("password", "nanosecond-of-wire")]);
     shows(&mut browser, "You are grace");
     submit(&mut browser, "password", &[("current", "nanosecond-of-wire"), ("new", "short")]);
-    shows(&mut browser, "The new has at least 8 bytes.");
+    shows(&mut browser, "The new password has at least 8 bytes.");
     submit(&mut browser, "password", &[("current", "nanosecond-of-wire"), ("new", "microsecond-of-wire")]);
     browser.wait_until("document.querySelector('.notice') === null && document.querySelector('.who') !== null");
     // What a browser says of a page that was answered with an error status is no fault of the page.

@@ -48,7 +48,7 @@ pub(super) async fn introspect(identity: Identity, mut request: Request) -> Resu
 }
 
 pub(super) async fn jwks(identity: Identity, _: Request) -> Result<Response, Error> {
-    let ring = identity.keyring.signing().await?;
+    let ring = identity.inner.keyring.signing().await?;
     let (document, tag) = ring.document();
     let response = Response::text(String::new()).with_content("application/jwk-set+json", document.to_owned());
     Ok(response.with(name::ETAG, tag).with(name::CACHE_CONTROL, KEYS_KEPT))
@@ -80,7 +80,7 @@ pub(super) async fn rotate(identity: Identity, mut request: Request) -> Result<R
         _ => parameters(&mut request).await?,
     };
     let algorithm = asked.get("algorithm").map(|name| Algorithm::named(name).ok_or(UNKNOWN)).transpose()?;
-    let ring = identity.keyring.rotate(algorithm).await?;
+    let ring = identity.inner.keyring.rotate(algorithm).await?;
     let active = ring.signing().map(|key| key.kid().to_owned()).unwrap_or_default();
     tracing::info!(by, active, "the signing keys were rotated");
     Ok(unstored(Response::json(&listed(&ring))))
@@ -98,7 +98,7 @@ async fn parameters(request: &mut Request) -> Result<Parameters, Error> {
 /// The client that `request` is from.
 fn client<'a>(identity: &'a Identity, request: &Request, parameters: &Parameters) -> Result<&'a Client, Refused> {
     let presented = Presented::of(request.fields().all(name::AUTHORIZATION), parameters)?;
-    identity.clients.authenticate(&presented)
+    identity.inner.clients.authenticate(&presented)
 }
 
 /// RFC 6749 5.1: `Pragma` is for caches of the last century, and asked for all the same.

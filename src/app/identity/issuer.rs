@@ -16,14 +16,13 @@
 //! Never: says why a token is not valid, but in the log.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use crate::app::accounts::{Account, Role};
+use crate::app::accounts::{Account, Obstacle};
 use crate::app::identity::domain::client::Client;
 use crate::app::identity::domain::family::{Family, FamilyId, Login, RefreshToken, Verdict};
 use crate::app::identity::domain::grant::{Grant, GrantType};
@@ -92,10 +91,12 @@ pub(super) struct Valid {
     pub account: Option<Account>,
 }
 
-/// Whom an access token is about, and what it says of them.
-struct Subject {
+/// What is granted, and to whom.
+struct Granted {
     sub: String,
     roles: Vec<String>,
+    scopes: Scopes,
+    audience: Vec<String>,
     family: Option<FamilyId>,
     /// When its family ends in any case.
     ends_at: u64,
@@ -122,35 +123,35 @@ impl Identity {
         from: IpAddr,
     ) -> Result<Issued, Error> {
         let scopes = scope::narrowed(client.scopes(), parameters.get("scope"))?;
-        let audience = audience::asked(&self.audiences, parameters)?;
-        let ring = self.keyring.signing().await?;
-        let account = self.accounts.authenticate(username, password, from).await?;
+        let audience = audience::asked(&self.inner.audiences, parameters)?;
+        let ring = self.inner.keyring.signing().await?;
+        let account = self.inner.accounts.authenticate(username, password, from).await?;
         let now = self.clock().now();
-        let mut subject = Subject::account(&account);
+        let mut granted = Granted::to_account(&account, scopes, audience);
         let mut token = None;
         if client.admit(GrantType::RefreshToken).is_ok() {
             let login = Login {
-                subject: subject.sub.clone(),
+                subject: granted.sub.clone(),
                 generation: account.generation,
                 client: client.id().to_owned(),
-                scopes: scopes.clone(),
-                audience: audience.clone(),
+                scopes: granted.scopes.clone(),
+                audience: granted.audience.clone(),
             };
-            let (family, first) = Family::begin(login, now, &self.lifetimes);
-            self.store.begin(&family, self.config.families_of_account_max).await?;
-            subject = subject.of(&family);
+            let (family, first) = Family::begin(login, now, &self.inner.lifetimes);
+            self.inner.store.begin(&family, self.inner.config.families_of_account_max).await?;
+            granted = granted.of(&family);
             token = Some(first);
         }
-        self.issue(&ring, client, subject, scopes, audience, token, now)
+        self.issue(&ring, client, granted, token, now)
     }
 
     async fn refresh(&self, client: &Client, parameters: &Parameters, token: &str) -> Result<Issued, Error> {
         let token: RefreshToken = token.parse().map_err(|_| NOT_RIGHT)?;
-        let ring = self.keyring.signing().await?;
+        let ring = self.inner.keyring.signing().await?;
         for _ in 0..ATTEMPTS {
-            let family = self.store.find(token.family()).await?.ok_or(NOT_RIGHT)?;
+            let family = self.inner.store.find(token.family()).await?.ok_or(NOT_RIGHT)?;
             let now = self.clock().now();
-            let verdict = family.judge(&token, now, self.lifetimes.grace);
+            let verdict = family.judge(&token, now, self.inner.lifetimes.grace);
             if verdict == Verdict::Reused {
                 self.end_reused(&family).await?;
             }
@@ -159,21 +160,21 @@ impl Identity {
                 return Err(NOT_RIGHT.into());
             }
             let scopes = scope::narrowed(&family.scopes, parameters.get("scope"))?;
-            let audience = audience::narrowed(&family.audience, &self.audiences, parameters)?;
+            let audience = audience::narrowed(&family.audience, &self.inner.audiences, parameters)?;
             let account = self.account_of(&family).await?;
             let nonce = match verdict {
                 Verdict::Again(nonce) => nonce,
                 _ => {
-                    let rotation = family.rotation(&token, now, &self.lifetimes);
-                    if !self.store.rotate(family.id, &rotation).await? {
+                    let rotation = family.rotation(&token, now, &self.inner.lifetimes);
+                    if !self.inner.store.rotate(family.id, &rotation).await? {
                         continue;
                     }
                     rotation.nonce
                 }
             };
             let successor = family.successor(&token, &nonce);
-            let subject = Subject::account(&account).of(&family);
-            return self.issue(&ring, client, subject, scopes, audience, Some(successor), now);
+            let granted = Granted::to_account(&account, scopes, audience).of(&family);
+            return self.issue(&ring, client, granted, Some(successor), now);
         }
         Err(Error::Busy { retry_after: Duration::from_secs(1) })
     }
@@ -181,14 +182,15 @@ impl Identity {
     /// RFC 6749 4.4.3: no refresh token: the client can come as it came now.
     async fn vouch(&self, client: &Client, parameters: &Parameters) -> Result<Issued, Error> {
         let scopes = scope::narrowed(client.scopes(), parameters.get("scope"))?;
-        let audience = audience::asked(&self.audiences, parameters)?;
-        let ring = self.keyring.signing().await?;
-        let subject = Subject { sub: client.id().to_owned(), roles: Vec::new(), family: None, ends_at: u64::MAX };
-        self.issue(&ring, client, subject, scopes, audience, None, self.clock().now())
+        let audience = audience::asked(&self.inner.audiences, parameters)?;
+        let ring = self.inner.keyring.signing().await?;
+        let (sub, roles, ends_at) = (client.id().to_owned(), Vec::new(), u64::MAX);
+        let granted = Granted { sub, roles, scopes, audience, family: None, ends_at };
+        self.issue(&ring, client, granted, None, self.clock().now())
     }
 
     async fn end_reused(&self, family: &Family) -> Result<(), Error> {
-        let ended = self.store.revoke(family.id).await?;
+        let ended = self.inner.store.revoke(family.id).await?;
         if ended {
             let Family { id, subject, client, .. } = family;
             tracing::warn!(family = %id, subject, client, "a spent refresh token was used again: its family has ended");
@@ -201,7 +203,7 @@ impl Identity {
         if let Some(account) = self.holder(family).await? {
             return Ok(account);
         }
-        self.store.revoke(family.id).await?;
+        self.inner.store.revoke(family.id).await?;
         Err(NOT_RIGHT.into())
     }
 
@@ -212,33 +214,30 @@ impl Identity {
 
     pub(super) async fn account(&self, subject: &str) -> Result<Option<Account>, Error> {
         let Ok(id) = subject.parse() else { return Ok(None) };
-        self.accounts.find(id).await.map_err(|error| crate::app::accounts::Obstacle::from(error).into())
+        self.inner.accounts.find(id).await.map_err(|error| Obstacle::from(error).into())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn issue(
         &self,
-        ring: &Arc<Ring>,
+        ring: &Ring,
         client: &Client,
-        subject: Subject,
-        scopes: Scopes,
-        audience: Vec<String>,
+        granted: Granted,
         token: Option<RefreshToken>,
         now: u64,
     ) -> Result<Issued, Error> {
         let key = ring.signing().ok_or_else(|| Error::Unavailable("there is no key that signs".into()))?;
         // A family that ends soon does not outlive itself in its last access token.
-        let exp = now.saturating_add(self.config.access_time.as_secs()).min(subject.ends_at.max(now + 1));
+        let exp = now.saturating_add(self.inner.config.access_time.as_secs()).min(granted.ends_at.max(now + 1));
         let claims = Claims {
-            iss: self.config.issuer.clone(),
-            sub: subject.sub,
-            aud: audience,
+            iss: self.inner.config.issuer.clone(),
+            sub: granted.sub,
+            aud: granted.audience,
             exp,
             nbf: now,
             iat: now,
-            jti: jti(subject.family),
-            scope: scopes.clone(),
-            roles: subject.roles,
+            jti: jti(granted.family),
+            scope: granted.scopes.clone(),
+            roles: granted.roles,
             client_id: Some(client.id().to_owned()),
         };
         Ok(Issued {
@@ -246,7 +245,7 @@ impl Identity {
             token_type: "Bearer",
             expires_in: exp - now,
             refresh_token: token.map(|token| token.expose()),
-            scope: scopes,
+            scope: granted.scopes,
         })
     }
 
@@ -257,7 +256,7 @@ impl Identity {
         const UNENDING: Refused = Code::UnsupportedTokenType
             .because("an access token without a refresh token is valid until it expires: there is nothing to revoke");
         let (family, owner) = match token.parse::<RefreshToken>() {
-            Ok(token) => match self.store.find(token.family()).await?.filter(|family| family.is_of(&token)) {
+            Ok(token) => match self.inner.store.find(token.family()).await?.filter(|family| family.is_of(&token)) {
                 Some(family) => (Some(family.id), family.client),
                 None => return Ok(()),
             },
@@ -269,7 +268,7 @@ impl Identity {
         if owner != client.id() {
             return Err(OF_ANOTHER.into());
         }
-        self.store.revoke(family.ok_or(UNENDING)?).await?;
+        self.inner.store.revoke(family.ok_or(UNENDING)?).await?;
         Ok(())
     }
 
@@ -284,7 +283,7 @@ impl Identity {
     }
 
     async fn describe_refresh(&self, token: &RefreshToken) -> Result<Option<Described>, Error> {
-        let Some(family) = self.store.find(token.family()).await? else { return Ok(None) };
+        let Some(family) = self.inner.store.find(token.family()).await? else { return Ok(None) };
         if family.judge(token, self.clock().now(), 0) != Verdict::Current {
             return Ok(None);
         }
@@ -295,7 +294,7 @@ impl Identity {
             sub: family.subject,
             username: Some(account.name.text().to_owned()),
             aud: family.audience,
-            iss: self.config.issuer.clone(),
+            iss: self.inner.config.issuer.clone(),
             exp: family.ends_at,
             iat: None,
             nbf: None,
@@ -311,7 +310,7 @@ impl Identity {
         let account = self.account(&claims.sub).await?;
         let is_valid = match (family_of(&claims.jti), &account) {
             (Some(family), Some(account)) => {
-                let family = self.store.find(family).await?;
+                let family = self.inner.store.find(family).await?;
                 family.is_some_and(|family| {
                     family.is_live(self.clock().now())
                         && family.subject == claims.sub
@@ -319,7 +318,7 @@ impl Identity {
                 })
             }
             (Some(_), None) => false,
-            (None, _) => account.is_some() || self.clients.iter().any(|client| client.id() == claims.sub),
+            (None, _) => account.is_some() || self.inner.clients.iter().any(|client| client.id() == claims.sub),
         };
         Ok(is_valid.then_some(Valid { claims, account }))
     }
@@ -330,13 +329,13 @@ impl Identity {
         let Ok(parsed) = Jws::parse(token) else { return Ok(None) };
         let Ok(claims) = Claims::parse(parsed.payload()) else { return Ok(None) };
         let audience = claims.aud.first().map(String::as_str).unwrap_or_default();
-        let (issuer, now, leeway) = (self.config.issuer.as_str(), self.clock().now(), LEEWAY.as_secs());
+        let (issuer, now, leeway) = (self.inner.config.issuer.as_str(), self.clock().now(), LEEWAY.as_secs());
         let expected = Expected { issuer, audience, now, leeway };
-        match jwt::verify(token, &*self.keyring.signing().await?, &expected) {
+        match jwt::verify(token, &*self.inner.keyring.signing().await?, &expected) {
             Ok(claims) => Ok(Some(claims)),
             Err(jwt::Refused::UnknownKey { .. }) => {
-                self.keyring.read_within(READ_TIME).await?;
-                Ok(jwt::verify(token, &*self.keyring.ring(), &expected).ok())
+                self.inner.keyring.read_within(READ_TIME).await?;
+                Ok(jwt::verify(token, &*self.inner.keyring.ring(), &expected).ok())
             }
             Err(_) => Ok(None),
         }
@@ -364,14 +363,14 @@ impl Authenticate for Identity {
     }
 }
 
-impl Subject {
-    fn account(account: &Account) -> Subject {
-        let roles = account.roles.iter().map(|role: &Role| role.text().to_owned()).collect();
-        Subject { sub: account.id.to_string(), roles, family: None, ends_at: u64::MAX }
+impl Granted {
+    fn to_account(account: &Account, scopes: Scopes, audience: Vec<String>) -> Granted {
+        let roles = account.roles.iter().map(|role| role.text().to_owned()).collect();
+        Granted { sub: account.id.to_string(), roles, scopes, audience, family: None, ends_at: u64::MAX }
     }
 
-    fn of(self, family: &Family) -> Subject {
-        Subject { family: Some(family.id), ends_at: family.expires_at, ..self }
+    fn of(self, family: &Family) -> Granted {
+        Granted { family: Some(family.id), ends_at: family.expires_at, ..self }
     }
 }
 

@@ -14,8 +14,7 @@
 //!
 //! Never: asks the store more than once at a time, nor more often than [`READ_TIME`] because of a key that a client has made up.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use tokio::time::Instant;
 use crate::app::identity::clock::Clock;
 use crate::app::identity::domain::keys::{self, Source, State, StoredKey};
 use crate::app::identity::store::{ChangeError, Store, StoreError};
+use crate::crypto::{self, TokenHash};
 use crate::jwt::{Algorithm, Jwks, KeyError, Keys, SigningKey, VerifyingKey};
 use crate::net::lock::lock;
 
@@ -34,7 +34,7 @@ pub const READ_TIME: Duration = Duration::from_secs(1);
 pub const STALE_TIME: Duration = Duration::from_secs(30);
 
 /// Which keys are made, and how long one signs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeysConfig {
     /// The algorithm of keys that are made. Default: EdDSA.
     pub algorithm: Algorithm,
@@ -48,6 +48,18 @@ impl Default for KeysConfig {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         KeysConfig { algorithm: Algorithm::EdDSA, rsa_pem: None, life: 30 * DAY }
+    }
+}
+
+impl fmt::Debug for KeysConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let KeysConfig { algorithm, rsa_pem, life } = self;
+        let rsa_pem = rsa_pem.as_ref().map(|_| "***");
+        f.debug_struct("KeysConfig")
+            .field("algorithm", algorithm)
+            .field("rsa_pem", &rsa_pem)
+            .field("life", life)
+            .finish()
     }
 }
 
@@ -195,9 +207,8 @@ impl Ring {
         }
         let jwks = Jwks::of(&verifying);
         let document = jwks.to_json();
-        let mut hasher = DefaultHasher::new();
-        document.hash(&mut hasher);
-        let tag = format!("\"{:016x}\"", hasher.finish());
+        // The same at each node that has these keys.
+        let tag = format!("\"{}\"", &TokenHash::of_bytes(crypto::sha256(document.as_bytes())).to_string()[..16]);
         Ok(Ring { stored, signing, verifying, jwks, document, tag })
     }
 

@@ -31,10 +31,10 @@ pub(super) struct Metadata {
 }
 
 pub(super) fn of(identity: &Identity) -> Metadata {
-    let issuer = identity.config.issuer.clone();
+    let issuer = identity.inner.config.issuer.clone();
     let at = |path: &str| format!("{issuer}{path}");
     let mut scopes: Vec<String> = Vec::new();
-    for scope in identity.clients.iter().flat_map(|client| client.scopes().iter()) {
+    for scope in identity.inner.clients.iter().flat_map(|client| client.scopes().iter()) {
         if scopes.iter().all(|other| other != scope) {
             scopes.push(scope.to_owned());
         }

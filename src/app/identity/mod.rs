@@ -141,8 +141,7 @@ pub struct Identity {
     inner: Arc<Inner>,
 }
 
-/// What a clone shares.
-pub struct Inner {
+struct Inner {
     config: IdentityConfig,
     lifetimes: Lifetimes,
     clients: Clients,
@@ -150,14 +149,6 @@ pub struct Inner {
     accounts: Accounts,
     store: Store,
     keyring: Keyring,
-}
-
-impl std::ops::Deref for Identity {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.inner
-    }
 }
 
 impl Identity {
@@ -189,16 +180,16 @@ impl Identity {
     /// # Errors
     /// A store that has not been there for a while, or never was.
     pub async fn jwks(&self) -> Result<Jwks, ChangeError> {
-        Ok(self.keyring.signing().await?.jwks().clone())
+        Ok(self.inner.keyring.signing().await?.jwks().clone())
     }
 
     /// Its URL.
     pub fn issuer(&self) -> &str {
-        &self.config.issuer
+        &self.inner.config.issuer
     }
 
     fn clock(&self) -> &Clock {
-        &self.config.clock
+        &self.inner.config.clock
     }
 }
 

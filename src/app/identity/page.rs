@@ -45,9 +45,9 @@ const DOCUMENTS: [(&str, &str); 3] = [
 pub(super) async fn page(identity: Identity, request: Request) -> Result<Response, Error> {
     let address = Address::of(&request);
     // Without its store there is a page, too.
-    let ring = match identity.keyring.signing().await {
+    let ring = match identity.inner.keyring.signing().await {
         Ok(ring) => ring,
-        Err(_) => identity.keyring.ring(),
+        Err(_) => identity.inner.keyring.ring(),
     };
     Ok(page::negotiated(match page::wanted(&request) {
         Wanted::Html => {
@@ -75,9 +75,9 @@ fn main(identity: &Identity, ring: &Ring, address: &Address) -> String {
          <section aria-labelledby=\"try\"><h2 id=\"try\">Try it</h2>\n{tries}</section>\n\
          <section aria-labelledby=\"keys\"><h2 id=\"keys\">Keys</h2>\n{}</section>\n\
          <section aria-labelledby=\"documents\"><h2 id=\"documents\">For programs</h2>\n<ul class=\"plain\">\n{documents}</ul></section>\n",
-        escaped(&identity.config.issuer),
-        identity.config.access_time.as_secs(),
-        identity.config.grace.as_secs(),
+        escaped(&identity.inner.config.issuer),
+        identity.inner.config.access_time.as_secs(),
+        identity.inner.config.grace.as_secs(),
         keys_html(ring, identity.clock().now()),
     )
 }

@@ -111,6 +111,7 @@ impl Error {
             }
             Error::NoSuchSession => "none of your sessions is called so: it may be over".to_owned(),
             Error::NameTaken => "another account has this name".to_owned(),
+            Error::Invalid("new", wrong) => format!("the new password {wrong}"),
             Error::Invalid(field, wrong) => format!("the {field} {wrong}"),
             Error::Throttled { retry_after } => {
                 format!("too many attempts: the next one in {} s", whole_seconds(*retry_after))

@@ -26,8 +26,8 @@ use crate::http::{Request, Response, Router, Status};
 
 static STYLE: Asset = Asset::new("/assets/session.css", "text/css; charset=utf-8", include_str!("session.css"));
 
-const LEAD: &str = "Who has logged in is known again by a cookie that means nothing to anybody else, and is forgotten at \
-                    once when he leaves.";
+const LEAD: &str = "Whoever has logged in is known again by a cookie. It means nothing to anybody else, and opens nothing any \
+                    more from the moment of leaving.";
 
 /// Adds the files that the page needs.
 pub(super) fn assets<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
