@@ -1,7 +1,7 @@
 //! Owns how a service knows who asks: by the token alone, and the keys that it has already.
 //!
 //! ```text
-//!   token ─> verify ─> Principal                                     some 60 µs, nobody is asked
+//!   token ─> verify ─> Principal                              some arithmetic, and nobody is asked
 //!              └─ a key that is unknown ─> newer keys? ─> verify once more
 //! ```
 //!
