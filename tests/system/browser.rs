@@ -14,7 +14,9 @@ const WIDTHS: [u32; 2] = [375, 1280];
 fn every_page_loads_fits_and_leads_somewhere() {
     let Some(mut browser) = Browser::start() else { return };
     let server = Server::start(&[]);
-    for (name, path) in [("home", "/"), ("errors", "/errors"), ("limits", "/limits"), ("inspect", "/inspect")] {
+    let pages = ["/", "/errors", "/limits", "/inspect", "/identity", "/catalog", "/billing"];
+    for path in pages {
+        let name = if path == "/" { "home" } else { &path[1..] };
         for (width, scheme) in WIDTHS.into_iter().zip(["dark", "light"]) {
             browser.view(width, scheme);
             browser.open(&server.url(path));

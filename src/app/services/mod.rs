@@ -5,9 +5,10 @@
 //! what somebody may do stands in what they bring. `README.md` beside this file teaches with it.
 //!
 //! ```text
-//!   request_id → logger → envelope → recover → security_headers → bearer → body_limit → timeout → router ─ require → handler
-//!                                                                   │
-//!                                       Verifier ── KeyCache ── KeySource: the same process, or the issuer's URL
+//!   request_id → logger → envelope → recover → security_headers → front → bearer → body_limit → timeout → router ─ require → handler
+//!                                                                   │       │
+//!                                                     page for anybody      Verifier ── KeyCache ── KeySource: the same
+//!                                                                                       process, or the issuer's URL
 //! ```
 //!
 //! Spec: RFC 6750 3 (401 and 403), RFC 9068 4 (validation).
@@ -20,6 +21,7 @@ pub mod error;
 mod handlers;
 pub mod issuer;
 pub mod key_cache;
+mod page;
 pub mod store;
 pub mod verifier;
 
@@ -36,6 +38,7 @@ use crate::http::router::Routes;
 use crate::http::{Handler, Middleware, Router};
 use domain::{Invoice, Item};
 use key_cache::{KeyCache, KeyCacheConfig};
+use page::{Front, Told};
 use store::Shelf;
 use verifier::Verifier;
 
@@ -93,13 +96,13 @@ impl ServicesConfig {
 /// The catalogue, to be mounted at [`CATALOG_PREFIX`].
 pub fn catalog(config: &ServicesConfig, keys: KeyCache) -> impl Handler + use<> {
     let verifier = Verifier::new(&config.issuer, CATALOG, keys);
-    chain(config, CATALOG, verifier, catalog_table(config.entries_max))
+    chain(config, &page::CATALOG, Bearer::new(CATALOG, verifier), catalog_table(config.entries_max))
 }
 
 /// The invoices, to be mounted at [`BILLING_PREFIX`].
 pub fn billing(config: &ServicesConfig, keys: KeyCache) -> impl Handler + use<> {
     let verifier = Verifier::new(&config.issuer, BILLING, keys);
-    chain(config, BILLING, verifier, billing_table(config.entries_max))
+    chain(config, &page::BILLING, Bearer::new(BILLING, verifier), billing_table(config.entries_max))
 }
 
 /// The chain around `handler` in one line, to be shown when the server starts.
@@ -151,14 +154,15 @@ pub fn billing_table(entries_max: usize) -> Routes {
 
 fn chain<A: Authenticate>(
     config: &ServicesConfig,
-    realm: &'static str,
-    authenticate: A,
+    told: &'static Told,
+    bearer: Bearer<A>,
     table: Routes,
 ) -> impl Handler + use<A> {
     // Inside out: the last line is the outermost layer.
     let chain = Timeout::new(config.timeout).around(table);
     let chain = BodyLimit::new(config.content_bytes_max).around(chain);
-    let chain = Bearer::new(realm, authenticate).around(chain);
+    let chain = bearer.around(chain);
+    let chain = Front { told, issuer: config.issuer.clone() }.around(chain);
     let chain = SecurityHeaders::default().around(chain);
     let chain = Recover.around(chain);
     let chain = Envelope.around(chain);

@@ -45,8 +45,11 @@ impl Stage {
     }
 
     async fn ask(&self, request: Request, token: &str) -> Answer {
+        self.ask_without(request.with("Authorization", format!("Bearer {token}"))).await
+    }
+
+    async fn ask_without(&self, request: Request) -> Answer {
         let config = ServicesConfig::default();
-        let request = request.with("Authorization", format!("Bearer {token}"));
         match request.target().starts_with(CATALOG_PREFIX) {
             true => call(&catalog(&config, self.keys.clone()), request).await,
             false => call(&billing(&config, self.keys.clone()), request).await,
@@ -60,7 +63,8 @@ fn json_post(target: &str, content: &Value) -> Request {
 
 #[tokio::test]
 async fn the_chains_are_in_order_and_can_be_shown() {
-    let expected = "request_id → logger → envelope → recover → security_headers → bearer → body_limit → timeout";
+    let expected = "request_id → logger → envelope → recover → security_headers → front → bearer → body_limit → \
+                    timeout";
     let (config, stage) = (ServicesConfig::default(), Stage::new());
     assert_eq!(order(&catalog(&config, stage.keys.clone())).as_deref(), Ok(expected));
     assert_eq!(order(&billing(&config, stage.keys.clone())).as_deref(), Ok(expected));
@@ -179,4 +183,21 @@ async fn what_is_added_is_found_and_what_is_wrong_is_named() {
     assert_eq!((wrong.status.code(), &wrong.json::<Value>()["error"]["code"]), (422, &json!("invalid_item")));
     let long = ask(json_post("/catalog/items", &json!({"name": "x".repeat(5_000), "cents": 1}))).await;
     assert_eq!(long.status.code(), 413);
+}
+
+#[tokio::test]
+async fn whoever_has_no_token_learns_what_to_bring() {
+    let stage = Stage::new();
+    for (told, table) in [(&page::CATALOG, catalog_table(0)), (&page::BILLING, billing_table(0))] {
+        let listed: Vec<String> = told.routes.iter().map(|(route, _)| (*route).to_owned()).collect();
+        let patterns: Vec<String> = table.patterns().map(ToString::to_string).collect();
+        assert_eq!(listed, patterns);
+    }
+    for path in ["/catalog", "/billing"] {
+        let page = stage.ask_without(Request::get(path).with("Accept", "text/html")).await;
+        assert_eq!((page.status.code(), page.field("content-type")), (200, Some("text/html; charset=utf-8")));
+        let text = stage.ask_without(Request::get(path)).await;
+        assert!(text.text().contains(&format!("{ISSUER}/token")), "{}", text.text());
+        assert_eq!(stage.ask_without(Request::post(path, "")).await.status.code(), 401);
+    }
 }

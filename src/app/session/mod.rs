@@ -33,6 +33,7 @@ use crate::app::accounts::{self, Accounts, AccountsConfig};
 use crate::http::bounds::{Bound, Part};
 use crate::http::envelope::Envelope;
 use crate::http::field::name;
+use crate::http::handler::Link;
 use crate::http::middleware::trusted_proxies::Cidr;
 use crate::http::middleware::{self, WrongOrder};
 use crate::http::middleware::{
@@ -148,6 +149,10 @@ impl Middleware for Fresh {
         }
         // RFC 9111 5.2.2.5.
         response.with(name::CACHE_CONTROL, "no-store")
+    }
+
+    fn link(&self) -> Link {
+        Link { name: "fresh", place: None }
     }
 }
 

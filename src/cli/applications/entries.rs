@@ -35,7 +35,7 @@ pub(super) const IDENTITY: Entry = Entry {
 
 pub(super) const CATALOG: Entry = Entry {
     name: "The catalogue",
-    path: "/catalog/items",
+    path: "/catalog",
     about: "A service that knows nobody's password: what the bearer may do stands in the token. Also a process of its own.",
     tries: &[
         "curl -i http://{at}/catalog/items",
@@ -45,7 +45,7 @@ pub(super) const CATALOG: Entry = Entry {
 
 pub(super) const BILLING: Entry = Entry {
     name: "The invoices",
-    path: "/billing/invoices",
+    path: "/billing",
     about: "Another such service: customers see their own, accountants all.",
     tries: &["curl -i http://{at}/billing/invoices"],
 };

@@ -18,7 +18,8 @@
 //! let client = Client::new(ClientConfig::default());
 //! let url = Url::parse("http://127.0.0.1:8080/.well-known/jwks.json")?;
 //! let mut answer = client.send(Outgoing::get(&url).with("Accept", "application/json")).await?;
-//! println!("{}: {:?}", answer.status, answer.collect().await?);
+//! let content = answer.collect().await?;
+//! println!("{}: {} bytes", answer.status, content.len());
 //! # Ok(()) }
 //! ```
 //!
