@@ -82,6 +82,7 @@ impl Applications {
     /// Outside of a tokio runtime.
     pub fn open(settings: &Settings, address: SocketAddr) -> Result<Applications, Failure> {
         let services = Services::open(settings)?;
+        services.warn(settings.listen.iter().copied().chain([address]));
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
@@ -152,6 +153,27 @@ impl Services {
         let postgres =
             settings.database_url.as_ref().map(|url| Postgres::open(url, &migrations()).map_err(failed(url)));
         Ok(Services { redis: redis.transpose()?, postgres: postgres.transpose()? })
+    }
+
+    /// Says what is served all the same, and should not be where others come by.
+    fn warn(&self, addresses: impl Iterator<Item = SocketAddr>) {
+        if self.postgres.is_some() {
+            return;
+        }
+        if self.redis.is_some() {
+            tracing::warn!(
+                "sessions are in Redis and accounts in memory: no other node knows these accounts, nor does this one after \
+                 its next start; set the database, too"
+            );
+        }
+        if let Some(address) = addresses.into_iter().find(|address| !address.ip().is_loopback()) {
+            let names = accounts::store::DEMO.map(|(_, name, ..)| name).join(", ");
+            tracing::warn!(
+                accounts = names,
+                %address,
+                "accounts whose passwords are published are served beyond this machine; a database has none of them"
+            );
+        }
     }
 
     fn accounts(&self) -> Accounts {
