@@ -161,7 +161,6 @@ fn tells_nothing_by_its_time(addr: SocketAddr) {
             for other in 0..one {
                 let share = share(&times[one], &times[other]);
                 if (share - 0.5).abs() > SHARE_OFF_MAX {
-                    println!("round {round}: {} is slower than {} in {share:.2}", KINDS[one], KINDS[other]);
                     told_now.push((one, other, share > 0.5));
                 }
             }

@@ -11,8 +11,7 @@
 //! guess at all others from the same address, by logging in now and then.
 //!
 //! What is given back is one charge, even where a part of it has passed meanwhile: who waits for a hash for longer than an
-//! interval, six seconds for an address, may so be forgiven a failure of somebody else there. Half a minute of waiting is
-//! five of a hundred.
+//! interval, six seconds for an address, may so be forgiven one failure of somebody else behind that address.
 //!
 //! A quota is a bucket (GCRA, which is the same with one number): so many at once, then one more after each interval.
 //! Where many nodes serve, the numbers are in Redis and are changed by one script, by the clock of Redis.
