@@ -307,7 +307,7 @@ impl fmt::Display for Failure {
             Failure::File(path, error) => write!(f, "{} cannot be read: {error}", path.display()),
             Failure::Key(path, error) => write!(
                 f,
-                "{} has no key to sign with: {error}\nThis makes one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out {0}",
+                "{} has no key to sign with: {error}\nThis makes one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem",
                 path.display()
             ),
             Failure::Service(url, error) => write!(f, "nothing can be kept at {url}: {error}"),
