@@ -95,7 +95,22 @@ pub async fn throttle(open: impl Fn(ThrottleConfig) -> Throttle) {
         ThrottleConfig { name: quota(3), address: quota(5), registration: quota(2), ..ThrottleConfig::default() };
     bursts_are_bounded_for_names_and_addresses(&open(config.clone())).await;
     of_many_at_once_no_more_than_the_burst(&open(config)).await;
+    what_has_passed_is_not_given_back(&open).await;
     time_gives_room(open).await;
+}
+
+/// Who has waited for his hash for long may not forgive what somebody else has failed meanwhile.
+async fn what_has_passed_is_not_given_back(open: impl Fn(ThrottleConfig) -> Throttle) {
+    let (brief, long) = (Duration::from_millis(20), Duration::from_secs(600));
+    let at = |interval| ThrottleConfig { name: Quota { burst: 1, interval }, ..ThrottleConfig::default() };
+    let (name, throttle) = (somebody(), open(at(brief)));
+    let right = throttle.login(&name, address()).await.unwrap();
+    tokio::time::sleep(2 * brief).await;
+    // In memory this is another place: there the table's own test has it.
+    let other = open(at(long));
+    assert_eq!(wait(other.login(&name, address()).await), None);
+    throttle.give_back(right).await;
+    assert!(wait(other.login(&name, address()).await).is_some(), "the failure counts");
 }
 
 fn address() -> IpAddr {

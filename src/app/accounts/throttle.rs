@@ -10,8 +10,8 @@
 //! one gets its own charge back and nothing more: a success that forgave earlier failures would let who has one account
 //! guess at all others from the same address, by logging in now and then.
 //!
-//! What is given back is one charge, even where a part of it has passed meanwhile: who waits for a hash for longer than an
-//! interval, six seconds for an address, may so be forgiven one failure of somebody else behind that address.
+//! What is given back is what is left of the charge: a part of it has passed while the password waited to be hashed, and what was
+//! charged since then is somebody else's.
 //!
 //! A quota is a bucket (GCRA, which is the same with one number): so many at once, then one more after each interval.
 //! Where many nodes serve, the numbers are in Redis and are changed by one script, by the clock of Redis.
@@ -84,6 +84,8 @@ struct Memory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     keys: Vec<(Key, Quota)>,
+    /// When it will have passed, for each key, by the clock of whoever counts.
+    passes_at: Vec<Duration>,
 }
 
 /// Whom something is counted for: a digest, so that neither a table nor a store holds what people type into a field of
@@ -151,7 +153,7 @@ impl Throttle {
     pub async fn login(&self, name: &str, address: IpAddr) -> Result<Charge, Refused> {
         let name = (Key::of("name", name.trim_ascii().to_ascii_lowercase().as_bytes()), self.config.name);
         let address = (Key::of("login", &network_bytes(address)), self.config.address);
-        self.charge(Charge { keys: vec![name, address] }).await
+        self.charge(vec![name, address]).await
     }
 
     /// Charges a registration from `address`.
@@ -160,41 +162,42 @@ impl Throttle {
     /// As [`Throttle::login`].
     pub async fn registration(&self, address: IpAddr) -> Result<Charge, Refused> {
         let address = (Key::of("registration", &network_bytes(address)), self.config.registration);
-        self.charge(Charge { keys: vec![address] }).await
+        self.charge(vec![address]).await
     }
 
-    /// Gives back what was charged. What cannot be given back now is not: it passes by itself.
+    /// Gives back what is left of a charge. What cannot be given back now is not: it passes by itself.
     pub async fn give_back(&self, charge: Charge) {
         match &self.form {
             Form::Memory(memory) => memory.give_back(&charge),
             Form::Redis(redis) => {
-                if let Err(unavailable) = redis::give_back(redis, &charge.keys).await {
+                if let Err(unavailable) = redis::give_back(redis, &charge.keys, &charge.passes_at).await {
                     tracing::debug!(%unavailable, "a right password stays charged");
                 }
             }
         }
     }
 
-    async fn charge(&self, charge: Charge) -> Result<Charge, Refused> {
-        let wait = match &self.form {
-            Form::Memory(memory) => memory.charge(&charge),
+    async fn charge(&self, keys: Vec<(Key, Quota)>) -> Result<Charge, Refused> {
+        let (wait, passes_at) = match &self.form {
+            Form::Memory(memory) => memory.charge(&keys),
             Form::Redis(redis) => {
-                redis::charge(redis, &charge.keys).await.map_err(|away| Refused::Unavailable(Box::new(away)))?
+                redis::charge(redis, &keys).await.map_err(|away| Refused::Unavailable(Box::new(away)))?
             }
         };
-        if wait.is_zero() { Ok(charge) } else { Err(Refused::Throttled { retry_after: wait }) }
+        if wait.is_zero() { Ok(Charge { keys, passes_at }) } else { Err(Refused::Throttled { retry_after: wait }) }
     }
 }
 
 impl Memory {
-    fn charge(&self, charge: &Charge) -> Duration {
+    fn charge(&self, keys: &[(Key, Quota)]) -> (Duration, Vec<Duration>) {
         // Read under the lock, so that time does not go back from one attempt to the next.
         let mut table = lock(&self.table);
-        table.charge(&charge.keys, self.epoch.elapsed())
+        (table.charge(keys, self.epoch.elapsed()), table.passes_at(keys))
     }
 
     fn give_back(&self, charge: &Charge) {
-        lock(&self.table).give_back(&charge.keys);
+        let mut table = lock(&self.table);
+        table.give_back(&charge.keys, &charge.passes_at, self.epoch.elapsed());
     }
 }
 

@@ -60,11 +60,17 @@ impl Table {
         wait
     }
 
-    /// Takes one off each key.
-    pub fn give_back(&mut self, keys: &[(Key, Quota)]) {
-        for (key, quota) in keys {
-            if let Some(&passes_at) = self.passes_at.get(key) {
-                self.set(*key, passes_at.saturating_sub(quota.interval));
+    /// When all that each of them was charged so far will have passed.
+    pub fn passes_at(&self, keys: &[(Key, Quota)]) -> Vec<Duration> {
+        keys.iter().map(|(key, _)| self.passes_at.get(key).copied().unwrap_or_default()).collect()
+    }
+
+    /// Takes off each key what is left at `now` of one charge, which would have passed at `own`.
+    pub fn give_back(&mut self, keys: &[(Key, Quota)], own: &[Duration], now: Duration) {
+        for (&(key, quota), own) in keys.iter().zip(own) {
+            let left = own.saturating_sub(now).min(quota.interval);
+            if let Some(&passes_at) = self.passes_at.get(&key) {
+                self.set(key, passes_at.saturating_sub(left));
             }
         }
     }
@@ -146,11 +152,28 @@ mod tests {
         for _ in 0..3 {
             assert!(table.charge(&one(1), SECOND).is_zero());
         }
-        table.give_back(&one(1));
+        let own = table.passes_at(&one(1));
+        table.give_back(&one(1), &own, SECOND);
         assert!(table.charge(&one(1), SECOND).is_zero());
         assert!(!table.charge(&one(1), SECOND).is_zero(), "the failures before it count");
-        table.give_back(&one(9));
+        table.give_back(&one(9), &own, SECOND);
         assert!(!table.passes_at.contains_key(&key(9)));
+    }
+
+    #[test]
+    fn what_has_passed_is_not_given_back_out_of_what_others_were_charged_since() {
+        let check = |given_back: u32, passes: u32| {
+            let mut table = Table::new(10);
+            assert!(table.charge(&one(1), Duration::ZERO).is_zero());
+            let own = table.passes_at(&one(1));
+            assert!(table.charge(&one(1), 4 * SECOND).is_zero(), "the failure of somebody else");
+            table.give_back(&one(1), &own, given_back * SECOND);
+            assert_eq!(table.passes_at(&one(1)), [passes * SECOND], "at {given_back} s");
+        };
+        check(4, 14);
+        check(7, 17);
+        check(10, 20);
+        check(12, 20);
     }
 
     #[test]

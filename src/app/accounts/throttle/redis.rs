@@ -15,8 +15,8 @@ use crate::db::{Redis, Unavailable};
 
 const PREFIX: &str = "firstbyte:throttle:";
 
-/// KEYS: what is charged. ARGV: for each its interval and its burst, in milliseconds. 0 when all were charged; otherwise how long
-/// until all have room.
+/// KEYS: what is charged. ARGV: for each its interval and its burst, in milliseconds. Gives how long until all have room, 0 when all
+/// were charged, and then when each will have passed.
 const CHARGE: &str = "\
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -26,18 +26,20 @@ const CHARGE: &str = "\
         charged[i] = passes + ARGV[2 * i - 1]
         wait = math.max(wait, charged[i] - now - ARGV[2 * i])
     end
-    if wait > 0 then return wait end
+    if wait > 0 then return {wait} end
     for i, key in ipairs(KEYS) do
         redis.call('SET', key, string.format('%.0f', charged[i]), 'PXAT', string.format('%.0f', charged[i]))
     end
-    return 0";
+    return {0, unpack(charged)}";
 
-/// KEYS and ARGV as above: one is taken off each key that is there.
+/// KEYS: what was charged. ARGV: for each its interval, and when the charge would have passed. What is left of it is taken off each
+/// key that is there.
 const GIVE_BACK: &str = "\
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
     for i, key in ipairs(KEYS) do
-        local passes = tonumber(redis.call('GET', key) or 0) - ARGV[2 * i - 1]
+        local left = math.max(0, math.min(ARGV[2 * i - 1], ARGV[2 * i] - now))
+        local passes = tonumber(redis.call('GET', key) or 0) - left
         if passes > now then
             redis.call('SET', key, string.format('%.0f', passes), 'PXAT', string.format('%.0f', passes))
         else
@@ -49,22 +51,31 @@ const GIVE_BACK: &str = "\
 static CHARGE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(CHARGE));
 static GIVE_BACK_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(GIVE_BACK));
 
-/// Charges each key one, if all have room. Otherwise none, and says how long until all have.
-pub(super) async fn charge(redis: &Redis, keys: &[(Key, Quota)]) -> Result<Duration, Unavailable> {
-    let wait_ms: u64 = redis.run_script(&invocation(&CHARGE_SCRIPT, keys)).await?;
-    Ok(Duration::from_millis(wait_ms))
+/// Charges each key one, if all have room: then it says when each will have passed. Otherwise none, and says how long until
+/// all have.
+pub(super) async fn charge(redis: &Redis, keys: &[(Key, Quota)]) -> Result<(Duration, Vec<Duration>), Unavailable> {
+    let bursts = keys.iter().map(|(_, quota)| quota.interval * quota.burst);
+    let told_ms: Vec<u64> = redis.run_script(&invocation(&CHARGE_SCRIPT, keys, bursts)).await?;
+    let mut told = told_ms.into_iter().map(Duration::from_millis);
+    Ok((told.next().unwrap_or_default(), told.collect()))
 }
 
-/// Takes one off each key.
-pub(super) async fn give_back(redis: &Redis, keys: &[(Key, Quota)]) -> Result<(), Unavailable> {
-    redis.run_script::<u64>(&invocation(&GIVE_BACK_SCRIPT, keys)).await.map(drop)
+/// Takes off each key what is left of one charge, which would have passed at `own`.
+pub(super) async fn give_back(redis: &Redis, keys: &[(Key, Quota)], own: &[Duration]) -> Result<(), Unavailable> {
+    let invocation = invocation(&GIVE_BACK_SCRIPT, keys, own.iter().copied());
+    redis.run_script::<u64>(&invocation).await.map(drop)
 }
 
-fn invocation<'a>(script: &'a Script, keys: &[(Key, Quota)]) -> ScriptInvocation<'a> {
+/// For each key its interval and one time more.
+fn invocation<'a>(
+    script: &'a Script,
+    keys: &[(Key, Quota)],
+    times: impl Iterator<Item = Duration>,
+) -> ScriptInvocation<'a> {
     let mut invocation = script.prepare_invoke();
-    for (key, quota) in keys {
-        let interval_ms = quota.interval.as_millis() as u64;
-        invocation.key(format!("{PREFIX}{key}")).arg(interval_ms).arg(interval_ms * u64::from(quota.burst));
+    for ((key, quota), time) in keys.iter().zip(times) {
+        let (interval_ms, time_ms) = (quota.interval.as_millis() as u64, time.as_millis() as u64);
+        invocation.key(format!("{PREFIX}{key}")).arg(interval_ms).arg(time_ms);
     }
     invocation
 }
