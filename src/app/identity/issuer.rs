@@ -122,7 +122,7 @@ impl Identity {
         password: &str,
         from: IpAddr,
     ) -> Result<Issued, Error> {
-        let scopes = scope::narrowed(client.scopes(), parameters.get("scope"))?;
+        let scopes = client.granted(parameters.get("scope"))?;
         let audience = audience::asked(&self.inner.audiences, parameters)?;
         let ring = self.inner.keyring.signing().await?;
         let account = self.inner.accounts.authenticate(username, password, from).await?;
@@ -159,7 +159,9 @@ impl Identity {
             if !matches!(verdict, Verdict::Current | Verdict::Again(_)) || family.client != client.id() {
                 return Err(NOT_RIGHT.into());
             }
-            let scopes = scope::narrowed(&family.scopes, parameters.get("scope"))?;
+            // What was taken away from the client since is not granted any more.
+            let still = scope::kept(&family.scopes, &client.all_scopes());
+            let scopes = scope::narrowed(&still, parameters.get("scope"))?;
             let audience = audience::narrowed(&family.audience, &self.inner.audiences, parameters)?;
             let account = self.account_of(&family).await?;
             let nonce = match verdict {
@@ -181,7 +183,7 @@ impl Identity {
 
     /// RFC 6749 4.4.3: no refresh token: the client can come as it came now.
     async fn vouch(&self, client: &Client, parameters: &Parameters) -> Result<Issued, Error> {
-        let scopes = scope::narrowed(client.scopes(), parameters.get("scope"))?;
+        let scopes = client.granted(parameters.get("scope"))?;
         let audience = audience::asked(&self.inner.audiences, parameters)?;
         let ring = self.inner.keyring.signing().await?;
         let (sub, roles, ends_at) = (client.id().to_owned(), Vec::new(), u64::MAX);
@@ -304,7 +306,8 @@ impl Identity {
         }))
     }
 
-    /// What the access token `token` says, if it is valid for anybody, its family goes on, and its account is as it was.
+    /// What the access token `token` says, if it is valid for anybody, its family goes on, and its account is there: as it was
+    /// at the login, where there is a family that knows.
     pub(super) async fn look(&self, token: &str) -> Result<Option<Valid>, Error> {
         let Some(claims) = self.verify(token).await? else { return Ok(None) };
         let account = self.account(&claims.sub).await?;
@@ -342,19 +345,22 @@ impl Identity {
     }
 }
 
-/// The application's own routes ask its own store: what was revoked is refused here at once.
+/// The application's own routes ask its own stores: what was revoked is refused here at once, and so is a role that was taken
+/// away.
 impl Authenticate for Identity {
     async fn authenticate(&self, token: &str) -> Result<Principal, BearerError> {
         const INVALID: BearerError =
             BearerError::Invalid { description: "the token is not valid, not any more, or not for here" };
-        let Claims { sub, client_id, scope, roles, aud, .. } = match self.look(token).await {
-            Ok(valid) => valid.ok_or(INVALID)?.claims,
+        let Valid { claims: Claims { sub, client_id, scope, aud, .. }, account } = match self.look(token).await {
+            Ok(valid) => valid.ok_or(INVALID)?,
             Err(error) => {
                 tracing::debug!(?error, "a token could not be looked at");
                 return Err(BearerError::Unavailable { retry_after: db::RETRY_AFTER });
             }
         };
         let scopes = scope.iter().map(str::to_owned).collect();
+        // Of today, and not of when it was signed: the account was looked up anyway.
+        let roles = account.map(|account| roles(&account)).unwrap_or_default();
         if aud.iter().any(|audience| audience == AUDIENCE) {
             Ok(Principal { subject: sub, client: client_id, scopes, roles })
         } else {
@@ -365,8 +371,14 @@ impl Authenticate for Identity {
 
 impl Granted {
     fn to_account(account: &Account, scopes: Scopes, audience: Vec<String>) -> Granted {
-        let roles = account.roles.iter().map(|role| role.text().to_owned()).collect();
-        Granted { sub: account.id.to_string(), roles, scopes, audience, family: None, ends_at: u64::MAX }
+        Granted {
+            sub: account.id.to_string(),
+            roles: roles(account),
+            scopes,
+            audience,
+            family: None,
+            ends_at: u64::MAX,
+        }
     }
 
     fn of(self, family: &Family) -> Granted {
@@ -392,6 +404,10 @@ impl Described {
             roles: claims.roles,
         }
     }
+}
+
+fn roles(account: &Account) -> Vec<String> {
+    account.roles.iter().map(|role| role.text().to_owned()).collect()
 }
 
 /// A name that no other token has: the family, a dot, 128 random bits; or these alone.
