@@ -6,8 +6,8 @@
 //!   client itself ───────────────────────────────────────────────────┘
 //! ```
 //!
-//! The one idea: what may fail comes before the exchange, and behind it there is only arithmetic. So a refresh that was refused,
-//! or met a store that is away, has spent nothing.
+//! The one idea: what may fail comes before the exchange, and behind it there is only arithmetic. So a refresh that was refused
+//! has spent nothing; one that met a store that is away has spent nothing, or its answer is given again within the grace.
 //!
 //! An access token carries the name of its family in its `jti`. Who verifies offline ignores it, and believes the token until it
 //! expires: that is what a JWT is. Who asks here learns that the family has ended.
