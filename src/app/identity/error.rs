@@ -11,7 +11,7 @@
 //! | a password, a refresh token that is not right | 400 | `invalid_grant` |
 //! | a grant, scope or audience that is not to be had | 400 | `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`, `invalid_target` |
 //! | a token that cannot be revoked | 400 | `unsupported_token_type` |
-//! | too many attempts | 429 | `slow_down` |
+//! | too many attempts, at a password or at the secret of a client | 429 | `slow_down` |
 //! | too many passwords at once, a store that is away or full | 503 | `temporarily_unavailable` |
 //! | a rotation that cannot be done now, or at all | 429, 409 | `too_soon`, `too_many_keys`, `no_next_key`, `key_changed` |
 //! | a token of no account, where one is asked for | 403 | `insufficient_scope` |
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::app::accounts::{AuthenticateError, Obstacle};
+use crate::app::accounts::{AuthenticateError, Obstacle, throttle};
 use crate::app::identity::domain::keys::Kept;
 use crate::app::identity::domain::refused::{Code, Refused};
 use crate::app::identity::store::{ChangeError, StoreError};
@@ -182,6 +182,15 @@ impl From<ChangeError> for Error {
         match error {
             ChangeError::Kept(kept) => Error::Kept(kept),
             ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<throttle::Refused> for Error {
+    fn from(refused: throttle::Refused) -> Error {
+        match refused {
+            throttle::Refused::Throttled { retry_after } => Error::Throttled { retry_after },
+            throttle::Refused::Unavailable(details) => Error::Unavailable(details),
         }
     }
 }

@@ -20,14 +20,14 @@ use crate::jwt::Algorithm;
 
 pub(super) async fn token(identity: Identity, mut request: Request) -> Result<Response, Error> {
     let parameters = parameters(&mut request).await?;
-    let client = client(&identity, &request, &parameters)?;
+    let client = client(&identity, &request, &parameters).await?;
     let issued = identity.grant(client, &parameters, request.client()).await?;
     Ok(unstored(Response::json(&issued)))
 }
 
 pub(super) async fn revoke(identity: Identity, mut request: Request) -> Result<Response, Error> {
     let parameters = parameters(&mut request).await?;
-    let client = client(&identity, &request, &parameters)?;
+    let client = client(&identity, &request, &parameters).await?;
     identity.revoke(client, parameters.require("token", "token is missing")?).await?;
     Ok(unstored(Response::json(&json!({}))))
 }
@@ -35,7 +35,7 @@ pub(super) async fn revoke(identity: Identity, mut request: Request) -> Result<R
 pub(super) async fn introspect(identity: Identity, mut request: Request) -> Result<Response, Error> {
     const PUBLIC: Refused = Code::InvalidClient.because("who looks into tokens shows a secret");
     let parameters = parameters(&mut request).await?;
-    let client = client(&identity, &request, &parameters)?;
+    let client = client(&identity, &request, &parameters).await?;
     // RFC 7662 2.1: a scan for valid tokens must not be open to everybody.
     if !client.is_confidential() {
         return Err(PUBLIC.into());
@@ -106,9 +106,15 @@ async fn parameters(request: &mut Request) -> Result<Parameters, Error> {
 }
 
 /// The client that `request` is from.
-fn client<'a>(identity: &'a Identity, request: &Request, parameters: &Parameters) -> Result<&'a Client, Refused> {
-    let presented = Presented::of(request.fields().all(name::AUTHORIZATION), parameters)?;
-    identity.inner.clients.authenticate(&presented)
+fn client<'a>(
+    identity: &'a Identity,
+    request: &'a Request,
+    parameters: &'a Parameters,
+) -> impl Future<Output = Result<&'a Client, Error>> + Send {
+    // A request cannot be held while somebody waits: its content may be one that only one thread may look at.
+    let presented = Presented::of(request.fields().all(name::AUTHORIZATION), parameters);
+    let from = request.client();
+    async move { identity.client(&presented?, from).await }
 }
 
 /// RFC 6749 5.1: `Pragma` is for caches of the last century, and asked for all the same.

@@ -23,7 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::app::accounts::{Account, Obstacle};
-use crate::app::identity::domain::client::Client;
+use crate::app::identity::domain::client::{Client, Presented};
 use crate::app::identity::domain::family::{Family, FamilyId, Login, RefreshToken, Verdict};
 use crate::app::identity::domain::grant::{Grant, GrantType};
 use crate::app::identity::domain::parameters::Parameters;
@@ -103,6 +103,18 @@ struct Granted {
 }
 
 impl Identity {
+    /// The client that `presented` is, who asks from `from`. RFC 6749 2.3.1: a secret may not be guessed at without end, so each
+    /// is charged before it is compared, and a right one gets that back.
+    pub(super) async fn client(&self, presented: &Presented<'_>, from: IpAddr) -> Result<&Client, Error> {
+        if !presented.has_secret() {
+            return Ok(self.inner.clients.authenticate(presented)?);
+        }
+        let charge = self.inner.guesses.login(&format!("{} {from}", presented.id()), from).await?;
+        let client = self.inner.clients.authenticate(presented)?;
+        self.inner.guesses.give_back(charge).await;
+        Ok(client)
+    }
+
     /// The tokens that `parameters` ask for, for `client` at `from`.
     pub(super) async fn grant(&self, client: &Client, parameters: &Parameters, from: IpAddr) -> Result<Issued, Error> {
         let kind = GrantType::parse(parameters)?;

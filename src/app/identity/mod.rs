@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
+use crate::app::accounts::throttle::{Quota, Throttle, ThrottleConfig};
 use crate::app::accounts::{Accounts, Role};
 use crate::db::Migration;
 use crate::http::bounds::{Bound, Part};
@@ -60,6 +61,13 @@ pub const FAMILIES_MAX: usize = 65_536;
 
 /// How much clocks may differ.
 pub const LEEWAY: Duration = Duration::from_secs(60);
+
+/// Clients and addresses whose wrong secrets are counted.
+const GUESSERS_MAX: usize = 16_384;
+
+/// Wrong secrets of one client from one address, then one a minute. Not of one client from everywhere: a secret is too long to
+/// be guessed by many addresses, and whoever knows the client's name could keep it out.
+const GUESSES: Quota = Quota { burst: 10, interval: Duration::from_secs(60) };
 
 /// Bytes of content of a request.
 const CONTENT_BYTES_MAX: u64 = 16 * 1024;
@@ -155,6 +163,8 @@ struct Inner {
     accounts: Accounts,
     store: Store,
     keyring: Keyring,
+    /// Counts wrong secrets of clients, on this node.
+    guesses: Throttle,
 }
 
 impl Identity {
@@ -181,7 +191,9 @@ impl Identity {
         };
         let clients = Clients::new(config.clients.clone());
         let keyring = Keyring::new(config.keys.clone(), store.clone(), config.clock.clone(), *access_time, LEEWAY);
-        let inner = Arc::new(Inner { config, lifetimes, clients, audiences, accounts, store, keyring });
+        let guesses = ThrottleConfig { name: GUESSES, entries_max: GUESSERS_MAX, ..ThrottleConfig::default() };
+        let guesses = Throttle::memory(guesses);
+        let inner = Arc::new(Inner { config, lifetimes, clients, audiences, accounts, store, keyring, guesses });
         tokio::spawn(upkeep(Arc::downgrade(&inner)));
         Identity { inner }
     }

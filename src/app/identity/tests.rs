@@ -224,6 +224,29 @@ async fn every_refusal_has_its_status_its_code_and_words_that_may_be_sent() {
 }
 
 #[tokio::test]
+async fn a_secret_is_not_guessed_at_without_end_and_its_client_is_not_kept_out_elsewhere() {
+    let stage = stage().await;
+    let pairs = [("grant_type", "client_credentials"), ("token", "x")];
+    let from = |request: Request, address: [u8; 4]| request.with_peer((address, 1).into());
+    let mut refused = 0;
+    for route in ["/identity/token", "/identity/revoke", "/identity/introspect"].into_iter().cycle().take(60) {
+        let guess = basic(form(route, &pairs), "stock-robot:guessed");
+        let answer = stage.ask(from(guess, [192, 0, 2, 1])).await;
+        let is_told = answer.status.code() == 429 && answer.field("retry-after").is_some();
+        assert!(is_told || answer.status.code() == 401, "{}", answer.text());
+        refused += usize::from(is_told);
+    }
+    assert_eq!(refused, 50, "at all routes together");
+    let robot = |address| from(basic(form("/identity/token", &pairs[..1]), ROBOT), address);
+    assert_eq!(stage.ask(robot([192, 0, 2, 1])).await.status.code(), 429, "right or wrong, from there");
+    for _ in 0..60 {
+        assert_eq!(stage.ask(robot([192, 0, 2, 2])).await.status.code(), 200, "right ones cost nothing");
+    }
+    let public = stage.log_in("demo-cli").await;
+    assert_eq!(public["token_type"], json!("Bearer"), "who has no secret guesses at none");
+}
+
+#[tokio::test]
 async fn too_much_content_is_refused_without_being_read_and_other_methods_too() {
     let stage = stage().await;
     let large = stage.token(&[("client_id", &"x".repeat(20_000))]).await;

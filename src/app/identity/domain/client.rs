@@ -170,6 +170,16 @@ impl Clients {
 }
 
 impl<'a> Presented<'a> {
+    /// The name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether there is a secret with it, right or wrong.
+    pub fn has_secret(&self) -> bool {
+        self.secret.is_some()
+    }
+
     /// Who a request says that it is from: by its field lines `Authorization`, or by its parameters.
     ///
     /// # Errors
