@@ -35,6 +35,7 @@ use firstbyte::http::middleware::{self, WrongOrder};
 use firstbyte::http::router::Routes;
 use firstbyte::http::server::Watched;
 use firstbyte::http::{BuildError, Handler, Router};
+use firstbyte::jwt::{Algorithm, KeyError, SigningKey};
 
 use super::settings::Settings;
 use super::value::PublicUrl;
@@ -69,8 +70,10 @@ pub enum Failure {
     Order(WrongOrder),
     /// Nothing can be kept where the settings say.
     Store(Keep, StoreError),
-    /// A file has no key.
-    Key(PathBuf, io::Error),
+    /// A file cannot be read.
+    File(PathBuf, io::Error),
+    /// A file has no key to sign with.
+    Key(PathBuf, KeyError),
     /// A service has an address that nothing can be made of.
     Service(ServiceUrl, UrlError),
 }
@@ -82,6 +85,7 @@ impl Applications {
     /// Outside of a tokio runtime.
     pub fn open(settings: &Settings, address: SocketAddr) -> Result<Applications, Failure> {
         let services = Services::open(settings)?;
+        services.warn(settings.listen.iter().copied().chain([address]));
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
@@ -154,6 +158,27 @@ impl Services {
         Ok(Services { redis: redis.transpose()?, postgres: postgres.transpose()? })
     }
 
+    /// Says what is served all the same, and should not be where others come by.
+    fn warn(&self, addresses: impl Iterator<Item = SocketAddr>) {
+        if self.postgres.is_some() {
+            return;
+        }
+        if self.redis.is_some() {
+            tracing::warn!(
+                "sessions are in Redis and accounts in memory: no other node knows these accounts, nor does this one after \
+                 its next start; set the database, too"
+            );
+        }
+        if let Some(address) = addresses.into_iter().find(|address| !address.ip().is_loopback()) {
+            let names = accounts::store::DEMO.map(|(_, name, ..)| name).join(", ");
+            tracing::warn!(
+                accounts = names,
+                %address,
+                "accounts whose passwords are published are served beyond this machine; a database has none of them"
+            );
+        }
+    }
+
     fn accounts(&self) -> Accounts {
         let limits = ThrottleConfig::default();
         let throttle = match &self.redis {
@@ -199,7 +224,7 @@ impl Services {
 }
 
 /// What is said of a store that is none.
-const IN_MEMORY: &str = "in memory: data goes with the process";
+pub const IN_MEMORY: &str = "in memory: data goes with the process";
 
 /// `handler`, after it was said what stands around it.
 fn introduced<H: Handler>(application: &str, handler: H, store: &str) -> Result<H, Failure> {
@@ -235,13 +260,19 @@ fn session_config(settings: &Settings) -> SessionConfig {
 
 fn identity_config(settings: &Settings, address: SocketAddr) -> Result<IdentityConfig, Failure> {
     let origin = settings.public_url.as_ref().map_or_else(|| origin_of(address), PublicUrl::to_string);
-    let read = |path: &PathBuf| fs::read_to_string(path).map_err(|error| Failure::Key(path.clone(), error));
     let keys = KeysConfig {
         algorithm: settings.signing_algorithm,
-        rsa_pem: settings.signing_rsa_key.as_ref().map(read).transpose()?,
+        rsa_pem: settings.signing_rsa_key.as_ref().map(rsa_pem).transpose()?,
         ..KeysConfig::default()
     };
     Ok(IdentityConfig { issuer: format!("{origin}{}", identity::PREFIX), keys, ..IdentityConfig::default() })
+}
+
+/// The PEM in a file, after a look whether it can sign.
+fn rsa_pem(path: &PathBuf) -> Result<String, Failure> {
+    let pem = fs::read_to_string(path).map_err(|error| Failure::File(path.clone(), error))?;
+    SigningKey::from_pem(Algorithm::RS256, &pem).map_err(|error| Failure::Key(path.clone(), error))?;
+    Ok(pem)
 }
 
 /// Where this machine finds a server that listens at `address`, which may be all addresses.
@@ -295,7 +326,12 @@ impl fmt::Display for Failure {
                     "the canvas cannot keep its pictures in {place}: {error}\nAnother place may: `--canvas-store FOLDER`"
                 )
             }
-            Failure::Key(path, error) => write!(f, "the key in {} cannot be read: {error}", path.display()),
+            Failure::File(path, error) => write!(f, "{} cannot be read: {error}", path.display()),
+            Failure::Key(path, error) => write!(
+                f,
+                "{} has no key to sign with: {error}\nThis makes one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem",
+                path.display()
+            ),
             Failure::Service(url, error) => write!(f, "nothing can be kept at {url}: {error}"),
             Failure::Order(error) => write!(f, "a chain of middleware has a wrong order: {error}"),
             Failure::Routes(error) => write!(f, "the routes contradict each other:\n{error}"),

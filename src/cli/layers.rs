@@ -17,6 +17,7 @@ use std::fmt;
 use std::path::Path;
 
 use clap::ArgMatches;
+use firstbyte::jwt::Algorithm;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -71,6 +72,7 @@ impl Layers<'_> {
         }
         loading.environment(self.environment);
         loading.flags(self.flags);
+        loading.together();
         if !loading.complaints.is_empty() {
             return Err(loading.complaints);
         }
@@ -201,10 +203,20 @@ impl Loading {
 
     fn flags(&mut self, matches: &ArgMatches) {
         for (index, setting) in SETTINGS.iter().enumerate() {
-            if let Some(values) = matches.get_many::<String>(setting.key) {
+            // A command that has no use for a setting has no flag for it.
+            if let Ok(Some(values)) = matches.try_get_many::<String>(setting.key) {
                 let words: Vec<String> = values.cloned().collect();
                 self.set(index, &words, &format!("--{}", setting.flag()), Origin::Flag);
             }
+        }
+    }
+
+    /// What is wrong though each setting by itself is right.
+    fn together(&mut self) {
+        let settings = &self.effective.settings;
+        if settings.signing_algorithm == Algorithm::RS256 && settings.signing_rsa_key.is_none() {
+            let place = &self.effective.origins[index_of("signing_algorithm")];
+            self.complaints.push(format!("signing_algorithm ({place}): RS256 needs a key: give signing_rsa_key, too"));
         }
     }
 

@@ -167,7 +167,7 @@ fn load(matches: &ArgMatches, environment: &HashMap<String, String>) -> Result<E
 }
 
 fn act(matches: &ArgMatches, effective: Effective) -> ExitCode {
-    effective.hints.iter().for_each(|hint| say(&format!("hint: {hint}")));
+    tell_hints(&effective);
     if matches.get_flag("print-config") {
         return print(&effective.print());
     }
@@ -178,6 +178,10 @@ fn act(matches: &ArgMatches, effective: Effective) -> ExitCode {
         return print("all settings are good\n");
     }
     serve::serve(effective.settings)
+}
+
+fn tell_hints(effective: &Effective) {
+    effective.hints.iter().for_each(|hint| say(&format!("hint: {hint}")));
 }
 
 fn usage(error: &clap::Error) -> ExitCode {

@@ -13,6 +13,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,8 +172,12 @@ async fn tell_of_draining(watched: &Watched, limit: Duration) {
 async fn end_of_all(mut serving: JoinSet<Ended>) -> Ended {
     let mut cut = None;
     while let Some(ended) = serving.join_next().await {
-        if let Ok(Ended::Cut { connections }) = ended {
-            cut = cut.max(Some(connections));
+        match ended {
+            Ok(Ended::Drained) => {}
+            Ok(Ended::Cut { connections }) => cut = cut.max(Some(connections)),
+            // A process that listens no more must not look as if it did.
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(_) => {}
         }
     }
     cut.map_or(Ended::Drained, |connections| Ended::Cut { connections })

@@ -24,7 +24,7 @@ use firstbyte::http::{Handler, Router};
 use super::applications::{self, introduce};
 use super::serve::{self, Failure};
 use super::settings::{Group, Settings};
-use super::{arguments, load, refuse};
+use super::{arguments, load, refuse, tell_hints};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,8 +43,11 @@ nobody else is in.
 
 Signals and exit codes are those of `firstbyte serve`.";
 
-/// What settings of `serve` mean nothing here stands in no help.
+/// What a service has use for, besides all limits and deadlines.
 const SERVER_SETTINGS: [&str; 6] = ["listen", "workers", "log", "log_format", "terse_errors", "lenient_lines"];
+
+/// What is asked of `serve` alone.
+const OF_SERVE: [&str; 3] = ["check-config", "print-config", "print-limits"];
 
 /// The variable in place of `--issuer`.
 const ISSUER_VARIABLE: &str = "FIRSTBYTE_ISSUER";
@@ -53,13 +56,11 @@ const ISSUER_VARIABLE: &str = "FIRSTBYTE_ISSUER";
 pub fn command() -> Command {
     let name = Arg::new("name").value_name("NAME").value_parser([CATALOG, BILLING]).required(true);
     let issuer = Arg::new("issuer").long("issuer").value_name("URL");
-    let settings = arguments()
-        .filter(|arg| !["check-config", "print-config", "print-limits", "issuer"].contains(&arg.get_id().as_str()));
-    let settings = settings.map(|arg| {
+    let settings = arguments().filter(|arg| {
         let is_of = |group: Group| arg.get_help_heading() == Some(group.heading());
-        let is_ours = SERVER_SETTINGS.contains(&arg.get_id().as_str());
-        let is_foreign = is_of(Group::Services) || is_of(Group::Server) && !is_ours;
-        arg.hide(is_foreign)
+        let name = arg.get_id().as_str();
+        let is_foreign = is_of(Group::Services) || is_of(Group::Server) && !SERVER_SETTINGS.contains(&name);
+        !is_foreign && !OF_SERVE.contains(&name)
     });
     Command::new("service")
         .about("Serve one service by itself: it takes tokens of an issuer that is elsewhere")
@@ -73,10 +74,11 @@ pub fn command() -> Command {
 
 /// Serves until told to stop.
 pub fn run(matches: &ArgMatches, environment: &HashMap<String, String>) -> ExitCode {
-    let issuer = matches.get_one::<String>("issuer").or_else(|| environment.get(ISSUER_VARIABLE));
-    let issuer = match issuer.map(|url| (url, Issuer::parse(url))) {
-        Some((_, Ok(issuer))) => Ok(issuer),
-        Some((url, Err(error))) => Err(format!("--issuer: `{url}`: {error}")),
+    let variable = environment.get(ISSUER_VARIABLE).filter(|value| !value.is_empty()).map(|url| (ISSUER_VARIABLE, url));
+    let issuer = matches.get_one::<String>("issuer").map(|url| ("--issuer", url)).or(variable);
+    let issuer = match issuer.map(|(place, url)| (place, url, Issuer::parse(url))) {
+        Some((_, _, Ok(issuer))) => Ok(issuer),
+        Some((place, url, Err(error))) => Err(format!("{place}: `{url}`: {error}")),
         None => {
             Err("--issuer: whose tokens are taken? The issuer of `firstbyte serve` is http://127.0.0.1:8080/identity"
                 .to_owned())
@@ -85,6 +87,7 @@ pub fn run(matches: &ArgMatches, environment: &HashMap<String, String>) -> ExitC
     let name = matches.get_one::<String>("name").map_or(CATALOG, |name| name.as_str());
     match (issuer, load(matches, environment)) {
         (Ok(issuer), Ok(effective)) => {
+            tell_hints(&effective);
             serve::process(effective.settings, |settings| serve_one(name.to_owned(), issuer, settings))
         }
         (issuer, effective) => {
@@ -115,7 +118,7 @@ async fn serve_one(name: String, issuer: Issuer, mut settings: Settings) -> Resu
 
 fn routes(prefix: &str, service: impl Handler, keys: KeyCache, watched: &Watched) -> Result<Routes, Failure> {
     let chain = services::order(&service).map_err(applications::Failure::Order).map_err(Failure::Applications)?;
-    introduce(prefix.trim_start_matches('/'), &chain, "in memory: data goes with the process");
+    introduce(prefix.trim_start_matches('/'), &chain, applications::IN_MEMORY);
     let keys = Dependency::new("keys", move || std::future::ready(keys.check()));
     let router = errors::routes(page::routes(Router::new(())));
     let router = health::routes(router, Health::new(watched.shutdown.clone(), vec![keys]));

@@ -10,7 +10,8 @@
 //!
 //! Spec: RFC 7518 3.2 (HMAC: no key shorter than its hash), 3.3 (RSA: 2048 bits and more), 3.4 (ECDSA: two numbers of
 //! fixed length, no DER), RFC 8032 5.1 (Ed25519), RFC 5208 (PKCS#8), RFC 7468 10 (its PEM).
-//! Never: shows a private key or a secret by `Debug`; takes a point that is not on its curve.
+//! Never: shows a private key or a secret by `Debug`; takes a point that is not on P-256, or one of Ed25519 that whoever likes
+//! can sign for. That 32 bytes are no point of Ed25519 at all is seen at the signature, which none is then.
 //! Limits: RSA keys that verify have [`RSA_BITS`] bits, those that sign at most 4096.
 
 use std::fmt;
@@ -32,6 +33,30 @@ pub const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
 
 /// Bytes of a secret that authenticates by HMAC-SHA256.
 pub const SECRET_BYTES: RangeInclusive<usize> = 32..=512;
+
+/// y of the points of Ed25519 that are of order 1, 2, 4 or 8, in every spelling of less than 2^255: p is 2^255 - 19.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    little_endian(0x00, 0x00, 0x00),
+    little_endian(0x01, 0x00, 0x00),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    // p - 1, p, p + 1.
+    little_endian(0xec, 0xff, 0x7f),
+    little_endian(0xed, 0xff, 0x7f),
+    little_endian(0xee, 0xff, 0x7f),
+];
+
+const fn little_endian(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    (bytes[0], bytes[31]) = (first, last);
+    bytes
+}
 
 /// How something is signed; named as in RFC 7518 3.1 and RFC 8037 3.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +120,7 @@ pub enum KeyError {
     Modulus,
     /// An RSA exponent that is even, below 3, has leading zeros or more than 32 bits.
     Exponent,
-    /// A point that does not lie on the curve.
+    /// A point that does not lie on the curve, or whose multiples are eight at most.
     Point,
     /// RSA keys are not generated here: `openssl genpkey -algorithm RSA` does it.
     NotGenerated,
@@ -149,7 +174,13 @@ impl PrivateKey {
     pub fn from_pkcs8(algorithm: Algorithm, bytes: &[u8]) -> Result<PrivateKey, KeyError> {
         let pair = match algorithm {
             Algorithm::HS256 => Pair::Secret(secret(bytes)?),
-            Algorithm::RS256 => RsaKeyPair::from_pkcs8(bytes).map(|pair| Pair::Rsa(Box::new(pair))).map_err(no_key)?,
+            Algorithm::RS256 => {
+                let pair = RsaKeyPair::from_pkcs8(bytes).map_err(no_key)?;
+                // What nobody would verify is not signed: a modulus may have a few bits too few here.
+                let public: RsaPublicKeyComponents<Vec<u8>> = pair.public().into();
+                rsa(&public.n, &public.e)?;
+                Pair::Rsa(Box::new(pair))
+            }
             Algorithm::ES256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes, &SystemRandom::new())
                 .map(|pair| Pair::P256(Box::new(pair)))
                 .map_err(no_key)?,
@@ -226,6 +257,7 @@ impl PublicKey {
         Ok(PublicKey(match parts {
             PublicParts::Rsa { n, e } => Public::Rsa(rsa(n, e)?),
             PublicParts::P256 { x, y } => Public::P256(point(x, y)?),
+            PublicParts::Ed25519 { x } if is_of_small_order(x) => return Err(KeyError::Point),
             PublicParts::Ed25519 { x } => Public::Ed25519(*x),
         }))
     }
@@ -314,6 +346,14 @@ fn point(x: &[u8; 32], y: &[u8; 32]) -> Result<[u8; 65], KeyError> {
     Ok(point)
 }
 
+/// Whether the multiples of a point of Ed25519 are eight at most (RFC 8032 5.1 has the cofactor): signatures that hold for it
+/// are found without any key. An encoding is y, little-endian, with the sign of x in its highest bit.
+fn is_of_small_order(encoded: &[u8; 32]) -> bool {
+    let mut y = *encoded;
+    y[31] &= 0x7f;
+    SMALL_ORDER.contains(&y)
+}
+
 fn no_key(_: ring::error::KeyRejected) -> KeyError {
     KeyError::Private
 }
@@ -348,7 +388,7 @@ impl fmt::Display for KeyError {
             KeyError::Secret => "a secret has 32 to 512 bytes",
             KeyError::Modulus => "an RSA modulus is odd, has 2048 to 8192 bits and no leading zeros",
             KeyError::Exponent => "an RSA exponent is odd, 3 or more, and has at most 32 bits",
-            KeyError::Point => "the point does not lie on P-256",
+            KeyError::Point => "the point does not lie on P-256, or is one of Ed25519 that anybody can sign for",
             KeyError::NotGenerated => "RSA keys are not generated here: openssl genpkey -algorithm RSA does it",
         })
     }

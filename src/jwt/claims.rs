@@ -7,6 +7,7 @@
 //! RFC 7643 4.1.2 (`roles`).
 //! Stricter: NumericDates are whole seconds, and before the year 10000; texts have no control characters and bounded
 //! lengths.
+//! Looser: `client_id` may be missing, which RFC 9068 2.2 requires: not every issuer has programs that it tells apart.
 //! Never: what is unknown is refused: it is ignored (RFC 7519 4).
 
 use std::fmt;

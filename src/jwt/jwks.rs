@@ -277,6 +277,10 @@ mod tests {
         check(&P256.replace(r#""x":"f8"#, r#""kid":"a","x":"f9"#), Err(JwksError::Key(KeyError::Point)));
         check(&P256.replace("5a0\"", "5a1\",\"kid\":\"a\""), Err(JwksError::Member("y")));
         check(&P256.replace("5a0\"", "5a0=\",\"kid\":\"a\""), Err(JwksError::Member("y")));
+        // y = 1: anybody can sign for it.
+        let anybody = URL_SAFE_NO_PAD.encode([&[1][..], &[0; 31]].concat());
+        let point = Err(JwksError::Key(KeyError::Point));
+        check(&format!(r#""kty":"OKP","crv":"Ed25519","x":"{anybody}","kid":"a""#), point);
         check(r#""kty":"RSA","n":"-w","e":"AQAB","kid":"a""#, Err(JwksError::Key(KeyError::Modulus)));
         check(&RSA.replace("AQAB\"", "Ag\",\"kid\":\"a\""), Err(JwksError::Key(KeyError::Exponent)));
     }

@@ -42,6 +42,31 @@ fn what_is_signed_is_verified() {
     }
 }
 
+/// Under the right name, of the right algorithm, of the right length: and by somebody else.
+#[test]
+fn what_another_key_has_signed_under_the_name_of_ours_is_refused() {
+    let rsa = || {
+        let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+        let made = std::process::Command::new("openssl").args(arguments).output().expect("openssl");
+        SigningKey::from_pem(Algorithm::RS256, &String::from_utf8(made.stdout).unwrap()).unwrap()
+    };
+    for algorithm in Algorithm::ALL {
+        let key = || SigningKey::generate(algorithm).unwrap_or_else(|_| rsa());
+        let (ours, theirs) = (key(), key());
+        let header = format!(r#"{{"alg":"{algorithm}","kid":"{}","typ":"at+jwt"}}"#, ours.kid());
+        let verified = |key| verify(&jws::sign(key, &header, &claims().to_json()), &ours.verifying(), &EXPECTED);
+        assert_eq!(verified(&ours), Ok(claims()), "{algorithm}");
+        assert_eq!(verified(&theirs), Err(Refused::Signature), "{algorithm}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "clocks differ by minutes at most")]
+fn a_leeway_of_hours_is_seen_at_the_first_token_even_if_it_is_none() {
+    let key = SigningKey::generate(Algorithm::HS256).unwrap();
+    let _ = verify("", &key.verifying(), &Expected { leeway: 3600, ..EXPECTED });
+}
+
 /// A token as the RFC has it, its lines joined, and the key; whether the key has signed it.
 fn check_example(token: &str, key: PublicKey, payload: &str) {
     let key = VerifyingKey::new("example", key);

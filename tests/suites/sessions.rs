@@ -22,7 +22,11 @@ pub fn new(account: &Account) -> NewSession {
 }
 
 pub async fn opened(store: &Store, account: &Account) -> Session {
-    store.open(new(account), Replaced::Nothing).await.unwrap()
+    replacing(store, account, Replaced::Nothing).await
+}
+
+async fn replacing(store: &Store, account: &Account, replaced: Replaced) -> Session {
+    store.open(new(account), replaced).await.unwrap().expect("no later generation")
 }
 
 async fn is_there(store: &Store, session: &Session) -> bool {
@@ -40,7 +44,10 @@ pub async fn store(open: impl Fn(Lifetime) -> Store) {
     a_session_is_there_until_it_is_ended(&store).await;
     what_was_never_opened_is_not_there(&store).await;
     what_is_replaced_goes_in_the_same_step(&store).await;
-    who_uses_a_session_while_it_is_ended_does_not_keep_it(&store).await;
+    who_holds_a_session_ends_it(&store).await;
+    what_was_verified_before_the_password_was_changed_opens_nothing(&store).await;
+    let each_use_is_written = open(Lifetime { touch: Duration::ZERO, ..Lifetime::default() });
+    who_uses_a_session_while_it_is_ended_does_not_keep_it(&each_use_is_written).await;
     the_oldest_goes_when_there_are_too_many(&open).await;
     time_ends_a_session(&open).await;
 }
@@ -75,16 +82,41 @@ async fn what_was_never_opened_is_not_there(store: &Store) {
 async fn what_is_replaced_goes_in_the_same_step(store: &Store) {
     let (ada, bob) = (account(), account());
     let (one, other, of_bob) = (opened(store, &ada).await, opened(store, &ada).await, opened(store, &bob).await);
-    let next = store.open(new(&ada), Replaced::One(one.hash)).await.unwrap();
+    let next = replacing(store, &ada, Replaced::One(one.hash)).await;
     assert!(!is_there(store, &one).await && is_there(store, &other).await);
     // Somebody logs in as another one: the session of before goes, whosever it was.
-    let as_bob = store.open(new(&bob), Replaced::One(next.hash)).await.unwrap();
+    let as_bob = replacing(store, &bob, Replaced::One(next.hash)).await;
     assert!(!is_there(store, &next).await);
     assert_eq!(listed(store, &ada).await, [other.id()]);
-    store.open(new(&bob), Replaced::One(Token::random().hash())).await.unwrap();
-    let last = store.open(new(&bob), Replaced::All).await.unwrap();
+    replacing(store, &bob, Replaced::One(Token::random().hash())).await;
+    let last = replacing(store, &bob, Replaced::All).await;
     assert!(!is_there(store, &of_bob).await && !is_there(store, &as_bob).await && is_there(store, &other).await);
     assert_eq!(listed(store, &bob).await, [last.id()]);
+}
+
+async fn who_holds_a_session_ends_it(store: &Store) {
+    let ada = account();
+    let (one, other) = (opened(store, &ada).await, opened(store, &ada).await);
+    assert!(store.end_held(&one.hash).await.unwrap());
+    assert!(!is_there(store, &one).await && is_there(store, &other).await);
+    assert_eq!(listed(store, &ada).await, [other.id()]);
+    assert!(!store.end_held(&one.hash).await.unwrap() && !store.end_held(&Token::random().hash()).await.unwrap());
+}
+
+/// Who knows the old password has had logins under way when it was changed.
+async fn what_was_verified_before_the_password_was_changed_opens_nothing(store: &Store) {
+    let before = account();
+    let after = Account { generation: before.generation + 1, ..before.clone() };
+    let old = opened(store, &before).await;
+    let new_one = opened(store, &after).await;
+    assert!(!is_there(store, &old).await, "it went, though nobody ended it");
+    for replaced in [Replaced::Nothing, Replaced::One(new_one.hash), Replaced::All] {
+        for _ in 0..Lifetime::default().per_account_max {
+            assert_eq!(store.open(new(&before), replaced).await.unwrap(), None, "{replaced:?}");
+        }
+    }
+    assert!(is_there(store, &new_one).await);
+    assert_eq!(listed(store, &before).await, [new_one.id()], "and it has thrown out none");
 }
 
 async fn who_uses_a_session_while_it_is_ended_does_not_keep_it(store: &Store) {
@@ -140,20 +172,34 @@ async fn the_oldest_goes_when_there_are_too_many(open: impl Fn(Lifetime) -> Stor
 
 async fn time_ends_a_session(open: impl Fn(Lifetime) -> Store) {
     let short = Duration::from_millis(100);
-    let idle = open(Lifetime { idle: short, touch: LONG, ..Lifetime::default() });
-    let in_all = open(Lifetime { absolute: short, touch: Duration::ZERO, ..Lifetime::default() });
+    let two = Lifetime { per_account_max: 2, ..Lifetime::default() };
+    let idle = open(Lifetime { idle: short, touch: LONG, ..two });
+    let in_all = open(Lifetime { absolute: short, touch: Duration::ZERO, ..two });
     for store in [idle, in_all] {
         let ada = account();
         let (session, forgotten) = (opened(&store, &ada).await, opened(&store, &ada).await);
         let over = async { while is_there(&store, &session).await {} };
         tokio::time::timeout(SOON, over).await.expect("it ends, though it is used");
-        while is_there(&store, &forgotten).await {}
+        let over = async { while is_there(&store, &forgotten).await {} };
+        tokio::time::timeout(SOON, over).await.expect("it ends, too");
         assert_eq!(listed(&store, &ada).await, []);
         assert!(!store.end(ada.id, session.id()).await.unwrap());
-        // What is over takes no place.
-        for _ in 0..3 {
-            let again = opened(&store, &ada).await;
-            assert_eq!(again.account, ada.id);
-        }
+    }
+    what_is_over_takes_no_place(open, short).await;
+}
+
+/// A place that one which is over kept would be missing: the second new one would throw out the first.
+async fn what_is_over_takes_no_place(open: impl Fn(Lifetime) -> Store, short: Duration) {
+    let lifetime = Lifetime { per_account_max: 2, ..Lifetime::default() };
+    let (brief, lasting) = (open(Lifetime { absolute: short, ..lifetime }), open(lifetime));
+    // In memory these are two places; in Redis they are one.
+    for store in [&brief, &lasting] {
+        let ada = account();
+        let over = opened(&brief, &ada).await;
+        opened(&brief, &ada).await;
+        let ends = async { while is_there(&brief, &over).await {} };
+        tokio::time::timeout(SOON, ends).await.expect("it ends");
+        let (first, second) = (opened(store, &ada).await, opened(store, &ada).await);
+        assert_eq!(listed(store, &ada).await, [second.id(), first.id()]);
     }
 }

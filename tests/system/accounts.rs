@@ -6,34 +6,29 @@ use firstbyte::app::accounts::hasher::Cost;
 use firstbyte::app::accounts::store::{MIGRATIONS, Store};
 use firstbyte::app::accounts::throttle::Throttle;
 use firstbyte::app::accounts::{Accounts, AccountsConfig, AuthenticateError, Obstacle};
-use firstbyte::db::{Postgres, Redis};
+use firstbyte::db::Postgres;
 use tokio::time::sleep;
 
 use crate::database::Database;
 use crate::server::SOON;
-use crate::services::{Kind, Service, Shared};
-use crate::sessions::{PASSWORD, unthrottled};
+use crate::services::{BACK_TIME, Kind, Service, Shared, TOLD_TIME};
+use crate::sessions::{PASSWORD, open, unthrottled};
 use crate::suites::accounts as suite;
-
-/// Longer than the promise of 250 ms: other tests run at the same time.
-const TOLD_TIME: Duration = Duration::from_secs(1);
-
-/// Longer than the promise of a second, likewise.
-const BACK_TIME: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn postgresql_keeps_accounts_as_memory_does() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
     let postgres = database.open(MIGRATIONS);
-    while postgres.check().await.is_err() {}
+    while postgres.check().await.is_err() {
+        sleep(Duration::from_millis(5)).await;
+    }
     suite::store(Store::postgres(postgres)).await;
 }
 
 #[tokio::test]
 async fn redis_counts_attempts_as_memory_does() {
     let Some(shared) = Shared::of(Kind::Redis) else { return };
-    let redis = Redis::open(&shared.url.parse().unwrap()).unwrap();
-    while redis.check().await.is_err() {}
+    let redis = open(&shared.url).await;
     suite::throttle(|config| Throttle::redis(config, redis.clone())).await;
 }
 

@@ -40,6 +40,8 @@ impl Browser {
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"])
             .args(["--no-first-run", "--disable-background-networking", "--disable-component-update"])
             .args(["--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe"])
+            // A name of this machine that a browser takes for another's.
+            .arg("--host-resolver-rules=MAP lan.example 127.0.0.1")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -75,15 +77,21 @@ impl Browser {
 
     /// The value of an expression in the page.
     pub fn eval(&mut self, expression: &str) -> Value {
-        let args = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let answer = self.call("Runtime.evaluate", args);
-        assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
-        answer["result"]["value"].clone()
+        self.evaluate(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
 
     /// Waits until an expression is true in the page.
     pub fn wait_until(&mut self, expression: &str) {
-        wait_for(expression, || (self.eval(expression) == true).then_some(()));
+        // A page that gives way to the next one while it is asked has no answer.
+        wait_for(expression, || (self.evaluate(expression).ok()? == true).then_some(()));
+    }
+
+    /// The value of an expression, or why the page gives none.
+    fn evaluate(&mut self, expression: &str) -> Result<Value, Value> {
+        let args = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let answer = self.try_call("Runtime.evaluate", args)?;
+        assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
+        Ok(answer["result"]["value"].clone())
     }
 
     /// A screen of this width, light or dark.
@@ -105,6 +113,10 @@ impl Browser {
 
     /// The answer to a command of the protocol.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_call(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.next_id += 1;
         let id = self.next_id;
         let mut message = json!({"id": id, "method": method, "params": params});
@@ -116,8 +128,8 @@ impl Browser {
             let message = self.messages.recv_timeout(SOON).unwrap_or_else(|error| panic!("{method}: {error}"));
             self.hear(&message);
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                let error = &message["error"];
+                return if error.is_null() { Ok(message["result"].clone()) } else { Err(error.clone()) };
             }
         }
     }

@@ -73,6 +73,20 @@ fn help_is_short_and_long() {
 }
 
 #[test]
+fn a_server_that_could_never_sign_is_not_started() {
+    let rs256 = ["serve", "--listen", "127.0.0.1:0", "--signing-algorithm", "RS256"];
+    let without = run(&rs256);
+    assert_eq!(without.status.code(), Some(2));
+    assert!(text(&without.stderr).contains("RS256 needs a key"), "{}", text(&without.stderr));
+    let with = |file: &str| run(&[&rs256[..], &["--signing-rsa-key", file]].concat());
+    for (file, words) in [("/nowhere.pem", "cannot be read"), ("/dev/null", "openssl genpkey")] {
+        let refused = with(file);
+        assert_eq!(refused.status.code(), Some(1), "{file}");
+        assert!(text(&refused.stderr).contains(words), "{}", text(&refused.stderr));
+    }
+}
+
+#[test]
 fn usage_errors_end_with_2_and_a_hint() {
     for (args, hint) in [(["--idle-deadlin=5s"], "--idle-deadline"), (["sreve"], "serve")] {
         let output = run(&args);

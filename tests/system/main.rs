@@ -39,6 +39,7 @@ mod resets;
 mod server;
 mod service;
 mod services;
+mod session_nodes;
 mod session_page;
 mod sessions;
 mod shortage;

@@ -10,11 +10,18 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::server::{Folder, wait_for};
 use crate::tools;
+
+/// Within which a service that is away is told. Longer than the promise of 250 ms: other tests run at the same time.
+pub const TOLD_TIME: Duration = Duration::from_secs(1);
+
+/// Within which a service that is back is used. Longer than the promise of a second, likewise.
+pub const BACK_TIME: Duration = Duration::from_secs(5);
 
 /// What a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

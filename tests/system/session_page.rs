@@ -132,3 +132,14 @@ async fn a_page_on_another_port_posts_with_the_cookie_and_fails() {
         shows(&mut browser, "You are ada");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forms_are_ours_also_where_the_browser_tells_their_origin_alone() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (addr, posted) = stage().await;
+    // Off loopback and without TLS there is no Sec-Fetch-Site, and a page that said `no-referrer` would have no Origin either.
+    browser.open(&format!("http://lan.example:{}/session", addr.port()));
+    submit(&mut browser, "login", &[("name", "ada"), ("password", "difference-engine")]);
+    shows(&mut browser, "Name and password do not belong together.");
+    assert_eq!(*posted.lock().unwrap(), [(false, String::new())]);
+}

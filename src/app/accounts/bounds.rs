@@ -39,6 +39,10 @@ pub(super) fn rows(config: &AccountsConfig, throttle: &ThrottleConfig) -> Vec<Bo
             .bounds("Passwords that wait to be hashed")
             .larger("a flood of logins makes each of them wait longer before it is told no")
             .seen(Seen::Refused(503)),
+        Bound::fixed("accounts_network_hashes_max", Amount::count(config.network_hashes_max()))
+            .bounds("Those of one network, an IPv4 address or a /64, at work or waiting: a quarter of both")
+            .larger("fewer networks are enough to keep everybody else from logging in")
+            .seen(Seen::Refused(503)),
         Bound::fixed("accounts_in_memory_max", Amount::count(ACCOUNTS_MAX))
             .bounds("Accounts that are kept in memory; a database has no such bound")
             .larger("clients fill more memory, for as long as the process lives")

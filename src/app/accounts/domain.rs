@@ -99,7 +99,7 @@ impl AccountId {
     }
 
     /// The number that a database has kept.
-    pub fn of_uuid(uuid: Uuid) -> AccountId {
+    pub const fn of_uuid(uuid: Uuid) -> AccountId {
         AccountId(uuid)
     }
 }

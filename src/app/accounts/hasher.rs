@@ -21,6 +21,7 @@
 pub mod pool;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -36,6 +37,9 @@ const DUMMY: &[u8] = b"no account has this password";
 /// The salt of what is hashed for nobody.
 const NO_SALT: [u8; 16] = [0; 16];
 
+/// The least that bcrypt knows.
+const COST_EVER_MIN: u32 = 4;
+
 /// How much work a hash is: 2^cost rounds of setting up a cipher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(u32);
@@ -44,7 +48,7 @@ pub struct Cost(u32);
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
-/// A text is no hash of bcrypt's.
+/// A text is no hash of bcrypt's that is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoHash;
 
@@ -92,12 +96,12 @@ impl PasswordHash {
     /// The hash that a store has kept.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is none, or one of more than [`Cost::MAX`]: each login with that name would keep a thread for hours.
     pub fn parse(text: &str) -> Result<PasswordHash, NoHash> {
         let hash = PasswordHash(text.to_owned());
         let parts: Result<bcrypt::HashParts, _> = text.parse();
         match parts {
-            Ok(parts) if (4..=31).contains(&parts.get_cost()) => Ok(hash),
+            Ok(parts) if (COST_EVER_MIN..=Cost::MAX.0).contains(&parts.get_cost()) => Ok(hash),
             _ => Err(NoHash),
         }
     }
@@ -129,23 +133,23 @@ impl Hasher {
         Hasher { cost, pool, rounds: Arc::default() }
     }
 
-    /// The hash of a password, salted anew.
+    /// The hash of a password, salted anew, for somebody in `network`.
     ///
     /// # Errors
-    /// When too many wait already.
-    pub async fn hash(&self, password: &Password) -> Result<PasswordHash, Busy> {
+    /// When too many wait already, or too many of that network.
+    pub async fn hash(&self, password: &Password, network: IpAddr) -> Result<PasswordHash, Busy> {
         let (hasher, password) = (self.clone(), password.clone());
-        self.pool.run(move || hasher.hash_now(&password)).await
+        self.pool.run(network, move || hasher.hash_now(&password)).await
     }
 
     /// Whether `claim` is the password whose hash is `hash`. The same work whether it is, whether there is a hash at all,
     /// and whatever cost it was made with, up to the one in force.
     ///
     /// # Errors
-    /// When too many wait already.
-    pub async fn verify(&self, claim: Claim, hash: Option<PasswordHash>) -> Result<bool, Busy> {
+    /// When too many wait already, or too many of that network.
+    pub async fn verify(&self, claim: Claim, hash: Option<PasswordHash>, network: IpAddr) -> Result<bool, Busy> {
         let hasher = self.clone();
-        self.pool.run(move || hasher.verify_now(&claim, hash.as_ref())).await
+        self.pool.run(network, move || hasher.verify_now(&claim, hash.as_ref())).await
     }
 
     /// Whether a hash is of another cost than is in force.
@@ -226,8 +230,10 @@ mod tests {
     use super::*;
     use crate::app::accounts::domain::AccountName;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn hasher(cost: u32) -> Hasher {
-        Hasher::new(Cost::of_tests(cost), Pool::new(1, 64))
+        Hasher::new(Cost::of_tests(cost), Pool::new(1, 64, 64))
     }
 
     fn password(text: &str) -> Password {
@@ -244,8 +250,8 @@ mod tests {
     async fn a_password_is_compared_whole() {
         let hasher = hasher(4);
         let check = async |text: &str, claim: &str, expected: bool| {
-            let hash = hasher.hash(&password(text)).await.expect("room");
-            assert_eq!(hasher.verify(Claim::of(claim), Some(hash)).await, Ok(expected), "{text:?} and {claim:?}");
+            let hash = hasher.hash(&password(text), HERE).await.expect("room");
+            assert_eq!(hasher.verify(Claim::of(claim), Some(hash), HERE).await, Ok(expected), "{text:?} and {claim:?}");
         };
         let longest = "x".repeat(72);
         for text in ["12345678", "пароль-1", &longest, &"x".repeat(71), &"é".repeat(36)] {
@@ -268,14 +274,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_work_is_the_same_whatever_is_asked() {
-        let old = hasher(4).hash(&password("analytical-engine")).await.expect("room");
+        let old = hasher(4).hash(&password("analytical-engine"), HERE).await.expect("room");
         let hasher = hasher(6);
-        let new = hasher.hash(&password("analytical-engine")).await.expect("room");
+        let new = hasher.hash(&password("analytical-engine"), HERE).await.expect("room");
         assert!(hasher.is_outdated(&old) && !hasher.is_outdated(&new));
         for hash in [None, Some(old), Some(new)] {
             for claim in ["analytical-engine", "difference-engine", "", "\0", &"x".repeat(73), &"x".repeat(100_000)] {
                 let before = hasher.rounds();
-                let is_right = hasher.verify(Claim::of(claim), hash.clone()).await;
+                let is_right = hasher.verify(Claim::of(claim), hash.clone(), HERE).await;
                 assert_eq!(is_right, Ok(hash.is_some() && claim == "analytical-engine"));
                 assert_eq!(hasher.rounds() - before, 1 << 6, "{hash:?} {claim:.20}");
             }
@@ -285,7 +291,8 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_salted_and_not_shown() {
         let hasher = hasher(4);
-        let (one, other) = (hasher.hash(&password("12345678")).await, hasher.hash(&password("12345678")).await);
+        let (one, other) =
+            (hasher.hash(&password("12345678"), HERE).await, hasher.hash(&password("12345678"), HERE).await);
         let one = one.expect("room");
         assert_ne!(Ok(&one), other.as_ref());
         assert_eq!((format!("{one:?}").as_str(), one.cost()), ("PasswordHash(***)", Cost(4)));
@@ -296,6 +303,9 @@ mod tests {
             "$1$12345678$",
             &"x".repeat(60),
             "$2b$03$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u",
+            // Half a minute and two days for each login with that name.
+            "$2b$17$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u",
+            "$2b$31$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u",
         ] {
             assert_eq!(PasswordHash::parse(text), Err(NoHash), "{text}");
         }

@@ -10,6 +10,9 @@
 //! one gets its own charge back and nothing more: a success that forgave earlier failures would let who has one account
 //! guess at all others from the same address, by logging in now and then.
 //!
+//! What is given back is one charge, even where a part of it has passed meanwhile: who waits for a hash for longer than an
+//! interval, six seconds for an address, may so be forgiven one failure of somebody else behind that address.
+//!
 //! A quota is a bucket (GCRA, which is the same with one number): so many at once, then one more after each interval.
 //! Where many nodes serve, the numbers are in Redis and are changed by one script, by the clock of Redis.
 //!
@@ -25,7 +28,7 @@ mod memory;
 mod redis;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -147,7 +150,7 @@ impl Throttle {
     /// When one of both has no room: then none is charged. When it cannot be counted.
     pub async fn login(&self, name: &str, address: IpAddr) -> Result<Charge, Refused> {
         let name = (Key::of("name", name.trim_ascii().to_ascii_lowercase().as_bytes()), self.config.name);
-        let address = (Key::of("login", &address_bytes(address)), self.config.address);
+        let address = (Key::of("login", &network_bytes(address)), self.config.address);
         self.charge(Charge { keys: vec![name, address] }).await
     }
 
@@ -156,7 +159,7 @@ impl Throttle {
     /// # Errors
     /// As [`Throttle::login`].
     pub async fn registration(&self, address: IpAddr) -> Result<Charge, Refused> {
-        let address = (Key::of("registration", &address_bytes(address)), self.config.registration);
+        let address = (Key::of("registration", &network_bytes(address)), self.config.registration);
         self.charge(Charge { keys: vec![address] }).await
     }
 
@@ -204,11 +207,19 @@ impl Key {
     }
 }
 
-/// What is counted together: an IPv4 address, however it is written, or a /64, since whoever has one address there has all.
-fn address_bytes(address: IpAddr) -> Vec<u8> {
+/// What is counted together with `address`: an IPv4 address, however it is written, or a /64, since whoever has one address
+/// there has all.
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets()[..8].to_vec(),
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+fn network_bytes(address: IpAddr) -> Vec<u8> {
+    match network(address) {
+        IpAddr::V4(network) => network.octets().to_vec(),
+        IpAddr::V6(network) => network.octets()[..8].to_vec(),
     }
 }
 

@@ -150,14 +150,14 @@ fn named_form(member: &str) -> Option<(Wanted, u16)> {
 
 /// Adds the guards that belong to every answer a browser may show.
 pub fn guarded(response: Response) -> Response {
-    guarded_by(POLICY, response)
+    guarded_by(POLICY, "no-referrer", response)
 }
 
-fn guarded_by(policy: &str, response: Response) -> Response {
+fn guarded_by(policy: &str, referrer: &str, response: Response) -> Response {
     response
         .with("Content-Security-Policy", policy)
         .with("X-Content-Type-Options", "nosniff")
-        .with("Referrer-Policy", "no-referrer")
+        .with("Referrer-Policy", referrer)
         .with("Cross-Origin-Resource-Policy", "same-origin")
 }
 
@@ -167,8 +167,11 @@ pub fn fresh(response: Response) -> Response {
 }
 
 /// As [`fresh`], for a page whose forms are sent back here, and which runs no script.
+///
+/// It tells us, and nobody else, where it was sent from: with `no-referrer` browsers send its forms with `Origin: null`
+/// (Fetch 3.2), which is what a page that hides its origin sends.
 pub fn with_forms(response: Response) -> Response {
-    guarded_by(FORM_POLICY, response).with(name::CACHE_CONTROL, "no-store")
+    guarded_by(FORM_POLICY, "same-origin", response).with(name::CACHE_CONTROL, "no-store")
 }
 
 /// As [`fresh`], for an answer whose form was chosen by `Accept`.

@@ -8,13 +8,14 @@
 //!   GET  sessions · DELETE sessions/{id}                  ──> 200 · 204, 404
 //! ```
 //!
-//! Never: changes anything for a session without `X-CSRF-Token`, or `csrf` in the content.
+//! Never: changes anything for a session without `X-CSRF-Token`, or `csrf` in the content; but a login and a registration
+//! replace the one that is held, by the origin alone.
 
 use serde::Serialize;
 
 use crate::app::accounts::{AccountId, AccountName, Role};
-use crate::app::session::domain::{Session, SessionId, Timestamp};
-use crate::app::session::error::Error;
+use crate::app::session::domain::{Session, Timestamp};
+use crate::app::session::error::{Done, Error};
 use crate::app::session::visit::{Caller, Opened, Visit, forgotten};
 use crate::app::session::{API, Sessions};
 use crate::http::envelope::Success;
@@ -104,7 +105,7 @@ async fn list(sessions: Sessions, request: Request) -> Response {
     let caller = Caller::of(&request);
     let listed = async {
         let visit = sessions.visit(&caller).await?;
-        let list = sessions.store.list(visit.account.id).await?;
+        let list = sessions.list(&visit).await?;
         Ok(list.iter().map(|session| Listed::of(session, &visit)).collect::<Vec<_>>())
     };
     match listed.await {
@@ -135,10 +136,11 @@ fn over(caller: &Caller, ended: Result<(), Error>) -> Response {
     }
 }
 
-/// A cookie that opens nothing is taken back.
+/// A cookie that never was a token is taken back; one of before the password was changed, too.
 fn refused(caller: &Caller, error: Error) -> Response {
     let opens_nothing = match &error {
-        Error::NotLoggedIn | Error::Cookie(_) => caller.has_cookie(),
+        Error::NotLoggedIn | Error::Cookie(_) => caller.holds_no_token(),
+        Error::After(Done::PasswordChanged, _) => true,
         _ => false,
     };
     let response = error.into_response();
@@ -156,7 +158,7 @@ impl Listed {
     fn of(session: &Session, visit: &Visit) -> Listed {
         let seconds = |Timestamp(millis): Timestamp| millis / 1000;
         Listed {
-            id: SessionId::of(&session.hash).to_string(),
+            id: session.id().to_string(),
             device: session.device.text().to_owned(),
             created: seconds(session.created),
             last_used: seconds(session.used),

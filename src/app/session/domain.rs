@@ -79,7 +79,7 @@ pub struct Secret([u8; 32]);
 
 /// What a client calls itself, in a few plain characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device(String);
+pub struct Device(Box<str>);
 
 impl NewSession {
     /// A session of `account`, under the token whose hash is `hash`.
@@ -186,7 +186,7 @@ impl Device {
     pub fn shown(text: &str) -> Device {
         let is_plain = |char: &char| char.is_ascii_alphanumeric() || " ._-+".contains(*char);
         let plain: String = text.chars().filter(is_plain).take(DEVICE_CHARS_MAX).collect();
-        if plain.trim().is_empty() { Device("something unknown".to_owned()) } else { Device(plain) }
+        Device(if plain.trim().is_empty() { "something unknown".into() } else { plain.into() })
     }
 
     /// The name.

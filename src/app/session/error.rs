@@ -17,6 +17,7 @@
 //! | too many attempts | 429 | `too_many_attempts` |
 //! | too many passwords wait to be hashed | 503 | `too_busy` |
 //! | a store does not answer | 503 | `unavailable` |
+//! | what was asked is done, and then the sessions do not answer | 503 | `done_without_session` |
 //! | no room for another account | 507 | `store_full` |
 //! | a store failed | 500 | `failed` |
 
@@ -26,13 +27,11 @@ use crate::app::accounts::error::Details;
 use crate::app::accounts::store::StoreError as AccountStoreError;
 use crate::app::accounts::{AuthenticateError, ChangePasswordError, Obstacle, RegisterError};
 use crate::app::session::store::StoreError;
+use crate::db::RETRY_AFTER;
 use crate::http::cookie::CookieError;
 use crate::http::envelope::Failure;
 use crate::http::field::name;
 use crate::http::{IntoResponse, Rejection, Response, Status};
-
-/// When to come again to a store that is away: it is looked for all the time.
-const AWAY: Duration = Duration::from_secs(1);
 
 /// Says how to be let in (RFC 9110 11.6.1). The scheme has no specification that is finished; browsers do not act on it.
 const CHALLENGE: (&str, &str) = ("WWW-Authenticate", "Cookie realm=\"firstbyte\"");
@@ -73,11 +72,30 @@ pub enum Error {
     },
     /// A store does not answer.
     Unavailable(Details),
+    /// This was done, and then the store of sessions did not answer: nobody is to try it again.
+    After(Done, Details),
     /// A store failed.
     Failed(Details),
 }
 
+/// What was done before a session could be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The account has another password.
+    PasswordChanged,
+    /// There is an account.
+    Registered,
+}
+
 impl Error {
+    /// As it is told when `done` came before it.
+    pub fn after(self, done: Done) -> Error {
+        match self {
+            Error::Unavailable(details) => Error::After(done, details),
+            other => other,
+        }
+    }
+
     /// Its status, and its code for a program.
     pub fn status(&self) -> (Status, &'static str) {
         match self {
@@ -93,6 +111,7 @@ impl Error {
             Error::Throttled { .. } => (Status::TOO_MANY_REQUESTS, "too_many_attempts"),
             Error::Busy { .. } => (Status::SERVICE_UNAVAILABLE, "too_busy"),
             Error::Unavailable(_) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
+            Error::After(..) => (Status::SERVICE_UNAVAILABLE, "done_without_session"),
             Error::Full => (Status::INSUFFICIENT_STORAGE, "store_full"),
             Error::Failed(_) => (Status::INTERNAL_SERVER_ERROR, "failed"),
         }
@@ -118,6 +137,12 @@ impl Error {
             }
             Error::Busy { .. } => "too many are logging in: try again in a moment".to_owned(),
             Error::Unavailable(_) => "the sessions are away for a moment: try again".to_owned(),
+            Error::After(Done::PasswordChanged, _) => {
+                "the password was changed; the sessions are away for a moment: log in with the new one".to_owned()
+            }
+            Error::After(Done::Registered, _) => {
+                "the account was made; the sessions are away for a moment: log in".to_owned()
+            }
             Error::Full => "there is no room for another account".to_owned(),
             Error::Failed(_) => "the fault is ours, and was logged".to_owned(),
         }
@@ -126,7 +151,9 @@ impl Error {
     /// Writes what nobody but the log is told.
     pub fn log(&self) {
         match self {
-            Error::Unavailable(details) => tracing::warn!(details = details.to_string(), "no session: a store is away"),
+            Error::Unavailable(details) | Error::After(_, details) => {
+                tracing::warn!(details = details.to_string(), "no session: a store is away")
+            }
             Error::Failed(details) => tracing::error!(details = details.to_string(), "no session: a store failed"),
             _ => {}
         }
@@ -136,7 +163,7 @@ impl Error {
     pub fn told_by(&self, response: Response) -> Response {
         let wait = match self {
             Error::Throttled { retry_after } | Error::Busy { retry_after } => *retry_after,
-            Error::Unavailable(_) => AWAY,
+            Error::Unavailable(_) | Error::After(..) => RETRY_AFTER,
             Error::NotLoggedIn | Error::WrongCredentials => return response.with(CHALLENGE.0, CHALLENGE.1),
             _ => return response,
         };

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use crate::app::accounts::domain::PASSWORD_BYTES;
 use crate::app::page::{self, Asset, Page, escaped};
-use crate::app::session::domain::{Session, SessionId};
-use crate::app::session::error::Error;
+use crate::app::session::domain::Session;
+use crate::app::session::error::{Done, Error};
 use crate::app::session::visit::{Caller, Opened, Visit, Visitor, forgotten};
 use crate::app::session::{PREFIX, Sessions};
 use crate::http::router::Routes;
@@ -101,6 +101,11 @@ impl Sessions {
     async fn done(&self, caller: &Caller, done: Result<Response, Error>) -> Response {
         match done {
             Ok(response) => response,
+            // The store of sessions is away, so who asks cannot be seen; what was done must be told all the same.
+            Err(error @ Error::After(done, _)) => {
+                let response = respond(&notice(Some(&error)), Some(&error));
+                if done == Done::PasswordChanged { forgotten(response) } else { response }
+            }
             Err(error) => self.shown(caller, Some(error)).await,
         }
     }
@@ -108,12 +113,12 @@ impl Sessions {
     /// The page as the caller sees it, with what went wrong.
     async fn shown(&self, caller: &Caller, error: Option<Error>) -> Response {
         let shown = match self.visitor(caller).await {
-            Ok(Visitor::Known(visit)) => self.store.list(visit.account.id).await.map_err(Error::from).map(|list| {
+            Ok(Visitor::Known(visit)) => self.list(&visit).await.map(|list| {
                 let main = notice(error.as_ref()) + &of_known(&visit, &list);
                 respond(&main, error.as_ref())
             }),
-            Ok(Visitor::Stranger) => Ok(forgotten(of_nobody(error.as_ref()))),
-            Ok(Visitor::Nobody) => Ok(of_nobody(error.as_ref())),
+            Ok(Visitor::Stranger) if caller.holds_no_token() => Ok(forgotten(of_nobody(error.as_ref()))),
+            Ok(Visitor::Stranger | Visitor::Nobody) => Ok(of_nobody(error.as_ref())),
             Err(error) => Err(error),
         };
         // What keeps the page from being shown is worse than what it was to tell.
@@ -186,7 +191,7 @@ fn row(session: &Session, visit: &Visit, csrf: &str) -> String {
     let end = if session.hash == visit.session.hash {
         "<span class=\"this\">this one</span>".to_owned()
     } else {
-        let id = SessionId::of(&session.hash);
+        let id = session.id();
         let label = format!("End the session on {}, {used}", session.device.text());
         format!(
             "<form method=\"post\" action=\"{PREFIX}/sessions/{id}/end\">\n{csrf}\

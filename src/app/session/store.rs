@@ -9,7 +9,8 @@
 //! The one idea: each question is one step that nothing comes between. A session that is ended is not found any more by
 //! whoever asks later, on whatever node, and using one never brings it back.
 //!
-//! Never: sees a token; keeps one session without its place in the account's list, or the other way round.
+//! Never: sees a token; keeps a session without its place in the account's list, or the other way round: but in a Redis that
+//! evicts, which must not be asked to.
 
 mod memory;
 mod redis;
@@ -99,14 +100,15 @@ impl Store {
         Memory::bytes_max(sessions_max)
     }
 
-    /// Opens a session, in place of what is `replaced`.
+    /// Opens a session, in place of what is `replaced`, and of all that the account has of earlier generations. Nothing, and
+    /// nothing is done, when the account has one of a later generation: the password has been changed meanwhile.
     ///
     /// # Cancel safety
     /// Dropped, it was done or not, as a whole. So it is for all of these.
     ///
     /// # Errors
     /// A store that does not answer. Then it may have been done, too.
-    pub async fn open(&self, new: NewSession, replaced: Replaced) -> Result<Session, StoreError> {
+    pub async fn open(&self, new: NewSession, replaced: Replaced) -> Result<Option<Session>, StoreError> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.open(new, replaced)),
             Form::Redis(redis) => Ok(redis.open(new, replaced).await?),
@@ -132,6 +134,17 @@ impl Store {
         match &self.form {
             Form::Memory(memory) => Ok(memory.list(account)),
             Form::Redis(redis) => Ok(redis.list(account).await?),
+        }
+    }
+
+    /// Ends the session under `hash`, as whoever holds its token can. Whether there was one.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub async fn end_held(&self, hash: &TokenHash) -> Result<bool, StoreError> {
+        match &self.form {
+            Form::Memory(memory) => Ok(memory.end_held(hash)),
+            Form::Redis(redis) => Ok(redis.end_held(hash).await?),
         }
     }
 

@@ -2,7 +2,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use super::domain::SessionId;
+use super::domain::{Device, NewSession, SessionId};
+use super::error::{Done, Error};
+use super::store::Replaced;
 use super::*;
 use crate::app::accounts::hasher::Cost;
 use crate::app::accounts::throttle::Quota;
@@ -224,7 +226,7 @@ async fn a_token_is_made_here_and_never_taken_over() {
     let planted = Token::random().expose();
     let mut ada = Browser { cookie: Some(planted.clone()), csrf: String::new() };
     assert_eq!(stage.get(&mut ada, "me").await, (401, json!("not_logged_in")));
-    assert_eq!(ada.cookie, None, "an unknown token is taken back");
+    assert_eq!(ada.cookie, Some(planted.clone()), "it opens nothing, and who took it back might take a newer one");
     ada.cookie = Some(planted.clone());
     stage.post(&mut ada, "register", json!({"name": "ada", "password": PASSWORD})).await;
     let first = ada.clone();
@@ -370,6 +372,59 @@ async fn a_session_of_an_older_password_counts_no_more_though_nobody_ended_it() 
     stage.accounts.change_password(id, PASSWORD, "engine-of-the-night", home).await.expect("it is right");
     assert_eq!(stage.get(&mut ada, "me").await, (401, json!("not_logged_in")));
     assert_eq!(stage.store.list(id).await.expect("it answers"), []);
+}
+
+/// Nodes that share sessions and not accounts, or a node that has been started again: it shall not end what it cannot read.
+#[tokio::test]
+async fn a_session_of_an_account_that_is_not_here_opens_nothing_and_stays() {
+    let stage = stage();
+    let token = Token::random();
+    let session = NewSession::of(&suite::account(), token.hash(), Device::of(None));
+    stage.store.open(session, Replaced::Nothing).await.expect("it answers").expect("room");
+    let mut browser = Browser { cookie: Some(token.expose()), csrf: String::new() };
+    assert_eq!(stage.get(&mut browser, "me").await, (401, json!("not_logged_in")));
+    assert!(browser.cookie.is_some() && stage.store.find(&token.hash()).await.expect("it answers").is_some());
+}
+
+#[tokio::test]
+async fn what_is_done_is_told_though_the_sessions_are_away() {
+    let stage = stage();
+    let nowhere = crate::db::Redis::open(&"redis://127.0.0.1:1".parse().expect("a URL")).expect("a URL");
+    let store = Store::redis(Lifetime::default(), nowhere);
+    let handler = routes(SessionConfig::default(), stage.accounts.clone(), store.clone());
+    let stage = Stage { handler, accounts: stage.accounts, store };
+    let registration = json!({"name": "ada", "password": PASSWORD});
+    let done = stage.post(&mut Browser::default(), "register", registration.clone()).await;
+    assert_eq!(done, (503, json!("done_without_session")));
+    let page = stage.form(&mut Browser::default(), "register", &format!("name=bob&password={PASSWORD}")).await;
+    assert_eq!((page.status.code(), page.field("retry-after")), (503, Some("1")));
+    assert!(page.text().contains("The account was made"), "{}", page.text());
+    assert_eq!(stage.post(&mut Browser::default(), "login", registration).await, (503, json!("unavailable")));
+    let changed = Error::Unavailable("away".into()).after(Done::PasswordChanged);
+    assert!(changed.message().starts_with("the password was changed"), "{}", changed.message());
+}
+
+/// Many programs name a type with every request.
+#[tokio::test]
+async fn who_shows_the_token_in_the_head_may_send_any_content() {
+    let stage = stage();
+    let ada = stage.registered("ada").await;
+    let cookie = format!("__Host-session={}", ada.cookie.as_ref().expect("a cookie"));
+    for (kind, content) in [("application/json", ""), ("application/json", "{"), ("text/plain", "x")] {
+        let other = stage.logged_in("ada").await;
+        let id = SessionId::of(&other.cookie.as_ref().expect("a cookie").parse::<Token>().expect("a token").hash());
+        let request = Request::of(Method::DELETE, &format!("/session/api/sessions/{id}"))
+            .with("Cookie", &cookie)
+            .with("X-CSRF-Token", &ada.csrf)
+            .with("Content-Type", kind)
+            .with_content(content);
+        assert_eq!(call(&stage.handler, request).await.status.code(), 204, "{kind} {content}");
+    }
+    let form = format!("csrf={}", ada.csrf);
+    let request = Request::post("/session/api/logout", form)
+        .with("Cookie", &cookie)
+        .with("Content-Type", "application/x-www-form-urlencoded; of=json");
+    assert_eq!(call(&stage.handler, request).await.status.code(), 204);
 }
 
 #[tokio::test]

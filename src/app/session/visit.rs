@@ -2,15 +2,19 @@
 //!
 //! ```text
 //!   cookie ──> Token ──> hash ──> store ──> Session ──> account of the same generation ──> Visit
-//!     └ none: nobody   └ none     └ none                └ none: over, and deleted
-//!                      └─────────────── a cookie that opens nothing: it is cleared
+//!     └ none: nobody   │          └ none                └ of an earlier one: over, and deleted
+//!                      └ none: it never was a token of ours, and is taken back
 //! ```
 //!
 //! The one idea: a token comes into the world here, when somebody has just proven who he is, and nowhere else. Whatever a
 //! client brings along is looked up and never taken over, so a session that an attacker has put into somebody's browser
 //! does not become that somebody's (fixation). Each proof gives a new token: a login, a registration, another password.
 //!
-//! Never: answers; changes anything for a session without its token against forgery.
+//! A cookie that was a token once is left where it is: it opens nothing, and an answer to an older request that took it back
+//! would take the one that a login has set meanwhile.
+//!
+//! Never: answers; changes anything for a session without its token against forgery, but ends the one that is held when
+//! somebody logs in or registers.
 
 use std::net::IpAddr;
 
@@ -20,7 +24,7 @@ use serde::de::DeserializeOwned;
 use crate::app::accounts::Account;
 use crate::app::session::Sessions;
 use crate::app::session::domain::{Device, NewSession, Session, SessionId};
-use crate::app::session::error::Error;
+use crate::app::session::error::{Done, Error};
 use crate::app::session::store::Replaced;
 use crate::crypto::Token;
 use crate::http::cookie::{Cookie, CookieError, SET_COOKIE, SameSite};
@@ -108,9 +112,9 @@ impl Caller {
         Caller { held, address: request.client(), device, csrf }
     }
 
-    /// Whether there is a cookie, whatever it holds.
-    pub fn has_cookie(&self) -> bool {
-        !matches!(self.held, Ok(Held::Nothing))
+    /// Whether there is a cookie that never was a token of ours.
+    pub fn holds_no_token(&self) -> bool {
+        matches!(self.held, Ok(Held::Other) | Err(_))
     }
 
     /// What goes when somebody has proven who he is: the session that was used up to now. Nobody needs it, and whoever else
@@ -137,11 +141,13 @@ impl Sessions {
         let Some(session) = self.store.find(&token.hash()).await? else { return Ok(Visitor::Stranger) };
         match self.accounts.find(session.account).await? {
             Some(account) if account.generation == session.generation => Ok(Visitor::Known(Visit { session, account })),
-            // Of before the password was changed, and not ended then; or of an account that is no more.
-            _ => {
-                self.store.end(session.account, session.id()).await?;
+            // Of before the password was changed, and not ended then.
+            Some(account) if account.generation > session.generation => {
+                self.store.end_held(&session.hash).await?;
                 Ok(Visitor::Stranger)
             }
+            // Of an account that is not here. Another node may know it: this one shall not end what it does not understand.
+            _ => Ok(Visitor::Stranger),
         }
     }
 
@@ -153,10 +159,17 @@ impl Sessions {
         }
     }
 
+    /// The sessions that count, the one that was opened last first.
+    pub async fn list(&self, visit: &Visit) -> Result<Vec<Session>, Error> {
+        let mut list = self.store.list(visit.account.id).await?;
+        list.retain(|session| session.generation == visit.account.generation);
+        Ok(list)
+    }
+
     pub async fn register(&self, caller: &Caller, request: &mut Request) -> Result<Opened, Error> {
         let Credentials { name, password } = read(request).await?;
         let account = self.accounts.register(&name, &password, caller.address).await?;
-        self.open(account, caller, caller.replaced()).await
+        self.open(account, caller, caller.replaced()).await.map_err(|error| error.after(Done::Registered))
     }
 
     pub async fn log_in(&self, caller: &Caller, request: &mut Request) -> Result<Opened, Error> {
@@ -169,7 +182,7 @@ impl Sessions {
     pub async fn log_out(&self, caller: &Caller, request: &mut Request) -> Result<(), Error> {
         let Visitor::Known(visit) = self.visitor(caller).await? else { return Ok(()) };
         visit.confirm(caller, request).await?;
-        self.store.end(visit.account.id, visit.session.id()).await?;
+        self.store.end_held(&visit.session.hash).await?;
         Ok(())
     }
 
@@ -178,6 +191,7 @@ impl Sessions {
         let visit = self.visit(caller).await?;
         visit.confirm(caller, request).await?;
         self.store.end_all(visit.account.id).await?;
+        self.store.end_held(&visit.session.hash).await?;
         Ok(())
     }
 
@@ -187,7 +201,7 @@ impl Sessions {
         let Change { current, new, csrf } = read(request).await?;
         visit.check(caller, csrf.as_deref())?;
         let account = self.accounts.change_password(visit.account.id, &current, &new, caller.address).await?;
-        self.open(account, caller, Replaced::All).await
+        self.open(account, caller, Replaced::All).await.map_err(|error| error.after(Done::PasswordChanged))
     }
 
     /// Ends one session of the account.
@@ -200,7 +214,9 @@ impl Sessions {
 
     async fn open(&self, account: Account, caller: &Caller, replaced: Replaced) -> Result<Opened, Error> {
         let token = Token::random();
-        let session = self.store.open(NewSession::of(&account, token.hash(), caller.device.clone()), replaced).await?;
+        let new = NewSession::of(&account, token.hash(), caller.device.clone());
+        // Nothing is opened when the password was changed meanwhile: then it does not belong to the name any more.
+        let session = self.store.open(new, replaced).await?.ok_or(Error::WrongCredentials)?;
         Ok(Opened { visit: Visit { session, account }, token })
     }
 }
@@ -211,11 +227,11 @@ impl Visit {
         self.session.secret.csrf_token()
     }
 
-    /// Reads the token against forgery from `request`, and nothing else.
+    /// Reads the token against forgery from `request`, and nothing else. Who shows it in the head may send any content.
     async fn confirm(&self, caller: &Caller, request: &mut Request) -> Result<(), Error> {
         let confirmation = match request.field(name::CONTENT_TYPE) {
-            Some(_) => read(request).await?,
-            None => Confirmation::default(),
+            Some(_) if caller.csrf.is_none() => read(request).await?,
+            _ => Confirmation::default(),
         };
         self.check(caller, confirmation.csrf.as_deref())
     }
@@ -243,6 +259,8 @@ pub fn forgotten(response: Response) -> Response {
 
 /// What a program sends as JSON, or a form.
 async fn read<T: DeserializeOwned>(request: &mut Request) -> Result<T, Error> {
-    let is_json = request.field(name::CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
+    let kind = request.field(name::CONTENT_TYPE).unwrap_or_default();
+    // RFC 9110 8.3.1: what stands behind the first semicolon are parameters.
+    let is_json = kind.split(';').next().is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
     Ok(if is_json { request.json().await? } else { request.form().await? })
 }

@@ -2,14 +2,24 @@
 
 use super::*;
 
-/// A key of RSA cannot be generated here: `openssl` does it, once for all tests.
+/// A key of RSA cannot be generated here: `openssl` does it.
+fn rsa_pem(bits: u32, e: u64) -> String {
+    let (bits, e) = (format!("rsa_keygen_bits:{bits}"), format!("rsa_keygen_pubexp:{e}"));
+    let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", &bits, "-pkeyopt", &e];
+    let made = std::process::Command::new("openssl").args(arguments).output().expect("openssl");
+    String::from_utf8(made.stdout).expect("a PEM")
+}
+
+/// One key, once for all tests.
 fn rsa_key() -> PrivateKey {
-    static PEM: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-        let arguments = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
-        let made = std::process::Command::new("openssl").args(arguments).output().expect("openssl");
-        String::from_utf8(made.stdout).expect("a PEM")
-    });
+    static PEM: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| rsa_pem(2048, 65_537));
     PrivateKey::from_pem(Algorithm::RS256, &PEM).expect("a key")
+}
+
+/// Another key of the same kind and length.
+fn other_key(algorithm: Algorithm) -> PrivateKey {
+    let rsa = || PrivateKey::from_pem(Algorithm::RS256, &rsa_pem(2048, 65_537)).expect("a key");
+    PrivateKey::generate(algorithm).unwrap_or_else(|_| rsa())
 }
 
 fn key(algorithm: Algorithm) -> PrivateKey {
@@ -19,14 +29,16 @@ fn key(algorithm: Algorithm) -> PrivateKey {
 #[test]
 fn what_is_signed_is_verified_by_its_own_key_and_by_no_other() {
     for algorithm in Algorithm::ALL {
-        let (private, other) = (key(algorithm), key(Algorithm::EdDSA));
+        let (private, other) = (key(algorithm), other_key(algorithm));
         let signature = private.sign(b"message");
         let public = private.public();
         assert_eq!((private.algorithm(), public.algorithm()), (algorithm, algorithm));
         assert_eq!(signature.len(), public.signature_bytes(), "{algorithm}");
         assert!(public.is_signed(b"message", &signature), "{algorithm}");
         assert!(!public.is_signed(b"Message", &signature), "{algorithm}");
+        assert_eq!(other.public().signature_bytes(), signature.len(), "so that its length does not tell");
         assert!(!other.public().is_signed(b"message", &signature), "{algorithm}");
+        assert!(!public.is_signed(b"message", &other.sign(b"message")), "{algorithm}");
         for at in [0, signature.len() / 2, signature.len() - 1] {
             let mut changed = signature.clone();
             changed[at] ^= 1;
@@ -104,6 +116,33 @@ fn numbers_that_make_no_key_are_refused() {
     for (x, y) in [([0; 32], [0; 32]), (x, x), (y, x), ([0xff; 32], y)] {
         check(PublicParts::P256 { x, y }, Some(KeyError::Point));
     }
+}
+
+/// y = 1, R = y and S = 0 is a signature of every message by the key y = 1, wherever this check is missing.
+#[test]
+fn a_key_that_anybody_can_sign_for_is_refused() {
+    let ring_takes = |x: &[u8; 32]| {
+        let forged = [&little_endian(1, 0, 0)[..], &[0; 32]].concat();
+        UnparsedPublicKey::new(&ED25519, x).verify(b"whatever", &forged).is_ok()
+    };
+    assert!(ring_takes(&little_endian(1, 0, 0)), "nobody else looks");
+    for mut x in SMALL_ORDER {
+        for sign in [0, 0x80] {
+            x[31] |= sign;
+            assert_eq!(PublicKey::from_parts(&PublicParts::Ed25519 { x }).err(), Some(KeyError::Point), "{x:02x?}");
+        }
+    }
+    // The two of order eight are y and p - y.
+    let sums: Vec<u16> =
+        SMALL_ORDER[2].iter().zip(SMALL_ORDER[3]).map(|(y, other)| u16::from(*y) + u16::from(other)).collect();
+    assert_eq!(sums, SMALL_ORDER[5].map(u16::from));
+}
+
+#[test]
+fn what_nobody_would_verify_is_not_signed() {
+    let refused = |bits, e| PrivateKey::from_pem(Algorithm::RS256, &rsa_pem(bits, e)).err();
+    assert_eq!(refused(2048, (1 << 32) + 1), Some(KeyError::Exponent), "33 bits");
+    assert!(refused(2047, 65_537).is_some());
 }
 
 #[test]

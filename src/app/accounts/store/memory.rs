@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use uuid::Uuid;
+
 use super::{Credentials, StoreError};
 use crate::app::accounts::domain::{Account, AccountId, AccountName, NAME_CHARS, Role};
 use crate::app::accounts::hasher::PasswordHash;
@@ -13,12 +15,18 @@ use crate::net::lock::lock;
 /// Characters of a hash.
 const HASH_CHARS: usize = 60;
 
-/// Accounts that are there from the start, for whoever learns: name, hash and roles. Their passwords stand in the README;
-/// they are in no store that lasts.
-pub const DEMO: [(&str, &str, &[Role]); 2] = [
-    ("ada", "$2b$12$aR6OG.v6po242PFLSVqD.eTVmoy5o4y0StO2TMkB1DgQqL9gPJSsa", &Role::ALL),
-    ("bob", "$2b$12$42/yKqBSwbjEfb7zZ05EpO1h/kRd1fH//LPywTn/.rR6udzJYY5NC", &[Role::Customer]),
+/// Accounts that are there from the start, for whoever learns: number, name, hash and roles. Their passwords stand in the
+/// README; they are in no store that lasts. Their numbers are the same on every node and after every start, so that a session
+/// which is kept elsewhere finds them again.
+pub const DEMO: [(AccountId, &str, &str, &[Role]); 2] = [
+    (demo_id(1), "ada", "$2b$12$aR6OG.v6po242PFLSVqD.eTVmoy5o4y0StO2TMkB1DgQqL9gPJSsa", &Role::ALL),
+    (demo_id(2), "bob", "$2b$12$42/yKqBSwbjEfb7zZ05EpO1h/kRd1fH//LPywTn/.rR6udzJYY5NC", &[Role::Customer]),
 ];
+
+/// RFC 9562 5.7: a version 7 of the year 1970.
+const fn demo_id(number: u128) -> AccountId {
+    AccountId::of_uuid(Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0000 | number))
+}
 
 pub(super) struct Memory {
     accounts_max: usize,
@@ -47,15 +55,25 @@ impl Memory {
 
     pub fn with_demo(accounts_max: usize) -> Memory {
         let memory = Memory::new(accounts_max);
-        for (name, hash, roles) in DEMO {
+        for (id, name, hash, roles) in DEMO {
             let name = AccountName::parse(name).expect("a name");
             let hash = PasswordHash::parse(hash).expect("a hash");
-            memory.add(&name, roles, &hash).expect("room");
+            memory.add_under(id, &name, roles, &hash).expect("room");
         }
         memory
     }
 
     pub fn add(&self, name: &AccountName, roles: &[Role], hash: &PasswordHash) -> Result<Account, StoreError> {
+        self.add_under(AccountId::random(), name, roles, hash)
+    }
+
+    fn add_under(
+        &self,
+        id: AccountId,
+        name: &AccountName,
+        roles: &[Role],
+        hash: &PasswordHash,
+    ) -> Result<Account, StoreError> {
         let mut accounts = lock(&self.accounts);
         if accounts.by_name.contains_key(name.text()) {
             return Err(StoreError::Taken);
@@ -63,7 +81,7 @@ impl Memory {
         if accounts.by_id.len() >= self.accounts_max {
             return Err(StoreError::Full);
         }
-        let account = Account { id: AccountId::random(), name: name.clone(), roles: roles.to_vec(), generation: 1 };
+        let account = Account { id, name: name.clone(), roles: roles.to_vec(), generation: 1 };
         accounts.by_name.insert(name.text().to_owned(), account.id);
         accounts.by_id.insert(account.id, Credentials { account: account.clone(), hash: hash.clone() });
         Ok(account)

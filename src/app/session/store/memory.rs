@@ -20,6 +20,9 @@ use crate::net::lock::lock;
 /// Sessions that are over and are forgotten with each one that is opened: more than are added.
 const FORGOTTEN_AT_ONCE: usize = 4;
 
+/// The least sessions of an account that a vector has room for.
+const ROOM_MIN: usize = 4;
+
 pub(super) struct Memory {
     lifetime: Lifetime,
     sessions_max: usize,
@@ -53,19 +56,22 @@ impl Memory {
     pub fn bytes_max(sessions_max: usize) -> u64 {
         let places = (sessions_max * 8 / 7 + 1).next_power_of_two();
         let entries = size_of::<(TokenHash, Kept)>() + size_of::<(AccountId, Vec<TokenHash>)>() + 2;
-        let owned = DEVICE_CHARS_MAX + 4 * size_of::<TokenHash>() + size_of::<(Instant, TokenHash)>() * 5 / 2;
+        let owned = DEVICE_CHARS_MAX + ROOM_MIN * size_of::<TokenHash>() + size_of::<(Instant, TokenHash)>() * 5 / 2;
         (places * entries * 3 / 2 + sessions_max * owned) as u64
     }
 
-    pub fn open(&self, new: NewSession, replaced: Replaced) -> Session {
+    pub fn open(&self, new: NewSession, replaced: Replaced) -> Option<Session> {
         let (mut tables, now) = (lock(&self.tables), Instant::now());
+        if tables.of(new.account).any(|kept| kept.session.generation > new.generation && kept.ends_at > now) {
+            return None;
+        }
         match replaced {
             Replaced::Nothing => {}
             Replaced::One(hash) => drop(tables.remove(&hash)),
             Replaced::All => drop(tables.remove_all(new.account)),
         }
         tables.forget_over(now);
-        tables.remove_over_of(new.account, now);
+        tables.remove_over_of(new.account, new.generation, now);
         while let Some(oldest) = tables.oldest_past(new.account, self.lifetime.per_account_max - 1) {
             tables.remove(&oldest);
         }
@@ -76,7 +82,7 @@ impl Memory {
         let ends_at_last = now + self.lifetime.absolute;
         let ends_at = ends_at_last.min(now + self.lifetime.idle);
         tables.add(Kept { session: session.clone(), ends_at, ends_at_last, used_at: now });
-        session
+        Some(session)
     }
 
     pub fn find(&self, hash: &TokenHash) -> Option<Session> {
@@ -99,15 +105,17 @@ impl Memory {
 
     pub fn list(&self, account: AccountId) -> Vec<Session> {
         let (tables, now) = (lock(&self.tables), Instant::now());
-        let hashes = tables.by_account.get(&account).map_or(&[][..], Vec::as_slice);
-        let kept = hashes.iter().rev().filter_map(|hash| tables.sessions.get(hash));
-        kept.filter(|kept| kept.ends_at > now).map(|kept| kept.session.clone()).collect()
+        tables.of(account).rev().filter(|kept| kept.ends_at > now).map(|kept| kept.session.clone()).collect()
+    }
+
+    pub fn end_held(&self, hash: &TokenHash) -> bool {
+        let (mut tables, now) = (lock(&self.tables), Instant::now());
+        tables.remove(hash).is_some_and(|kept| kept.ends_at > now)
     }
 
     pub fn end(&self, account: AccountId, id: SessionId) -> bool {
         let (mut tables, now) = (lock(&self.tables), Instant::now());
-        let hashes = tables.by_account.get(&account).map_or(&[][..], Vec::as_slice);
-        let named = hashes.iter().find(|hash| SessionId::of(hash) == id).copied();
+        let named = tables.of(account).map(|kept| kept.session.hash).find(|hash| SessionId::of(hash) == id);
         named.and_then(|hash| tables.remove(&hash)).is_some_and(|kept| kept.ends_at > now)
     }
 
@@ -131,6 +139,8 @@ impl Tables {
         let account = kept.session.account;
         if let Some(hashes) = self.by_account.get_mut(&account) {
             hashes.retain(|other| other != hash);
+            // A vector never gives room back by itself.
+            hashes.shrink_to(ROOM_MIN);
             if hashes.is_empty() {
                 self.by_account.remove(&account);
             }
@@ -143,11 +153,16 @@ impl Tables {
         hashes.iter().filter_map(|hash| self.remove(hash)).collect()
     }
 
-    /// What is over takes no place from what is not.
-    fn remove_over_of(&mut self, account: AccountId, now: Instant) {
+    /// The sessions of `account`, the oldest first.
+    fn of(&self, account: AccountId) -> impl DoubleEndedIterator<Item = &Kept> {
         let hashes = self.by_account.get(&account).map_or(&[][..], Vec::as_slice);
-        let is_over = |hash: &&TokenHash| self.sessions.get(hash).is_none_or(|kept| kept.ends_at <= now);
-        let over: Vec<TokenHash> = hashes.iter().filter(is_over).copied().collect();
+        hashes.iter().filter_map(|hash| self.sessions.get(hash))
+    }
+
+    /// What is over, or of an earlier generation than `generation`, takes no place from what is not.
+    fn remove_over_of(&mut self, account: AccountId, generation: u32, now: Instant) {
+        let is_over = |kept: &&Kept| kept.ends_at <= now || kept.session.generation < generation;
+        let over: Vec<TokenHash> = self.of(account).filter(is_over).map(|kept| kept.session.hash).collect();
         over.iter().for_each(|hash| drop(self.remove(hash)));
     }
 
