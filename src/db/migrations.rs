@@ -13,16 +13,20 @@
 //! database has and the program has not belongs to a newer node, while the nodes are being replaced one by one: it is let be.
 //!
 //! Never: goes back; applies a part of a file.
-//! Limits: [`LOCK_TIME`], [`FILE_TIME`].
+//! Limits: [`LOOK_TIME`], [`LOCK_TIME`], [`FILE_TIME`].
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::postgres::failure;
 use crate::crypto;
+
+/// How long the database may take to say what was applied. One that has vanished says nothing, and may be back elsewhere.
+pub const LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// How long a node waits for another one that applies the same file.
 pub const LOCK_TIME: Duration = Duration::from_secs(30);
@@ -73,6 +77,8 @@ pub enum MigrationError {
         /// What the database says to it.
         error: tokio_postgres::Error,
     },
+    /// The database has not said what was applied.
+    Silent,
     /// The database could not be asked.
     Database(tokio_postgres::Error),
 }
@@ -96,7 +102,7 @@ impl Migration {
 /// When two files have one name.
 pub async fn apply(client: &mut Client, migrations: &[Migration]) -> Result<Applied, MigrationError> {
     let names = names(migrations);
-    let there = there(client).await?;
+    let there = timeout(LOOK_TIME, there(client)).await.map_err(|_| MigrationError::Silent)??;
     let unknown = there.keys().filter(|name| !names.contains(name.as_str()));
     let mut applied = Applied { names: Vec::new(), unknown: unknown.cloned().collect() };
     applied.unknown.sort();
@@ -156,8 +162,10 @@ impl MigrationError {
     pub(super) fn is_of_server(&self) -> bool {
         match self {
             MigrationError::Changed { .. } => false,
-            MigrationError::Failed { error, .. } => failure::is_of_server(error),
-            MigrationError::Database(_) => true,
+            MigrationError::Silent => true,
+            // One that takes too long takes as long the next time, with its locks.
+            MigrationError::Failed { error, .. } => failure::is_of_server(error) && !failure::is_stopped(error),
+            MigrationError::Database(error) => failure::is_of_server(error),
         }
     }
 }
@@ -183,6 +191,7 @@ impl fmt::Display for MigrationError {
             MigrationError::Failed { name, error } => {
                 write!(f, "migration {name} cannot be applied: {}", failure::words(error))
             }
+            MigrationError::Silent => f.write_str("it does not say what was applied"),
             MigrationError::Database(error) => failure::words(error).fmt(f),
         }
     }

@@ -31,13 +31,13 @@ pub use failure::Failure;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 
-use super::migrations::{self, Applied, Migration, MigrationError};
+use super::migrations::{self, Applied, Migration};
 use super::presence::{CONNECT_TIME, Presence, pause, within};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
 use connector::Connector;
 
-/// Before the next attempt when the database cannot be given its shape.
+/// Before the next attempt when the database cannot be given its shape, or lets nobody in.
 const MIGRATE_PERIOD: Duration = Duration::from_secs(5);
 
 /// What a PostgreSQL is opened with.
@@ -89,7 +89,7 @@ struct Shared {
 /// # Errors
 /// What is wrong with it.
 pub fn check(url: &ServiceUrl) -> Result<(), UrlError> {
-    Connector::new(url).map(drop)
+    Connector::new(url, PostgresConfig::default().statement_time).map(drop)
 }
 
 impl Postgres {
@@ -113,7 +113,7 @@ impl Postgres {
     /// Outside of a tokio runtime, and when two migrations have one name.
     pub fn open_with(url: &ServiceUrl, migrations: &[Migration], config: PostgresConfig) -> Result<Postgres, UrlError> {
         migrations::names(migrations);
-        let connector = Connector::new(url)?;
+        let connector = Connector::new(url, config.statement_time)?;
         let presence = Presence::new("PostgreSQL", &url.to_string(), config.patience);
         let pool = pool(&connector, config.connections_max);
         let shared = Arc::new(Shared { presence, connector, pool, config });
@@ -199,6 +199,8 @@ async fn upkeep(shared: Arc<Shared>, migrations: Vec<Migration>) {
     loop {
         match presence.look(Session::begin(&shared.connector, &migrations)).await {
             Ok(mut session) => {
+                // A server that had vanished may be another one now: nobody would hear from the connections of before.
+                shared.pool.retain(|_, _| false);
                 presence.is_here(());
                 match session.end(&shared).await {
                     End::Closed => presence.is_lost(),
@@ -206,7 +208,7 @@ async fn upkeep(shared: Arc<Shared>, migrations: Vec<Migration>) {
                 }
             }
             Err(NoSession::Unreachable(why)) => presence.is_away(&why),
-            Err(NoSession::Shape(why)) => {
+            Err(NoSession::Refused(why)) => {
                 presence.is_away(&why);
                 sleep(MIGRATE_PERIOD).await;
             }
@@ -229,7 +231,8 @@ enum End {
 
 enum NoSession {
     Unreachable(String),
-    Shape(MigrationError),
+    /// It is there, and will say the same again in a moment.
+    Refused(String),
 }
 
 impl Session {
@@ -237,7 +240,10 @@ impl Session {
     async fn begin(connector: &Connector, migrations: &[Migration]) -> Result<Session, NoSession> {
         let (client, connection) = match timeout(CONNECT_TIME, connector.open()).await {
             Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return Err(NoSession::Unreachable(failure::words(&error))),
+            Ok(Err(error)) if failure::is_of_server(&error) => {
+                return Err(NoSession::Unreachable(failure::words(&error)));
+            }
+            Ok(Err(error)) => return Err(NoSession::Refused(failure::words(&error))),
             Err(_) => return Err(NoSession::Unreachable("it does not answer".to_owned())),
         };
         let mut driver = JoinSet::new();
@@ -254,7 +260,7 @@ impl Session {
         let Applied { names, unknown } = match migrations::apply(&mut self.client, migrations).await {
             Ok(applied) => applied,
             Err(error) if error.is_of_server() => return Err(NoSession::Unreachable(error.to_string())),
-            Err(error) => return Err(NoSession::Shape(error)),
+            Err(error) => return Err(NoSession::Refused(error.to_string())),
         };
         if !names.is_empty() {
             tracing::info!(migrations = names.join(", "), took = ?begun.elapsed(), "the database has its shape");

@@ -13,20 +13,20 @@
 //! told otherwise. Once it is known that the
 //! service is away, everybody is told at once, those too who wait for an answer already.
 //!
-//! Never: connects; tells the log more than once that a service is away, or back.
+//! Never: connects; tells the log the same thing again and again.
+//! Limits: [`TOLD_PERIOD`].
 
 use std::fmt::Display;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Unavailable;
 use crate::crypto;
+use crate::net::lock::lock;
 
 /// How long anybody waits for a service that may be away: so that the answer that says so is there within 250 ms.
 pub const PATIENCE: Duration = Duration::from_millis(225);
@@ -40,6 +40,12 @@ pub(super) const CONNECT_TIME: Duration = Duration::from_millis(500);
 /// How often a service is asked whether it is there while nobody else asks for anything.
 pub(super) const ASK_PERIOD: Duration = Duration::from_secs(1);
 
+/// From one line of the log to the next while a service is away for another reason than before, or refuses things.
+pub(super) const TOLD_PERIOD: Duration = Duration::from_secs(10);
+
+/// What [`Presence::look`] says of a service until there is a reason.
+const NOT_YET: &str = "it has not answered yet";
+
 /// Parts in which a time is waited for.
 const SLICES: u32 = 5;
 
@@ -50,8 +56,9 @@ pub(super) struct Presence<C> {
     at: Arc<str>,
     patience: Duration,
     doubted: Notify,
-    told_away: AtomicBool,
-    told_refusal: AtomicBool,
+    /// What was told of this absence, and when.
+    told_away: Mutex<Option<(Arc<str>, Instant)>>,
+    told_refusal: Mutex<Option<Instant>>,
 }
 
 enum State<C> {
@@ -69,8 +76,8 @@ impl<C: Clone> Presence<C> {
             at: at.into(),
             patience,
             doubted: Notify::new(),
-            told_away: AtomicBool::new(false),
-            told_refusal: AtomicBool::new(false),
+            told_away: Mutex::default(),
+            told_refusal: Mutex::default(),
         }
     }
 
@@ -101,17 +108,32 @@ impl<C: Clone> Presence<C> {
     /// It is there.
     pub fn is_here(&self, connection: C) {
         self.state.send_replace(State::Here(connection));
-        if self.told_away.swap(false, Relaxed) {
+        if lock(&self.told_away).take().is_some() {
             tracing::info!(service = self.service, at = %self.at, "the service is there again");
         }
     }
 
-    /// It is not there. Says so, once.
+    /// It is not there. Says so, and says so again where the reason is another one.
     pub fn is_away(&self, why: &dyn Display) {
-        self.state.send_replace(State::Away(why.to_string().into()));
-        if !self.told_away.swap(true, Relaxed) {
+        let why: Arc<str> = why.to_string().into();
+        self.state.send_replace(State::Away(Arc::clone(&why)));
+        if self.is_news(&why) {
             tracing::error!(service = self.service, at = %self.at, %why, "the service is away: what needs it is answered 503");
         }
+    }
+
+    /// Whether the log is to be told that it is away because of `why`: a reason that it has not heard, and not too often.
+    fn is_news(&self, why: &Arc<str>) -> bool {
+        let mut told = lock(&self.told_away);
+        let is_news = match &*told {
+            None => true,
+            Some((before, _)) if &**before == NOT_YET => **why != *NOT_YET,
+            Some((before, at)) => **why != *NOT_YET && before != why && at.elapsed() >= TOLD_PERIOD,
+        };
+        if is_news {
+            *told = Some((Arc::clone(why), Instant::now()));
+        }
+        is_news
     }
 
     /// It was there a moment ago, and may be again.
@@ -129,19 +151,14 @@ impl<C: Clone> Presence<C> {
         let _ = timeout(ASK_PERIOD, self.doubted.notified()).await;
     }
 
-    /// It is there and refuses something. Says so, once until it does as asked.
+    /// It is there and refuses something. Says so, once in [`TOLD_PERIOD`].
     pub fn refuses(&self, why: &dyn Display) -> Unavailable {
-        if !self.told_refusal.swap(true, Relaxed) {
+        let mut told = lock(&self.told_refusal);
+        if told.is_none_or(|at| at.elapsed() >= TOLD_PERIOD) {
+            *told = Some(Instant::now());
             tracing::error!(service = self.service, at = %self.at, %why, "the service refuses what it is asked");
         }
         self.unavailable(why)
-    }
-
-    /// It did as asked.
-    pub fn obeys(&self) {
-        if self.told_refusal.load(Relaxed) {
-            self.told_refusal.store(false, Relaxed);
-        }
     }
 
     /// The result of looking for it, which may take longer than anybody waits: then it is away meanwhile.
@@ -150,7 +167,7 @@ impl<C: Clone> Presence<C> {
         if let Some(found) = within(self.patience, &mut attempt).await {
             return found;
         }
-        self.is_away(&"it has not answered yet");
+        self.is_away(&NOT_YET);
         attempt.await
     }
 
@@ -215,6 +232,20 @@ mod tests {
         let presence = Presence::<()>::new("Test", "test://h", PATIENCE);
         let (_, error) = tokio::join!(presence.look(sleep(PATIENCE * 4)), presence.away());
         assert_eq!(error.to_string(), "Test at test://h: it has not answered yet");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_reason_is_told_and_none_again_and_again() {
+        let presence = Presence::<()>::new("Test", "test://h", PATIENCE);
+        let tell = |why: &str| presence.is_news(&why.into());
+        assert!(tell(NOT_YET) && !tell(NOT_YET));
+        assert!(tell("refused"), "a reason, at once, where there was none");
+        assert!(!tell("refused") && !tell("the migration was edited"), "not yet");
+        tokio::time::advance(TOLD_PERIOD).await;
+        assert!(!tell("refused") && !tell(NOT_YET), "it was said");
+        assert!(tell("the migration was edited") && !tell("refused"));
+        presence.is_here(());
+        assert!(tell("refused"), "another absence");
     }
 
     #[tokio::test(start_paused = true)]

@@ -129,10 +129,7 @@ impl Redis {
             Ok(work(connection).await)
         });
         match done.await {
-            Some(Ok(Ok(answer))) => {
-                presence.obeys();
-                Ok(answer)
-            }
+            Some(Ok(Ok(answer))) => Ok(answer),
             Some(Ok(Err(error))) if is_of_connection(&error) => Err(presence.unavailable(error)),
             Some(Ok(Err(error))) => Err(presence.refuses(&error)),
             Some(Err(unavailable)) => Err(unavailable),

@@ -95,6 +95,17 @@ async fn statements_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn the_server_ends_what_a_node_that_is_gone_has_begun() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let postgres = Postgres::open(&database.url(), MIGRATIONS).unwrap();
+    let mut client = client(&postgres).await;
+    for (setting, expected) in [("statement_timeout", "6s"), ("idle_in_transaction_session_timeout", "10s")] {
+        let row = client.query_opt(&format!("SHOW {setting}"), &[]).await.unwrap().unwrap();
+        assert_eq!(row.try_get::<_, &str>(0).unwrap(), expected, "{setting}");
+    }
+}
+
+#[tokio::test]
 async fn a_transaction_is_done_as_a_whole_or_not_at_all() {
     const INSERT: &str = "INSERT INTO words (id) VALUES ($1)";
     let Some(database) = Database::new(MIGRATIONS) else { return };

@@ -2,6 +2,7 @@
 //!
 //! What only a real database can show stands in the modules: nodes that die in the middle, a server that is killed, curl.
 
+mod locks;
 mod nodes;
 mod outage;
 mod suite;

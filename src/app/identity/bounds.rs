@@ -2,11 +2,14 @@
 //!
 //! Never: bounds anything itself.
 
-use crate::app::identity::domain::keys::KEYS_MAX;
+use std::time::Duration;
+
+use crate::app::accounts::throttle::Throttle;
+use crate::app::identity::domain::keys::{KEYS_MAX, PUBLISH_SECONDS};
 use crate::app::identity::domain::parameters::{PARAMETERS_MAX, VALUE_BYTES_MAX};
 use crate::app::identity::keyring::STALE_TIME;
 use crate::app::identity::store::FAMILY_BYTES_MAX;
-use crate::app::identity::{CONTENT_BYTES_MAX, FAMILIES_MAX, IdentityConfig, LEEWAY};
+use crate::app::identity::{CONTENT_BYTES_MAX, FAMILIES_MAX, GUESSERS_MAX, GUESSES, IdentityConfig, LEEWAY};
 use crate::http::bounds::{Amount, Bound, Part, Seen};
 
 /// A key in its forms: as it is kept, as it signs and verifies, as it is published.
@@ -47,6 +50,18 @@ pub(super) fn rows(config: &IdentityConfig) -> Vec<Bound> {
             .bounds("Signing keys, retired ones too")
             .larger("a set of keys is longer to send and to look through")
             .seen(Seen::Refused(429)),
+        Bound::fixed("identity_keys_publish_time", Amount::Time(Duration::from_secs(PUBLISH_SECONDS)))
+            .bounds("In which a key is published before it signs")
+            .larger("who rotates keys waits for longer from one time to the next")
+            .seen(Seen::Refused(429)),
+        Bound::fixed("identity_guesses_max", Amount::count(GUESSES.burst as usize))
+            .bounds("Wrong secrets of a client from one address, before there is one a minute")
+            .larger("secrets are guessed faster")
+            .seen(Seen::Refused(429)),
+        Bound::fixed("identity_guessers_max", Amount::count(GUESSERS_MAX))
+            .bounds("Clients and addresses whose wrong secrets are counted; those are forgotten first that would be soonest")
+            .larger("clients fill more memory")
+            .seen(Seen::Nothing),
         Bound::fixed("identity_keys_stale_time", Amount::Time(STALE_TIME))
             .bounds("In which a node signs without seeing the store of keys")
             .larger("retired keys have to verify for longer")
@@ -75,5 +90,7 @@ pub(super) fn kept(in_memory: bool) -> Vec<Part> {
         "identity_families_in_memory_max, each with the longest names, in two tables",
         FAMILIES_MAX as u64 * FAMILY_BYTES_MAX,
     );
-    if in_memory { vec![keys, families] } else { vec![keys] }
+    let guesses =
+        Part::of_process("identity: wrong secrets", "identity_guessers_max", Throttle::bytes_max(GUESSERS_MAX));
+    if in_memory { vec![keys, guesses, families] } else { vec![keys, guesses] }
 }

@@ -6,14 +6,14 @@
 //! | what | status | `error` |
 //! |---|---|---|
 //! | content that is no form, or a parameter that is wrong | 400 | `invalid_request` |
-//! | content that is too long, or does not come | that of the rejection | `invalid_request` |
+//! | content that does not come; what is too long has the answer of the route's limit | that of the rejection | `invalid_request` |
 //! | a client that is unknown, or does not show that it is the one | 401 | `invalid_client` |
 //! | a password, a refresh token that is not right | 400 | `invalid_grant` |
 //! | a grant, scope or audience that is not to be had | 400 | `unauthorized_client`, `unsupported_grant_type`, `invalid_scope`, `invalid_target` |
 //! | a token that cannot be revoked | 400 | `unsupported_token_type` |
-//! | too many attempts | 429 | `slow_down` |
+//! | too many attempts, at a password or at the secret of a client | 429 | `slow_down` |
 //! | too many passwords at once, a store that is away or full | 503 | `temporarily_unavailable` |
-//! | a rotation that cannot be done now, or at all | 429, 409 | `too_many_keys`, `no_next_key`, `key_changed` |
+//! | a rotation that cannot be done now, or at all | 429, 409 | `too_soon`, `too_many_keys`, `no_next_key`, `key_changed` |
 //! | a token of no account, where one is asked for | 403 | `insufficient_scope` |
 //! | a store that holds what it should not | 500 | as any failure inside |
 //!
@@ -24,10 +24,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::app::accounts::{AuthenticateError, Obstacle};
+use crate::app::accounts::{AuthenticateError, Obstacle, throttle};
 use crate::app::identity::domain::keys::Kept;
 use crate::app::identity::domain::refused::{Code, Refused};
 use crate::app::identity::store::{ChangeError, StoreError};
+use crate::db::RETRY_AFTER;
 use crate::http::field::name;
 use crate::http::{IntoResponse, Problem, Rejection, Response, Status};
 
@@ -39,9 +40,6 @@ const LACKS: &str = "Bearer realm=\"firstbyte identity\", error=\"insufficient_s
 
 /// What is said of a name or password that is not right, whichever it is.
 const NOT_RIGHT: Refused = Code::InvalidGrant.because("name and password are not right together");
-
-/// When a store that is away is asked for again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// When there may be room for another family: some end each minute.
 const ROOM_AFTER: Duration = Duration::from_secs(60);
@@ -87,7 +85,9 @@ impl Error {
             },
             Error::Refused(Refused { code: Code::InvalidClient, .. }) => Status::UNAUTHORIZED,
             Error::Refused(_) => Status::BAD_REQUEST,
-            Error::Throttled { .. } | Error::Kept(Kept::TooMany { .. }) => Status::TOO_MANY_REQUESTS,
+            Error::Throttled { .. } | Error::Kept(Kept::TooMany { .. } | Kept::TooSoon { .. }) => {
+                Status::TOO_MANY_REQUESTS
+            }
             Error::Busy { .. } | Error::Unavailable(_) => Status::SERVICE_UNAVAILABLE,
             Error::Kept(Kept::NoNext(_) | Kept::Another) => Status::CONFLICT,
             Error::NoAccount => Status::FORBIDDEN,
@@ -103,10 +103,15 @@ impl Error {
             Error::Throttled { .. } => ("slow_down", "there were too many attempts: wait as Retry-After says"),
             Error::Busy { .. } => ("temporarily_unavailable", "there is no room now: wait as Retry-After says"),
             Error::Unavailable(_) => ("temporarily_unavailable", "a store is away: wait as Retry-After says"),
+            Error::Kept(Kept::TooSoon { .. }) => {
+                ("too_soon", "the next key is not known to every service yet: wait as Retry-After says")
+            }
             Error::Kept(Kept::TooMany { .. }) => {
                 ("too_many_keys", "too many keys are retired: wait as Retry-After says")
             }
-            Error::Kept(Kept::NoNext(_)) => ("no_next_key", "there is no key to take the place of the active one"),
+            Error::Kept(Kept::NoNext(_)) => {
+                ("no_next_key", "there is no other key, or none of that kind can be made here")
+            }
             Error::Kept(Kept::Another) => ("key_changed", "another rotation was faster: look at the keys"),
             Error::NoAccount => ("insufficient_scope", "this token is of a client that acts for itself"),
             Error::Failed(_) => ("server_error", "a failure inside"),
@@ -116,7 +121,9 @@ impl Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Throttled { retry_after } | Error::Busy { retry_after } => Some(*retry_after),
-            Error::Kept(Kept::TooMany { retry_after }) => Some(Duration::from_secs(*retry_after)),
+            Error::Kept(Kept::TooMany { retry_after } | Kept::TooSoon { retry_after }) => {
+                Some(Duration::from_secs(*retry_after))
+            }
             Error::Unavailable(_) => Some(RETRY_AFTER),
             _ => None,
         }
@@ -175,6 +182,15 @@ impl From<ChangeError> for Error {
         match error {
             ChangeError::Kept(kept) => Error::Kept(kept),
             ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<throttle::Refused> for Error {
+    fn from(refused: throttle::Refused) -> Error {
+        match refused {
+            throttle::Refused::Throttled { retry_after } => Error::Throttled { retry_after },
+            throttle::Refused::Unavailable(details) => Error::Unavailable(details),
         }
     }
 }

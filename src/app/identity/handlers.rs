@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::app::identity::domain::client::{Client, Presented};
-use crate::app::identity::domain::keys::State;
+use crate::app::identity::domain::keys::{LIST_KEPT_SECONDS, State};
 use crate::app::identity::domain::parameters::Parameters;
 use crate::app::identity::domain::refused::{Code, Refused};
 use crate::app::identity::error::Error;
@@ -18,19 +18,16 @@ use crate::http::middleware::Principal;
 use crate::http::{Request, Response};
 use crate::jwt::Algorithm;
 
-/// How long a verifier may keep the keys without asking. One that meets a key that it does not know asks sooner.
-const KEYS_KEPT: &str = "public, max-age=300";
-
 pub(super) async fn token(identity: Identity, mut request: Request) -> Result<Response, Error> {
     let parameters = parameters(&mut request).await?;
-    let client = client(&identity, &request, &parameters)?;
+    let client = client(&identity, &request, &parameters).await?;
     let issued = identity.grant(client, &parameters, request.client()).await?;
     Ok(unstored(Response::json(&issued)))
 }
 
 pub(super) async fn revoke(identity: Identity, mut request: Request) -> Result<Response, Error> {
     let parameters = parameters(&mut request).await?;
-    let client = client(&identity, &request, &parameters)?;
+    let client = client(&identity, &request, &parameters).await?;
     identity.revoke(client, parameters.require("token", "token is missing")?).await?;
     Ok(unstored(Response::json(&json!({}))))
 }
@@ -38,7 +35,7 @@ pub(super) async fn revoke(identity: Identity, mut request: Request) -> Result<R
 pub(super) async fn introspect(identity: Identity, mut request: Request) -> Result<Response, Error> {
     const PUBLIC: Refused = Code::InvalidClient.because("who looks into tokens shows a secret");
     let parameters = parameters(&mut request).await?;
-    let client = client(&identity, &request, &parameters)?;
+    let client = client(&identity, &request, &parameters).await?;
     // RFC 7662 2.1: a scan for valid tokens must not be open to everybody.
     if !client.is_confidential() {
         return Err(PUBLIC.into());
@@ -51,11 +48,16 @@ pub(super) async fn jwks(identity: Identity, _: Request) -> Result<Response, Err
     let ring = identity.inner.keyring.signing().await?;
     let (document, tag) = ring.document();
     let response = Response::text(String::new()).with_content("application/jwk-set+json", document.to_owned());
-    Ok(response.with(name::ETAG, tag).with(name::CACHE_CONTROL, KEYS_KEPT))
+    Ok(response.with(name::ETAG, tag).with(name::CACHE_CONTROL, kept()))
 }
 
 pub(super) async fn metadata(identity: Identity, _: Request) -> Response {
-    Response::json(&metadata::of(&identity)).with(name::CACHE_CONTROL, KEYS_KEPT)
+    Response::json(&metadata::of(&identity)).with(name::CACHE_CONTROL, kept())
+}
+
+/// How long a verifier may keep the keys without asking. One that meets a key that it does not know asks sooner.
+fn kept() -> String {
+    format!("public, max-age={LIST_KEPT_SECONDS}")
 }
 
 /// Who the bearer of an access token is.
@@ -71,18 +73,26 @@ pub(super) async fn userinfo(identity: Identity, request: Request) -> Result<Res
     }))))
 }
 
-/// Lets the next key sign. The parameter `algorithm` chooses that of the key behind it.
+/// Lets the next key sign; the parameter `algorithm` chooses that of the key behind it. With `withdraw=true` all keys are gone
+/// at once, and there are new ones of that algorithm.
 pub(super) async fn rotate(identity: Identity, mut request: Request) -> Result<Response, Error> {
     const UNKNOWN: Refused = Code::InvalidRequest.because("algorithm is HS256, RS256, ES256 or EdDSA");
+    const UNCLEAR: Refused = Code::InvalidRequest.because("withdraw is true or false");
     let by = request.value::<Principal>().map(|principal| principal.subject.clone()).unwrap_or_default();
     let asked = match request.content().length() {
         Some(0) => Parameters::default(),
         _ => parameters(&mut request).await?,
     };
     let algorithm = asked.get("algorithm").map(|name| Algorithm::named(name).ok_or(UNKNOWN)).transpose()?;
-    let ring = identity.inner.keyring.rotate(algorithm).await?;
+    let withdraws = match asked.get("withdraw") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(UNCLEAR.into()),
+    };
+    let keyring = &identity.inner.keyring;
+    let ring = if withdraws { keyring.withdraw(algorithm).await? } else { keyring.rotate(algorithm).await? };
     let active = ring.signing().map(|key| key.kid().to_owned()).unwrap_or_default();
-    tracing::info!(by, active, "the signing keys were rotated");
+    tracing::warn!(by, active, withdraws, "the signing keys were changed");
     Ok(unstored(Response::json(&listed(&ring))))
 }
 
@@ -96,9 +106,15 @@ async fn parameters(request: &mut Request) -> Result<Parameters, Error> {
 }
 
 /// The client that `request` is from.
-fn client<'a>(identity: &'a Identity, request: &Request, parameters: &Parameters) -> Result<&'a Client, Refused> {
-    let presented = Presented::of(request.fields().all(name::AUTHORIZATION), parameters)?;
-    identity.inner.clients.authenticate(&presented)
+fn client<'a>(
+    identity: &'a Identity,
+    request: &'a Request,
+    parameters: &'a Parameters,
+) -> impl Future<Output = Result<&'a Client, Error>> + Send {
+    // A request cannot be held while somebody waits: its content may be one that only one thread may look at.
+    let presented = Presented::of(request.fields().all(name::AUTHORIZATION), parameters);
+    let from = request.client();
+    async move { identity.client(&presented?, from).await }
 }
 
 /// RFC 6749 5.1: `Pragma` is for caches of the last century, and asked for all the same.

@@ -6,8 +6,8 @@
 //!   client itself ───────────────────────────────────────────────────┘
 //! ```
 //!
-//! The one idea: what may fail comes before the exchange, and behind it there is only arithmetic. So a refresh that was refused,
-//! or met a store that is away, has spent nothing.
+//! The one idea: what may fail comes before the exchange, and behind it there is only arithmetic. So a refresh that was refused
+//! has spent nothing; one that met a store that is away has spent nothing, or its answer is given again within the grace.
 //!
 //! An access token carries the name of its family in its `jti`. Who verifies offline ignores it, and believes the token until it
 //! expires: that is what a JWT is. Who asks here learns that the family has ended.
@@ -23,7 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::app::accounts::{Account, Obstacle};
-use crate::app::identity::domain::client::Client;
+use crate::app::identity::domain::client::{Client, Presented};
 use crate::app::identity::domain::family::{Family, FamilyId, Login, RefreshToken, Verdict};
 use crate::app::identity::domain::grant::{Grant, GrantType};
 use crate::app::identity::domain::parameters::Parameters;
@@ -103,6 +103,18 @@ struct Granted {
 }
 
 impl Identity {
+    /// The client that `presented` is, who asks from `from`. RFC 6749 2.3.1: a secret may not be guessed at without end, so each
+    /// is charged before it is compared, and a right one gets that back.
+    pub(super) async fn client(&self, presented: &Presented<'_>, from: IpAddr) -> Result<&Client, Error> {
+        if !presented.has_secret() {
+            return Ok(self.inner.clients.authenticate(presented)?);
+        }
+        let charge = self.inner.guesses.login(&format!("{} {from}", presented.id()), from).await?;
+        let client = self.inner.clients.authenticate(presented)?;
+        self.inner.guesses.give_back(charge).await;
+        Ok(client)
+    }
+
     /// The tokens that `parameters` ask for, for `client` at `from`.
     pub(super) async fn grant(&self, client: &Client, parameters: &Parameters, from: IpAddr) -> Result<Issued, Error> {
         let kind = GrantType::parse(parameters)?;
@@ -122,7 +134,7 @@ impl Identity {
         password: &str,
         from: IpAddr,
     ) -> Result<Issued, Error> {
-        let scopes = scope::narrowed(client.scopes(), parameters.get("scope"))?;
+        let scopes = client.granted(parameters.get("scope"))?;
         let audience = audience::asked(&self.inner.audiences, parameters)?;
         let ring = self.inner.keyring.signing().await?;
         let account = self.inner.accounts.authenticate(username, password, from).await?;
@@ -159,7 +171,9 @@ impl Identity {
             if !matches!(verdict, Verdict::Current | Verdict::Again(_)) || family.client != client.id() {
                 return Err(NOT_RIGHT.into());
             }
-            let scopes = scope::narrowed(&family.scopes, parameters.get("scope"))?;
+            // What was taken away from the client since is not granted any more.
+            let still = scope::kept(&family.scopes, &client.all_scopes());
+            let scopes = scope::narrowed(&still, parameters.get("scope"))?;
             let audience = audience::narrowed(&family.audience, &self.inner.audiences, parameters)?;
             let account = self.account_of(&family).await?;
             let nonce = match verdict {
@@ -181,7 +195,7 @@ impl Identity {
 
     /// RFC 6749 4.4.3: no refresh token: the client can come as it came now.
     async fn vouch(&self, client: &Client, parameters: &Parameters) -> Result<Issued, Error> {
-        let scopes = scope::narrowed(client.scopes(), parameters.get("scope"))?;
+        let scopes = client.granted(parameters.get("scope"))?;
         let audience = audience::asked(&self.inner.audiences, parameters)?;
         let ring = self.inner.keyring.signing().await?;
         let (sub, roles, ends_at) = (client.id().to_owned(), Vec::new(), u64::MAX);
@@ -304,7 +318,8 @@ impl Identity {
         }))
     }
 
-    /// What the access token `token` says, if it is valid for anybody, its family goes on, and its account is as it was.
+    /// What the access token `token` says, if it is valid for anybody, its family goes on, and its account is there: as it was
+    /// at the login, where there is a family that knows.
     pub(super) async fn look(&self, token: &str) -> Result<Option<Valid>, Error> {
         let Some(claims) = self.verify(token).await? else { return Ok(None) };
         let account = self.account(&claims.sub).await?;
@@ -342,19 +357,22 @@ impl Identity {
     }
 }
 
-/// The application's own routes ask its own store: what was revoked is refused here at once.
+/// The application's own routes ask its own stores: what was revoked is refused here at once, and so is a role that was taken
+/// away.
 impl Authenticate for Identity {
     async fn authenticate(&self, token: &str) -> Result<Principal, BearerError> {
         const INVALID: BearerError =
             BearerError::Invalid { description: "the token is not valid, not any more, or not for here" };
-        let Claims { sub, client_id, scope, roles, aud, .. } = match self.look(token).await {
-            Ok(valid) => valid.ok_or(INVALID)?.claims,
+        let Valid { claims: Claims { sub, client_id, scope, aud, .. }, account } = match self.look(token).await {
+            Ok(valid) => valid.ok_or(INVALID)?,
             Err(error) => {
                 tracing::debug!(?error, "a token could not be looked at");
                 return Err(BearerError::Unavailable { retry_after: db::RETRY_AFTER });
             }
         };
         let scopes = scope.iter().map(str::to_owned).collect();
+        // Of today, and not of when it was signed: the account was looked up anyway.
+        let roles = account.map(|account| roles(&account)).unwrap_or_default();
         if aud.iter().any(|audience| audience == AUDIENCE) {
             Ok(Principal { subject: sub, client: client_id, scopes, roles })
         } else {
@@ -365,8 +383,14 @@ impl Authenticate for Identity {
 
 impl Granted {
     fn to_account(account: &Account, scopes: Scopes, audience: Vec<String>) -> Granted {
-        let roles = account.roles.iter().map(|role| role.text().to_owned()).collect();
-        Granted { sub: account.id.to_string(), roles, scopes, audience, family: None, ends_at: u64::MAX }
+        Granted {
+            sub: account.id.to_string(),
+            roles: roles(account),
+            scopes,
+            audience,
+            family: None,
+            ends_at: u64::MAX,
+        }
     }
 
     fn of(self, family: &Family) -> Granted {
@@ -392,6 +416,10 @@ impl Described {
             roles: claims.roles,
         }
     }
+}
+
+fn roles(account: &Account) -> Vec<String> {
+    account.roles.iter().map(|role| role.text().to_owned()).collect()
 }
 
 /// A name that no other token has: the family, a dot, 128 random bits; or these alone.

@@ -12,18 +12,23 @@
 //! it would sign with a key whose end is fixed already. A retired key verifies for that much longer, so that what was signed
 //! meanwhile is valid to its end.
 //!
-//! Never: asks the store more than once at a time, nor more often than [`READ_TIME`] because of a key that a client has made up.
+//! Keys that can be read are used at once; what is to be changed of them (one that is gone, one that is old) waits for the
+//! store's lock, and nobody waits for that. A read that failed has failed for all who were waiting for it.
+//!
+//! Never: asks the store more than once at a time, nor more often than [`READ_TIME`] because of a key that a client has made up;
+//! holds a request longer than [`PATIENCE`] for its keys.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::app::identity::clock::Clock;
-use crate::app::identity::domain::keys::{self, Source, State, StoredKey};
+use crate::app::identity::domain::keys::{self, Kept, Source, State, StoredKey, Turn};
 use crate::app::identity::store::{ChangeError, Store, StoreError};
 use crate::crypto::{self, TokenHash};
+use crate::db::PATIENCE;
 use crate::jwt::{Algorithm, Jwks, KeyError, Keys, SigningKey, VerifyingKey};
 use crate::net::lock::lock;
 
@@ -32,6 +37,9 @@ pub const READ_TIME: Duration = Duration::from_secs(1);
 
 /// For how long keys are used to sign without having been seen in the store.
 pub const STALE_TIME: Duration = Duration::from_secs(30);
+
+/// For how long a read that failed is the answer to whoever asks next.
+const FAILED_TIME: Duration = Duration::from_millis(100);
 
 /// Which keys are made, and how long one signs.
 #[derive(Clone)]
@@ -83,10 +91,20 @@ pub(super) struct Keyring {
     reading: tokio::sync::Mutex<()>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Known {
     ring: Arc<Ring>,
     read: Option<Instant>,
+    /// Whether this node has looked after the keys once, as it does at its start.
+    is_started: bool,
+    failed: Option<(Instant, Unread)>,
+}
+
+/// Why keys were not read, for everybody who waits for them.
+#[derive(Clone)]
+enum Unread {
+    Unavailable(Arc<str>),
+    Failed(Arc<str>),
 }
 
 /// All keys at one moment.
@@ -115,80 +133,155 @@ impl Keyring {
     /// The keys, one of which may sign.
     ///
     /// # Errors
-    /// A store that was not there for [`STALE_TIME`], or never.
-    pub async fn signing(&self) -> Result<Arc<Ring>, ChangeError> {
-        self.read_within(STALE_TIME).await?;
-        Ok(self.ring())
+    /// A store that was not there for [`STALE_TIME`], or never; one that has not answered within [`PATIENCE`].
+    pub async fn signing(&self) -> Result<Arc<Ring>, StoreError> {
+        match timeout(PATIENCE, self.read_within(STALE_TIME)).await {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(())) => Ok(self.ring()),
+            // They may have been read, and be waiting for a change.
+            Err(_) if self.is_fresh(STALE_TIME) => Ok(self.ring()),
+            Err(_) => Err(StoreError::Unavailable("the keys were not read in time".into())),
+        }
     }
 
-    /// The keys, not older than `age`, read again where they are.
+    /// The keys, not older than `age`, read again where they are. Takes as long as the store does.
     ///
     /// # Errors
     /// A store that does not answer.
-    pub async fn read_within(&self, age: Duration) -> Result<(), ChangeError> {
-        let is_fresh = || lock(&self.known).read.is_some_and(|read| read.elapsed() < age);
-        if is_fresh() {
+    ///
+    /// # Cancel safety
+    /// The keys are read by whoever asks next.
+    pub async fn read_within(&self, age: Duration) -> Result<(), StoreError> {
+        if self.is_fresh(age) {
             return Ok(());
         }
+        let asked = Instant::now();
         let _reading = self.reading.lock().await;
-        // Another one may have read them while this one waited.
-        if is_fresh() { Ok(()) } else { self.read().await }
+        // Another one may have read them while this one waited, or have been told that they cannot be.
+        if self.is_fresh(age) {
+            return Ok(());
+        }
+        if let Some((at, unread)) = lock(&self.known).failed.clone()
+            && (at >= asked || at.elapsed() < FAILED_TIME)
+        {
+            return Err(unread.into());
+        }
+        let read = self.read().await;
+        let failed = read.as_ref().err().map(|error| (Instant::now(), Unread::of(error)));
+        lock(&self.known).failed = failed;
+        read
     }
 
-    /// Rotates the active key. Behind the next one, a key of `algorithm` is made, or one of the usual kind.
+    fn is_fresh(&self, age: Duration) -> bool {
+        lock(&self.known).read.is_some_and(|read| read.elapsed() < age)
+    }
+
+    /// Rotates the active key. Behind the next one, a key of `behind` is made, or one of the usual kind.
     ///
     /// # Errors
     /// Why the keys stay as they are; a store that does not answer.
-    pub async fn rotate(&self, algorithm: Option<Algorithm>) -> Result<Arc<Ring>, ChangeError> {
-        let _reading = self.reading.lock().await;
-        let algorithm = algorithm.unwrap_or(self.config.algorithm);
-        let (now, verifies, source) = (self.clock.now(), self.verifies, self.config.clone());
-        let change = move |keys: &[StoredKey]| keys::rotated(keys, now, verifies, None, algorithm, &source);
-        let stored = self.store.change_keys(change).await?;
-        self.learn(stored)?;
+    pub async fn rotate(&self, behind: Option<Algorithm>) -> Result<Arc<Ring>, ChangeError> {
+        let (now, source, turn) = (self.clock.now(), self.config.clone(), Turn { behind, ..self.turn() });
+        self.change(move |keys| keys::rotated(keys, now, turn, &source)).await?;
         Ok(self.ring())
     }
 
-    async fn read(&self) -> Result<(), ChangeError> {
+    /// Makes new keys of `algorithm`, or of the usual kind, in place of all that there are.
+    ///
+    /// # Errors
+    /// Why the keys stay as they are; a store that does not answer.
+    pub async fn withdraw(&self, algorithm: Option<Algorithm>) -> Result<Arc<Ring>, ChangeError> {
+        let (now, source) = (self.clock.now(), self.config.clone());
+        let algorithm = algorithm.unwrap_or(source.algorithm);
+        self.change(move |keys| keys::withdrawn(keys, now, algorithm, &source)).await?;
+        Ok(self.ring())
+    }
+
+    async fn read(&self) -> Result<(), StoreError> {
         let stored = self.store.keys().await?;
         let now = self.clock.now();
-        let is_first = lock(&self.known).read.is_none();
-        let active = stored.iter().find(|key| key.state == State::Active);
-        let stored = match active {
-            Some(active) if active.since.saturating_add(self.config.life.as_secs()) <= now => {
-                self.rotate_old(active.kid.clone(), now).await?
-            }
-            Some(_) if !is_first && keys::living(&stored, now).len() == stored.len() => stored,
-            _ => self.start(now).await?,
+        let Some(active) = stored.iter().find(|key| key.state == State::Active) else { return self.start(now).await };
+        self.learn(keys::living(&stored, now))?;
+        let is_started = lock(&self.known).is_started;
+        let cared = match active.since.saturating_add(self.config.life.as_secs()) <= now {
+            _ if !is_started => self.start(now).await,
+            true if self.may_turn(&stored, &active.kid, now) => self.rotate_old(&active.kid, now).await,
+            _ => self.fill(&stored, now).await,
         };
-        self.learn(stored)?;
+        if let Err(error) = cared {
+            tracing::debug!(%error, "the keys are used as they are, and were to be changed");
+        }
         Ok(())
     }
 
-    async fn start(&self, now: u64) -> Result<Vec<StoredKey>, ChangeError> {
+    async fn start(&self, now: u64) -> Result<(), StoreError> {
         let source = self.config.clone();
-        let change = move |keys: &[StoredKey]| keys::started(keys, now, source.algorithm, &source);
-        self.store.change_keys(change).await
+        self.change(move |keys| keys::started(keys, now, source.algorithm, &source)).await?;
+        lock(&self.known).is_started = true;
+        Ok(())
+    }
+
+    /// Puts in what is missing and takes out what is gone. The lock is taken only where there is something to do.
+    async fn fill(&self, stored: &[StoredKey], now: u64) -> Result<(), StoreError> {
+        let source = self.config.clone();
+        let fill = move |keys: &[StoredKey]| keys::filled(keys, now, source.algorithm, &source);
+        if fill(stored).is_ok_and(|filled| filled != stored) {
+            self.change(fill).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a rotation of the key called `kid` has a chance. An RSA key for which there is no other one goes on signing.
+    fn may_turn(&self, stored: &[StoredKey], kid: &str, now: u64) -> bool {
+        keys::rotated(stored, now, Turn { active: Some(kid), ..self.turn() }, &self.config).is_ok()
     }
 
     /// Rotates a key that has signed for long enough, unless somebody else has.
-    async fn rotate_old(&self, kid: String, now: u64) -> Result<Vec<StoredKey>, ChangeError> {
-        let (verifies, source) = (self.verifies, self.config.clone());
-        let change =
-            move |keys: &[StoredKey]| keys::rotated(keys, now, verifies, Some(&kid), source.algorithm, &source);
-        match self.store.change_keys(change).await {
-            // It goes on signing: an RSA key for which there is no other one, say.
-            Err(ChangeError::Kept(_)) => Ok(self.store.keys().await?),
-            changed => changed,
+    async fn rotate_old(&self, kid: &str, now: u64) -> Result<(), StoreError> {
+        let (source, turn) = (self.config.clone(), self.turn());
+        let change = move |keys: &[StoredKey]| keys::rotated(keys, now, Turn { active: Some(kid), ..turn }, &source);
+        match self.change(change).await {
+            // The next read has what somebody else has made of them.
+            Err(ChangeError::Kept(_)) => Ok(()),
+            changed => Ok(changed?),
         }
+    }
+
+    fn turn(&self) -> Turn<'static> {
+        Turn { verifies: self.verifies, active: None, behind: None, usual: self.config.algorithm }
+    }
+
+    async fn change<F>(&self, change: F) -> Result<(), ChangeError>
+    where
+        F: FnOnce(&[StoredKey]) -> Result<Vec<StoredKey>, Kept> + Send,
+    {
+        let stored = self.store.change_keys(change).await?;
+        Ok(self.learn(stored)?)
     }
 
     fn learn(&self, stored: Vec<StoredKey>) -> Result<(), StoreError> {
         let ring = self.ring();
         let is_same = ring.signing.is_some() && ring.stored == stored;
         let ring = if is_same { ring } else { Arc::new(Ring::of(stored)?) };
-        *lock(&self.known) = Known { ring, read: Some(Instant::now()) };
+        let mut known = lock(&self.known);
+        (known.ring, known.read) = (ring, Some(Instant::now()));
         Ok(())
+    }
+}
+
+impl Unread {
+    fn of(error: &StoreError) -> Unread {
+        let words = error.to_string().into();
+        if let StoreError::Failed(_) = error { Unread::Failed(words) } else { Unread::Unavailable(words) }
+    }
+}
+
+impl From<Unread> for StoreError {
+    fn from(unread: Unread) -> StoreError {
+        match unread {
+            Unread::Unavailable(words) => StoreError::Unavailable(words.to_string().into()),
+            Unread::Failed(words) => StoreError::Failed(words.to_string().into()),
+        }
     }
 }
 
@@ -198,8 +291,17 @@ impl Ring {
         stored.sort_by(|one, other| one.kid.cmp(&other.kid));
         let (mut signing, mut verifying) = (None, Vec::new());
         for stored in &stored {
-            let key = SigningKey::from_pkcs8(stored.algorithm, &stored.private)
-                .map_err(|error| StoreError::Failed(format!("key {}: {error}", stored.kid).into()))?;
+            let key = match SigningKey::from_pkcs8(stored.algorithm, &stored.private) {
+                Ok(key) => key,
+                Err(error) if stored.state == State::Active => {
+                    return Err(StoreError::Failed(format!("key {}: {error}", stored.kid).into()));
+                }
+                // What it has signed is refused; that is no reason to refuse all else.
+                Err(error) => {
+                    tracing::error!(kid = stored.kid, %error, "a key that does not sign cannot be read: it is passed over");
+                    continue;
+                }
+            };
             verifying.push(key.verifying());
             if stored.state == State::Active {
                 signing = Some(key);

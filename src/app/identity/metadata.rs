@@ -34,9 +34,11 @@ pub(super) fn of(identity: &Identity) -> Metadata {
     let issuer = identity.inner.config.issuer.clone();
     let at = |path: &str| format!("{issuer}{path}");
     let mut scopes: Vec<String> = Vec::new();
-    for scope in identity.inner.clients.iter().flat_map(|client| client.scopes().iter()) {
-        if scopes.iter().all(|other| other != scope) {
-            scopes.push(scope.to_owned());
+    for client in identity.inner.clients.iter() {
+        for scope in client.all_scopes().iter() {
+            if scopes.iter().all(|other| other != scope) {
+                scopes.push(scope.to_owned());
+            }
         }
     }
     Metadata {

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
+use crate::app::accounts::throttle::{Quota, Throttle, ThrottleConfig};
 use crate::app::accounts::{Accounts, Role};
 use crate::db::Migration;
 use crate::http::bounds::{Bound, Part};
@@ -43,19 +44,30 @@ use domain::client::{Client, Clients};
 use domain::family::Lifetimes;
 use domain::grant::GrantType;
 use keyring::{Keyring, KeysConfig, READ_TIME};
-use store::{ChangeError, Store};
+use store::{Store, StoreError};
 
 /// Where the application is mounted.
 pub const PREFIX: &str = "/identity";
 
-/// The audience that this application itself is, for its own routes that ask for a token.
+/// The audience that this application itself is, for its own routes that ask for a token. It has to be asked for by name: a
+/// service that is shown a token cannot come here with it.
 pub const AUDIENCE: &str = "identity";
+
+/// The scope of whoever rotates keys, besides the role. It has to be asked for by name.
+pub const ROTATE_SCOPE: &str = "keys:rotate";
 
 /// Families that are kept in memory.
 pub const FAMILIES_MAX: usize = 65_536;
 
 /// How much clocks may differ.
 pub const LEEWAY: Duration = Duration::from_secs(60);
+
+/// Clients and addresses whose wrong secrets are counted.
+const GUESSERS_MAX: usize = 16_384;
+
+/// Wrong secrets of one client from one address, then one a minute. Not of one client from everywhere: a secret is too long to
+/// be guessed by many addresses, and whoever knows the client's name could keep it out.
+const GUESSES: Quota = Quota { burst: 10, interval: Duration::from_secs(60) };
 
 /// Bytes of content of a request.
 const CONTENT_BYTES_MAX: u64 = 16 * 1024;
@@ -127,7 +139,9 @@ fn lesson() -> Vec<Client> {
     const SECRET: &str = "only-for-the-lesson";
     let person = [GrantType::Password, GrantType::RefreshToken];
     vec![
-        Client::public("demo-cli").may(&person, &["catalog:read", "catalog:write", "billing:read", "billing:write"]),
+        Client::public("demo-cli")
+            .may(&person, &["catalog:read", "catalog:write", "billing:read", "billing:write"])
+            .may_ask_for(&[ROTATE_SCOPE]),
         Client::confidential("stock-robot", SECRET)
             .may(&[GrantType::ClientCredentials], &["catalog:read", "catalog:write"]),
         Client::confidential("catalog", SECRET).serves("catalog"),
@@ -149,6 +163,8 @@ struct Inner {
     accounts: Accounts,
     store: Store,
     keyring: Keyring,
+    /// Counts wrong secrets of clients, on this node.
+    guesses: Throttle,
 }
 
 impl Identity {
@@ -162,7 +178,12 @@ impl Identity {
         assert!(access_time.as_secs() <= crate::jwt::LIFETIME_SECONDS_MAX, "an access token cannot be taken back");
         let origin = issuer.strip_suffix(PREFIX).unwrap_or(issuer);
         let named = config.audiences.iter().map(String::as_str).chain([AUDIENCE]);
-        let audiences = named.map(|name| Audience { name: name.to_owned(), uri: format!("{origin}/{name}") }).collect();
+        let audience = |name: &str| Audience {
+            name: name.to_owned(),
+            uri: format!("{origin}/{name}"),
+            is_on_request: name == AUDIENCE,
+        };
+        let audiences = named.map(audience).collect();
         let lifetimes = Lifetimes {
             absolute: config.refresh_time.as_secs(),
             idle: config.refresh_idle_time.as_secs(),
@@ -170,7 +191,9 @@ impl Identity {
         };
         let clients = Clients::new(config.clients.clone());
         let keyring = Keyring::new(config.keys.clone(), store.clone(), config.clock.clone(), *access_time, LEEWAY);
-        let inner = Arc::new(Inner { config, lifetimes, clients, audiences, accounts, store, keyring });
+        let guesses = ThrottleConfig { name: GUESSES, entries_max: GUESSERS_MAX, ..ThrottleConfig::default() };
+        let guesses = Throttle::memory(guesses);
+        let inner = Arc::new(Inner { config, lifetimes, clients, audiences, accounts, store, keyring, guesses });
         tokio::spawn(upkeep(Arc::downgrade(&inner)));
         Identity { inner }
     }
@@ -179,7 +202,7 @@ impl Identity {
     ///
     /// # Errors
     /// A store that has not been there for a while, or never was.
-    pub async fn jwks(&self) -> Result<Jwks, ChangeError> {
+    pub async fn jwks(&self) -> Result<Jwks, StoreError> {
         Ok(self.inner.keyring.signing().await?.jwks().clone())
     }
 
@@ -229,7 +252,11 @@ pub fn routes<S: Clone + Send + Sync + 'static>(router: Router<S>, identity: Ide
         .route_behind("GET /identity/userinfo", bearer.clone(), with(&identity, handlers::userinfo))
         .route_behind("POST /identity/userinfo", bearer.clone(), with(&identity, handlers::userinfo));
     let keys = Router::new(identity)
-        .route_behind("POST /identity/keys/rotate", Require::role(Role::Admin.text()), handlers::rotate)
+        .route_behind(
+            "POST /identity/keys/rotate",
+            Require::scope(ROTATE_SCOPE).and_role(Role::Admin.text()),
+            handlers::rotate,
+        )
         .build();
     router.mount("/identity/keys", bearer.around(keys.expect("one pattern")))
 }

@@ -170,6 +170,16 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// Where nobody has asked for a change, there is no key that signs because none can be made.
+impl From<ChangeError> for StoreError {
+    fn from(error: ChangeError) -> StoreError {
+        match error {
+            ChangeError::Kept(kept) => StoreError::Unavailable(Box::new(kept)),
+            ChangeError::Store(error) => error,
+        }
+    }
+}
+
 impl From<StoreError> for ChangeError {
     fn from(error: StoreError) -> ChangeError {
         ChangeError::Store(error)

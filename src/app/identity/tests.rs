@@ -118,8 +118,15 @@ impl Stage {
         self.clock.fetch_add(seconds, Relaxed);
     }
 
+    /// The token of ada, who asks for more than is usual.
+    async fn log_in_for(&self, more: &[(&str, &str)]) -> String {
+        let pairs =
+            [("grant_type", "password"), ("client_id", "demo-cli"), ("username", "ada"), ("password", PASSWORD)];
+        text(&self.token(&[&pairs[..], more].concat()).await.json(), "access_token")
+    }
+
     async fn rotate_keys(&self, pairs: &[(&str, &str)]) -> Answer {
-        let admin = text(&self.log_in("demo-cli").await, "access_token");
+        let admin = self.log_in_for(&[("scope", "keys:rotate"), ("audience", "identity")]).await;
         self.ask(form("/identity/keys/rotate", pairs).with("Authorization", format!("Bearer {admin}"))).await
     }
 
@@ -217,6 +224,29 @@ async fn every_refusal_has_its_status_its_code_and_words_that_may_be_sent() {
 }
 
 #[tokio::test]
+async fn a_secret_is_not_guessed_at_without_end_and_its_client_is_not_kept_out_elsewhere() {
+    let stage = stage().await;
+    let pairs = [("grant_type", "client_credentials"), ("token", "x")];
+    let from = |request: Request, address: [u8; 4]| request.with_peer((address, 1).into());
+    let mut refused = 0;
+    for route in ["/identity/token", "/identity/revoke", "/identity/introspect"].into_iter().cycle().take(60) {
+        let guess = basic(form(route, &pairs), "stock-robot:guessed");
+        let answer = stage.ask(from(guess, [192, 0, 2, 1])).await;
+        let is_told = answer.status.code() == 429 && answer.field("retry-after").is_some();
+        assert!(is_told || answer.status.code() == 401, "{}", answer.text());
+        refused += usize::from(is_told);
+    }
+    assert_eq!(refused, 50, "at all routes together");
+    let robot = |address| from(basic(form("/identity/token", &pairs[..1]), ROBOT), address);
+    assert_eq!(stage.ask(robot([192, 0, 2, 1])).await.status.code(), 429, "right or wrong, from there");
+    for _ in 0..60 {
+        assert_eq!(stage.ask(robot([192, 0, 2, 2])).await.status.code(), 200, "right ones cost nothing");
+    }
+    let public = stage.log_in("demo-cli").await;
+    assert_eq!(public["token_type"], json!("Bearer"), "who has no secret guesses at none");
+}
+
+#[tokio::test]
 async fn too_much_content_is_refused_without_being_read_and_other_methods_too() {
     let stage = stage().await;
     let large = stage.token(&[("client_id", &"x".repeat(20_000))]).await;
@@ -255,7 +285,8 @@ async fn a_login_is_answered_as_the_rfc_says_and_verified_by_who_has_the_keys() 
     let other = stage.log_in("demo-cli").await;
     let other = stage.verify_offline(&text(&other, "access_token")).await.expect("it is valid");
     assert_ne!(claims.jti, other.jti);
-    assert_eq!(other.aud, ["catalog", "billing", "identity"], "all, when nobody is named");
+    assert_eq!(other.aud, ["catalog", "billing"], "all services, when nobody is named");
+    assert!(!other.scope.to_string().contains("keys:rotate"), "it has to be asked for");
 }
 
 #[tokio::test]

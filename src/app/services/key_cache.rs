@@ -39,7 +39,7 @@ pub struct KeyCacheConfig {
     /// Between two fetches because of unknown keys. Default: 5 s. Larger: a new key is learnt later; smaller: whoever
     /// invents names of keys makes us ask the issuer more often.
     pub unknown: Duration,
-    /// For how long a request waits for a fetch. Default: 1 s. Larger: the issuer's slowness is that of its services.
+    /// For how long a request waits for a fetch, and before that until it is time for one. Default: 1 s. Larger: the issuer's slowness is that of its services.
     pub wait: Duration,
     /// How old keys may be that verify. Default: 1 h. Larger: a service outlives its issuer for longer, and relies for
     /// longer on keys that may have been withdrawn meanwhile.
@@ -167,26 +167,33 @@ impl KeyCache {
         changes.borrow().usable(&self.0.config).ok_or(NoKeys { retry_after: self.0.config.retry })
     }
 
-    /// Keys that are newer than `seen`, which lacks one. Waits for a fetch, if it is time for one.
+    /// Keys that are newer than `seen`, which lacks one. Waits for a fetch, if it is time for one, or soon will be. None
+    /// where the issuer was asked since and has no others.
     ///
     /// # Errors
-    /// [`NoKeys`], when the issuer could not be asked: nobody knows then whether the key exists.
+    /// [`NoKeys`], when the issuer was not asked, or has not answered in time: nobody knows then whether the key exists.
     pub async fn beyond(&self, seen: &Arc<Jwks>) -> Result<Option<Arc<Jwks>>, NoKeys> {
         // What is published from here on counts as a change.
         let mut changes = self.0.known.subscribe();
-        let is_due = {
+        let KeyCacheConfig { unknown, wait, .. } = self.0.config;
+        let due = {
             let known = changes.borrow();
-            !known.is_newer_than(seen) && known.tried.is_none_or(|tried| tried.elapsed() >= self.0.config.unknown)
+            if let Some(keys) = known.usable(&self.0.config).filter(|_| known.is_newer_than(seen)) {
+                return Ok(Some(keys));
+            }
+            known.tried.map_or(Duration::ZERO, |tried| unknown.saturating_sub(tried.elapsed()))
         };
-        if is_due {
+        // Whoever cannot wait until it is time leaves no wish behind.
+        let was_asked = due <= wait && {
             self.0.wanted.notify_one();
-            let _ = timeout(self.0.config.wait, changes.changed()).await;
-        }
+            timeout(due + wait, changes.changed()).await.is_ok()
+        };
         let known = changes.borrow();
         match known.usable(&self.0.config) {
             Some(keys) if known.is_newer_than(seen) => Ok(Some(keys)),
-            Some(_) if known.failure.is_none() => Ok(None),
-            _ => Err(NoKeys { retry_after: self.0.config.unknown }),
+            Some(_) if was_asked && known.failure.is_none() => Ok(None),
+            // Who comes again then finds that it is about time.
+            _ => Err(NoKeys { retry_after: due.saturating_sub(wait).max(self.0.config.retry) }),
         }
     }
 

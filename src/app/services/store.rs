@@ -4,9 +4,10 @@
 //! Limits: `entries_max`.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::app::services::error::Error;
+use crate::net::lock::lock;
 
 /// Entries by number.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl<T: Clone> Shelf<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

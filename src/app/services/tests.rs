@@ -112,17 +112,22 @@ async fn what_a_token_grants_is_what_its_bearer_may() {
 
 #[tokio::test]
 async fn who_is_not_known_is_told_so_before_anything_else() {
-    let (stage, other) = (Stage::new(), Stage::new());
+    let stage = Stage::new();
     let scopes = "catalog:read billing:read";
     let refused = |challenge: &Answer| challenge.field("WWW-Authenticate").unwrap_or_default().to_owned();
     for (target, realm) in [("/catalog/items", "catalog"), ("/billing/nowhere", "billing")] {
-        let answer = stage.ask(Request::get(target), &other.token("ada", scopes, &[])).await;
+        let token = stage.token("ada", scopes, &[]);
+        let forged = format!("{}AAAA", &token[..token.len() - 4]);
+        let answer = stage.ask(Request::get(target), &forged).await;
         let expected =
             format!("Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"the token is not valid\"");
         assert_eq!((answer.status.code(), refused(&answer)), (401, expected));
         let json: Value = answer.json();
         assert_eq!((&json["success"], &json["error"]["code"]), (&json!(false), &json!("HTTP-AUTH-002")));
     }
+    let unknown = Stage::new().token("ada", scopes, &[]);
+    let answer = stage.ask(Request::get("/catalog/items"), &unknown).await;
+    assert_eq!(answer.status.code(), 503, "a key that may have been published a moment ago");
     let config = ServicesConfig::default();
     let answer = call(&catalog(&config, stage.keys.clone()), Request::get("/catalog/items")).await;
     assert_eq!((answer.status.code(), refused(&answer).as_str()), (401, "Bearer realm=\"catalog\""));

@@ -25,6 +25,13 @@ const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 /// After this a connection whose other end has vanished without a word is closed.
 const VANISHED_TIME: Duration = Duration::from_secs(45);
 
+/// After this the server rolls back a transaction in which nobody says anything, and closes its connection: a node that was stopped
+/// in the middle of one keeps the locks of the others no longer than this.
+const IDLE_IN_TRANSACTION_TIME: Duration = Duration::from_secs(10);
+
+/// What the server gives a statement beyond what its node waits for. A node that is gone cannot tell it to stop.
+const STATEMENT_SLACK: Duration = Duration::from_secs(1);
+
 /// Where a PostgreSQL is and who logs in.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -34,8 +41,8 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// The one host of `url`, over TCP.
-    pub fn new(url: &ServiceUrl) -> Result<Connector, UrlError> {
+    /// The one host of `url`, over TCP. A statement is waited for for `statement_time`.
+    pub fn new(url: &ServiceUrl, statement_time: Duration) -> Result<Connector, UrlError> {
         if !["postgres", "postgresql"].contains(&url.scheme()) {
             return Err(UrlError::Scheme);
         }
@@ -50,6 +57,14 @@ impl Connector {
             config.keepalives_idle(KEEPALIVE_TIME).keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
             config.tcp_user_timeout(VANISHED_TIME);
         }
+        let deadlines = format!(
+            "-c statement_timeout={} -c idle_in_transaction_session_timeout={}",
+            (statement_time + STATEMENT_SLACK).as_millis(),
+            IDLE_IN_TRANSACTION_TIME.as_millis()
+        );
+        // What the URL says comes last, and counts.
+        let options = config.get_options().map_or(deadlines.clone(), |own| format!("{deadlines} {own}"));
+        config.options(options);
         let ([Host::Tcp(host)], []) = (config.get_hosts(), config.get_hostaddrs()) else {
             return Err(UrlError::Malformed);
         };
@@ -95,7 +110,7 @@ mod tests {
     fn what_is_no_postgresql_to_be_spoken_to_is_refused() {
         let check = |url: &str, expected: Result<(), UrlError>| {
             let url: ServiceUrl = url.parse().expect("a URL");
-            assert_eq!(Connector::new(&url).map(drop), expected, "{}", url.expose());
+            assert_eq!(Connector::new(&url, Duration::from_secs(5)).map(drop), expected, "{}", url.expose());
         };
         check("postgres://h", Ok(()));
         check("postgresql://user:se%20cret@h:5433/name?application_name=x&sslmode=disable", Ok(()));

@@ -3,7 +3,7 @@
 //! ```text
 //!   23505 unique_violation                         ──> Unique, with the constraint's name: the answer is the application's
 //!   40001 serialization_failure, 40P01 deadlock    ──> Serialization: begin the transaction again
-//!   57P01..3, 53300, 08xxx, no connection          ──> Unavailable: 503
+//!   57P01..3, 53300, 08xxx, 25P03, no connection   ──> Unavailable: 503
 //!   57014 query_canceled, 55P03 lock_not_available ──> Unavailable: it took too long
 //!   all else                                       ──> Other: a fault of ours, 500
 //! ```
@@ -73,8 +73,10 @@ fn class_of_code(code: &SqlState) -> Class {
         "40001" | "40P01" => Class::Serialization,
         "57014" | "55P03" => Class::Unavailable,
         // 08 connection exception, 53 insufficient resources, 57P operator intervention, 58 system error; a standby that
-        // was promised to be a primary (25006).
-        code if ["08", "53", "57P", "58", "25006"].iter().any(|class| code.starts_with(class)) => Class::Unavailable,
+        // was promised to be a primary (25006), a transaction in which this node has said nothing for too long (25P03).
+        code if ["08", "53", "57P", "58", "25006", "25P03"].iter().any(|class| code.starts_with(class)) => {
+            Class::Unavailable
+        }
         _ => Class::Other,
     }
 }
@@ -82,6 +84,11 @@ fn class_of_code(code: &SqlState) -> Class {
 /// Whether the server is to blame, and not what it was asked.
 pub(in crate::db) fn is_of_server(error: &Error) -> bool {
     class(error) == Class::Unavailable
+}
+
+/// Whether a statement was stopped, by its deadline or by hand.
+pub(in crate::db) fn is_stopped(error: &Error) -> bool {
+    error.code() == Some(&SqlState::QUERY_CANCELED)
 }
 
 /// Whether the connection failed, and not a statement on it.
@@ -137,7 +144,10 @@ mod tests {
         };
         check(&["23505"], Class::Unique);
         check(&["40001", "40P01"], Class::Serialization);
-        check(&["57P01", "57P02", "57P03", "53300", "53200", "08006", "57014", "55P03", "25006"], Class::Unavailable);
+        check(
+            &["57P01", "57P02", "57P03", "53300", "53200", "08006", "57014", "55P03", "25006", "25P03"],
+            Class::Unavailable,
+        );
         check(&["23503", "42601", "42P01", "22001", "0A000", "25P02", "28P01", "3D000"], Class::Other);
     }
 }

@@ -39,7 +39,8 @@ fn what_one_node_gives_out_the_other_takes_and_a_kill_loses_nothing() {
     }
     let account = "name=grace&password=a-compiler-for-all";
     assert!(curl(&one, "/session/api/register", &["-d", account]).0 < 300);
-    let login = "grant_type=password&client_id=demo-cli&username=grace&password=a-compiler-for-all";
+    let login = "grant_type=password&client_id=demo-cli&username=grace&password=a-compiler-for-all\
+                 &audience=catalog&audience=identity";
     let (status, login) = curl(&one, "/identity/token", &["-d", login]);
     assert_eq!(status, 200, "{login}");
     let first = text(&login, "refresh_token");

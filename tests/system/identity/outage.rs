@@ -104,7 +104,7 @@ async fn an_rsa_key_of_openssl_signs() {
     assert!(node.is_active(&access).await);
     let jwks: Value = node.get("/identity/.well-known/jwks.json").await.json();
     assert_eq!((&jwks["keys"][0]["kty"], &jwks["keys"][0]["alg"]), (&"RSA".into(), &"RS256".into()));
-    assert_eq!(node.rotate_keys().await, 409, "there is no other one to take its place");
+    assert_eq!(node.rotate_keys(&[]).await, 409, "there is no other one to take its place");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +123,7 @@ async fn curl_logs_in_refreshes_and_is_refused_over_postgresql() {
         let (content, status) = printed.rsplit_once('\n').unwrap();
         (status.to_owned(), serde_json::from_str::<Value>(content).unwrap_or_default())
     };
-    let login = "grant_type=password&client_id=demo-cli&username=ada&password=analytical-engine";
+    let login = "grant_type=password&client_id=demo-cli&username=ada&password=analytical-engine&audience=identity";
     let (status, login) = ask("/token", &["-d", login]).await;
     assert_eq!(status, "200");
     let refresh = |token: &str| format!("grant_type=refresh_token&client_id=demo-cli&refresh_token={token}");

@@ -233,17 +233,33 @@ async fn a_rotation_at_one_node_is_known_to_the_other_when_it_is_asked_and_soon_
         let world = World::new().await;
         let nodes = nodes(&place, &world, &IdentityConfig::default(), 2).await;
         let old = text(&nodes[1].log_in().await, "access_token");
-        for _ in 0..2 {
-            assert_eq!(nodes[0].rotate_keys().await, 200);
-        }
-        // Two rotations: the key that signs now was never seen by the other node.
+        assert_eq!(nodes[0].rotate_keys(&[]).await, 200);
         let new = text(&nodes[0].log_in().await, "access_token");
         let document = nodes[0].get("/identity/.well-known/jwks.json").await.text().to_owned();
-        soon(async || nodes[1].is_active(&new).await.then_some(())).await;
+        assert!(nodes[1].is_active(&new).await, "it was published before it signed");
         soon(async || (nodes[1].get("/identity/.well-known/jwks.json").await.text() == document).then_some(())).await;
         for node in &nodes {
             assert!(node.is_active(&old).await, "what the old key has signed is valid to its end");
+            assert_eq!(node.rotate_keys(&[]).await, 429, "the next one is too new, whoever asks");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_one_node_withdraws_is_withdrawn_at_all() {
+    with_each(async |place| {
+        let world = World::new().await;
+        let nodes = nodes(&place, &world, &IdentityConfig::default(), 2).await;
+        let stolen = text(&nodes[1].log_in().await, "access_token");
+        assert_eq!(nodes[0].rotate_keys(&[("withdraw", "true")]).await, 200);
+        assert!(!nodes[0].is_active(&stolen).await);
+        // The key that signs now was never seen by the other node.
+        let new = text(&nodes[0].log_in().await, "access_token");
+        soon(async || nodes[1].is_active(&new).await.then_some(())).await;
+        assert!(!nodes[1].is_active(&stolen).await);
+        let keys = ready(&place).await.keys().await.unwrap();
+        assert_eq!(keys.len(), 2, "{keys:?}");
     })
     .await;
 }

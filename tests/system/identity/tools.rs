@@ -103,9 +103,13 @@ impl Node {
         answer.json::<Value>()["active"] == Value::Bool(true)
     }
 
-    pub async fn rotate_keys(&self) -> u16 {
-        let admin = text(&self.log_in().await, "access_token");
-        let request = form("/identity/keys/rotate", &[]).with("Authorization", format!("Bearer {admin}"));
+    /// The status of a rotation by an admin who asks for it, with these parameters.
+    pub async fn rotate_keys(&self, pairs: &[(&str, &str)]) -> u16 {
+        let password = [("grant_type", "password"), ("username", "ada"), ("password", PASSWORD)];
+        let more = [("scope", "keys:rotate"), ("audience", "identity")];
+        let login = self.post("/identity/token", &[&password[..], &more].concat()).await;
+        let admin = text(&login.json(), "access_token");
+        let request = form("/identity/keys/rotate", pairs).with("Authorization", format!("Bearer {admin}"));
         call(&*self.routes, request).await.status.code()
     }
 }

@@ -16,9 +16,11 @@ pub struct Audience {
     pub name: String,
     /// The URI that it is known by, for `resource`.
     pub uri: String,
+    /// Whether it has to be named: a token that says nothing of it is not for it.
+    pub is_on_request: bool,
 }
 
-/// The names that the token of a request is for: those that its parameters name, or all of `known`.
+/// The names that the token of a request is for: those that its parameters name, or all of `known` that need not be named.
 ///
 /// # Errors
 /// `invalid_target` for one that is not known.
@@ -33,18 +35,23 @@ pub fn asked(known: &[Audience], parameters: &Parameters) -> Result<Vec<String>,
         }
     }
     if names.is_empty() {
-        names.extend(known.iter().map(|audience| audience.name.clone()));
+        let usual = known.iter().filter(|audience| !audience.is_on_request);
+        names.extend(usual.map(|audience| audience.name.clone()));
     }
     Ok(names)
 }
 
-/// The names of `granted` that a refresh asks for: some, or all.
+/// The names of `granted` that a refresh asks for: some, or all that are known still.
 ///
 /// # Errors
-/// `invalid_target` for one that was not granted (RFC 8707 2.2).
+/// `invalid_target` for one that was not granted (RFC 8707 2.2), and when none of those that were is known any more.
 pub fn narrowed(granted: &[String], known: &[Audience], parameters: &Parameters) -> Result<Vec<String>, Refused> {
+    const GONE: Refused =
+        Code::InvalidTarget.because("none that this grant was for is a service of this issuer any more");
     if parameters.get("audience").or(parameters.get("resource")).is_none() {
-        return Ok(granted.to_vec());
+        let is_known = |name: &&String| known.iter().any(|audience| audience.name == **name);
+        let names: Vec<String> = granted.iter().filter(is_known).cloned().collect();
+        return if names.is_empty() { Err(GONE) } else { Ok(names) };
     }
     let names = asked(known, parameters)?;
     let refused = Code::InvalidTarget.because("this grant is not for that audience");
@@ -56,8 +63,11 @@ mod tests {
     use super::*;
 
     fn known() -> Vec<Audience> {
-        let audience = |name: &str| Audience { name: name.to_owned(), uri: format!("https://a.example/{name}") };
-        vec![audience("catalog"), audience("billing")]
+        let audience = |name: &str, is_on_request| {
+            let uri = format!("https://a.example/{name}");
+            Audience { name: name.to_owned(), uri, is_on_request }
+        };
+        vec![audience("catalog", false), audience("billing", false), audience("identity", true)]
     }
 
     fn parameters(pairs: &[(&str, &str)]) -> Parameters {
@@ -73,6 +83,7 @@ mod tests {
         };
         check(&[], Some(&["catalog", "billing"]));
         check(&[("audience", "billing")], Some(&["billing"]));
+        check(&[("audience", "identity")], Some(&["identity"]));
         check(&[("audience", "billing"), ("audience", "billing")], Some(&["billing"]));
         check(&[("resource", "https://a.example/catalog")], Some(&["catalog"]));
         let both = [("resource", "https://a.example/catalog"), ("audience", "billing")];
@@ -97,5 +108,8 @@ mod tests {
         for more in ["billing", "elsewhere"] {
             assert_eq!(ask(&[("audience", more)]).expect_err("refused").code, Code::InvalidTarget);
         }
+        let of_then = ["catalog".to_owned(), "closed".to_owned()];
+        assert_eq!(narrowed(&of_then, &known(), &parameters(&[])), Ok(granted.clone()), "what is gone is not granted");
+        assert!(narrowed(&of_then[1..], &known(), &parameters(&[])).is_err(), "nor is everything, in place of nothing");
     }
 }

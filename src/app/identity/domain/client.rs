@@ -40,6 +40,7 @@ pub struct Client {
     secret: Option<TokenHash>,
     grants: Vec<GrantType>,
     scopes: Scopes,
+    on_request: Scopes,
     serves: Option<String>,
 }
 
@@ -57,7 +58,8 @@ pub struct Presented<'a> {
 impl Client {
     /// A client that cannot keep a secret.
     pub fn public(id: &str) -> Client {
-        Client { id: id.to_owned(), secret: None, grants: Vec::new(), scopes: Scopes::default(), serves: None }
+        let (scopes, on_request) = (Scopes::default(), Scopes::default());
+        Client { id: id.to_owned(), secret: None, grants: Vec::new(), scopes, on_request, serves: None }
     }
 
     /// A client that shows `secret`. Of that only the hash is kept, which is enough for a random one of 128 bits or more.
@@ -75,6 +77,11 @@ impl Client {
         Client { grants: grants.to_vec(), scopes: scope::known(scopes), ..self }
     }
 
+    /// It may have these scopes too, where it asks for them by name: a token that was asked for without a thought has none.
+    pub fn may_ask_for(self, scopes: &[&str]) -> Client {
+        Client { on_request: scope::known(scopes), ..self }
+    }
+
     /// It is the service that tokens for `audience` are meant for, and may ask what is in them.
     pub fn serves(self, audience: &str) -> Client {
         Client { serves: Some(audience.to_owned()), ..self }
@@ -85,9 +92,25 @@ impl Client {
         &self.id
     }
 
-    /// The most that it may be granted.
+    /// What it is granted when it asks for nothing.
     pub fn scopes(&self) -> &Scopes {
         &self.scopes
+    }
+
+    /// The most that it may be granted.
+    pub fn all_scopes(&self) -> Scopes {
+        scope::of(self.scopes.iter().chain(self.on_request.iter()))
+    }
+
+    /// What it is granted when it asks for `asked`.
+    ///
+    /// # Errors
+    /// `invalid_scope` for what is no list of scopes, and for more than it may be granted.
+    pub fn granted(&self, asked: Option<&str>) -> Result<Scopes, Refused> {
+        match asked {
+            None => Ok(self.scopes.clone()),
+            asked => scope::narrowed(&self.all_scopes(), asked),
+        }
     }
 
     /// Whether it shows a secret.
@@ -123,7 +146,7 @@ impl Clients {
         Clients(clients)
     }
 
-    /// Their names and kinds, for a page.
+    /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
         self.0.iter()
     }
@@ -147,6 +170,16 @@ impl Clients {
 }
 
 impl<'a> Presented<'a> {
+    /// The name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether there is a secret with it, right or wrong.
+    pub fn has_secret(&self) -> bool {
+        self.secret.is_some()
+    }
+
     /// Who a request says that it is from: by its field lines `Authorization`, or by its parameters.
     ///
     /// # Errors

@@ -5,8 +5,12 @@
 //!   published          signs                verifies
 //! ```
 //!
-//! The one idea: a key is published before it signs, and stays published for as long as anything that it has signed may be
-//! shown. So no verifier meets a key that it could not have known, and a rotation refuses nobody.
+//! The one idea: a key is published before it signs, for as long as any verifier may keep the list without asking, and stays
+//! published for as long as anything that it has signed may be shown. So no verifier meets a key that it could not have
+//! known, and a rotation refuses nobody. Who rotates sooner is told to wait.
+//!
+//! That is for keys that are well. One that was stolen is [withdrawn](withdrawn): it is gone at once with all that lay
+//! beside it, and what they have signed is refused by whoever asks for the list again.
 //!
 //! All rules are here, as functions from the list of keys to the next list; a store applies them under its lock, so that ten
 //! nodes that start at once, or two that rotate, do it one behind the other.
@@ -16,7 +20,7 @@
 //! Spec: RFC 7517 4.5 (`kid`), 5 (a set of keys, for the time of a change).
 //! Never: shows a private key; lets a key sign that is not active.
 //! Invariants: one key is active, at most one is next; names are unique.
-//! Limits: [`KEYS_MAX`].
+//! Limits: [`KEYS_MAX`], [`PUBLISH_SECONDS`].
 
 use std::fmt;
 
@@ -24,6 +28,13 @@ use crate::jwt::{Algorithm, KeyError, SigningKey};
 
 /// Keys that are kept at a time. Who rotates faster than they go is refused.
 pub const KEYS_MAX: usize = 16;
+
+/// For how long the list may be kept without asking, by whoever is told so in its `Cache-Control`.
+pub const LIST_KEPT_SECONDS: u64 = 300;
+
+/// For how long a key is published before it signs: a verifier that asks each minute, by way of a cache that had the list
+/// already, has it then.
+pub const PUBLISH_SECONDS: u64 = LIST_KEPT_SECONDS + 60;
 
 /// What a key is for, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +74,27 @@ pub trait Source {
     fn key(&self, algorithm: Algorithm) -> Result<SigningKey, KeyError>;
 }
 
+/// Which rotation is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// Seconds for which a key verifies when it has ceased to sign.
+    pub verifies: u64,
+    /// The key that is to be rotated; any, if it is not named.
+    pub active: Option<&'a str>,
+    /// What the key behind the next one is made with. Named, it has to be made.
+    pub behind: Option<Algorithm>,
+    /// What it is made with otherwise, if it can be.
+    pub usual: Algorithm,
+}
+
 /// Why keys stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
+    /// The next key was not published for long enough: there are verifiers that have not seen it.
+    TooSoon {
+        /// Seconds until it may sign.
+        retry_after: u64,
+    },
     /// So many are retired and not gone yet.
     TooMany {
         /// Seconds until the first one is.
@@ -105,14 +134,9 @@ pub fn started(
     algorithm: Algorithm,
     source: &dyn Source,
 ) -> Result<Vec<StoredKey>, Kept> {
-    let mut keys = living(keys, now);
-    if !keys.iter().any(|key| key.state == State::Active) {
-        let key = another(&keys, algorithm, source)?;
-        keys.push(StoredKey::of(&key, State::Active, now));
-    }
+    let mut keys = filled(keys, now, algorithm, source)?;
     // One that has signed nothing yet gives way.
-    let is_other = |key: &StoredKey| key.state == State::Next && key.algorithm != algorithm;
-    if (keys.iter().any(is_other) || !keys.iter().any(|key| key.state == State::Next))
+    if keys.iter().any(|key| key.state == State::Next && key.algorithm != algorithm)
         && let Ok(key) = another(&keys, algorithm, source)
     {
         keys.retain(|key| key.state != State::Next);
@@ -121,40 +145,79 @@ pub fn started(
     Ok(keys)
 }
 
-/// The keys after a rotation of the one called `active`; any, if it is not named. What has signed verifies for `verifies`
-/// seconds more. Behind the next key one of `algorithm` is made.
+/// The keys without those that are gone, and with those that are missing: one that signs, and one behind it of whatever
+/// algorithm. The same keys where nothing is to be done.
+///
+/// # Errors
+/// When there is no key at all, and none can be made.
+pub fn filled(keys: &[StoredKey], now: u64, algorithm: Algorithm, source: &dyn Source) -> Result<Vec<StoredKey>, Kept> {
+    let mut keys = living(keys, now);
+    if !keys.iter().any(|key| key.state == State::Active) {
+        let key = another(&keys, algorithm, source)?;
+        keys.push(StoredKey::of(&key, State::Active, now));
+    }
+    // One that cannot be had now, an RSA key above all, can be before the next rotation.
+    if !keys.iter().any(|key| key.state == State::Next)
+        && let Ok(key) = another(&keys, algorithm, source)
+    {
+        keys.push(StoredKey::of(&key, State::Next, now));
+    }
+    Ok(keys)
+}
+
+/// The keys after a rotation. Keys change their places, or nothing changes.
 ///
 /// # Errors
 /// See [`Kept`].
-pub fn rotated(
-    keys: &[StoredKey],
-    now: u64,
-    verifies: u64,
-    active: Option<&str>,
-    algorithm: Algorithm,
-    source: &dyn Source,
-) -> Result<Vec<StoredKey>, Kept> {
+pub fn rotated(keys: &[StoredKey], now: u64, turn: Turn<'_>, source: &dyn Source) -> Result<Vec<StoredKey>, Kept> {
     let mut keys = living(keys, now);
-    if active.is_some_and(|kid| !keys.iter().any(|key| key.state == State::Active && key.kid == kid)) {
+    let active = keys.iter().find(|key| key.state == State::Active);
+    if turn.active.is_some_and(|kid| active.is_none_or(|key| key.kid != kid)) {
         return Err(Kept::Another);
     }
     if keys.len() >= KEYS_MAX {
         return Err(Kept::TooMany { retry_after: first_gone(&keys).saturating_sub(now).max(1) });
     }
-    if !keys.iter().any(|key| key.state == State::Next) {
-        let key = another(&keys, algorithm, source)?;
-        keys.push(StoredKey::of(&key, State::Next, now));
+    let next = keys.iter().find(|key| key.state == State::Next).ok_or(Kept::NoNext(KeyError::NotGenerated))?;
+    let signs_from = published(&keys, next);
+    if now < signs_from {
+        return Err(Kept::TooSoon { retry_after: signs_from - now });
     }
     for key in keys.iter_mut().filter(|key| matches!(key.state, State::Next | State::Active)) {
-        let until = now.saturating_add(verifies);
+        // Not shorter than the next one is published: while a retired one is there, these are not the first two.
+        let until = now.saturating_add(turn.verifies.max(PUBLISH_SECONDS));
         key.state = if key.state == State::Next { State::Active } else { State::Retired { until } };
         key.since = now;
     }
-    // One that cannot be had now, an RSA key above all, can be before the next rotation.
-    if let Ok(key) = another(&keys, algorithm, source) {
-        keys.push(StoredKey::of(&key, State::Next, now));
+    match (another(&keys, turn.behind.unwrap_or(turn.usual), source), turn.behind) {
+        (Ok(key), _) => keys.push(StoredKey::of(&key, State::Next, now)),
+        (Err(kept), Some(_)) => return Err(kept),
+        // One that cannot be had now, an RSA key above all, can be before the next rotation.
+        (Err(_), None) => {}
     }
     Ok(keys)
+}
+
+/// New keys of `algorithm` in place of all there are: who has read one of them has read them all.
+///
+/// # Errors
+/// When none can be made that is not among those that are withdrawn.
+pub fn withdrawn(
+    keys: &[StoredKey],
+    now: u64,
+    algorithm: Algorithm,
+    source: &dyn Source,
+) -> Result<Vec<StoredKey>, Kept> {
+    let active = StoredKey::of(&another(keys, algorithm, source)?, State::Active, now);
+    filled(&[active], now, algorithm, source)
+}
+
+/// From when on `next` is known to every verifier. Who knows any of the first two keys of a list knows both: they were
+/// published together.
+fn published(keys: &[StoredKey], next: &StoredKey) -> u64 {
+    let is_of_the_first =
+        keys.iter().all(|key| matches!(key.state, State::Next | State::Active) && key.since == next.since);
+    if is_of_the_first { next.since } else { next.since.saturating_add(PUBLISH_SECONDS) }
 }
 
 /// The keys that are not gone.
@@ -184,6 +247,7 @@ impl fmt::Debug for StoredKey {
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Kept::TooSoon { retry_after } => write!(f, "the next key is not known everywhere for {retry_after} s"),
             Kept::TooMany { retry_after } => write!(f, "too many keys are retired; one is gone in {retry_after} s"),
             Kept::NoNext(error) => write!(f, "there is no next key: {error}"),
             Kept::Another => f.write_str("the active key is another one by now"),
@@ -222,8 +286,10 @@ mod tests {
         started(&[], NOW, Algorithm::EdDSA, &Made).expect("keys can be made")
     }
 
+    const TURN: Turn<'_> = Turn { verifies: VERIFIES, active: None, behind: None, usual: Algorithm::EdDSA };
+
     fn rotate(keys: &[StoredKey], now: u64) -> Result<Vec<StoredKey>, Kept> {
-        rotated(keys, now, VERIFIES, None, Algorithm::EdDSA, &Made)
+        rotated(keys, now, TURN, &Made)
     }
 
     fn in_state<'a>(keys: &'a [StoredKey], name: &str) -> Vec<&'a str> {
@@ -249,9 +315,54 @@ mod tests {
         assert_eq!(in_state(&turned, "next").len(), 1);
         let retired = turned.iter().find(|key| key.state.name() == "retired").expect("one");
         assert_eq!((retired.state, retired.since), (State::Retired { until: NOW + 5 + VERIFIES }, NOW + 5));
-        let again = rotate(&turned, NOW + 6).expect("a rotation");
+        let again = rotate(&turned, NOW + 5 + PUBLISH_SECONDS).expect("a rotation");
         let same = again.iter().find(|key| key.kid == retired.kid).expect("it verifies still");
         assert_eq!(same, retired, "a second rotation changes nothing of it");
+    }
+
+    #[test]
+    fn a_key_that_a_verifier_may_not_have_seen_does_not_sign() {
+        let keys = start();
+        let turned = rotate(&keys, NOW).expect("the first two were published together");
+        for second in [0, 1, PUBLISH_SECONDS - 1] {
+            let kept = Kept::TooSoon { retry_after: PUBLISH_SECONDS - second };
+            assert_eq!(rotate(&turned, NOW + second), Err(kept), "after {second} s");
+        }
+        let again = rotate(&turned, NOW + PUBLISH_SECONDS).expect("it was published for long enough");
+        assert_eq!(in_state(&again, "active"), in_state(&turned, "next"));
+        // One that took the place of another one is as new as that one was.
+        let other = started(&keys, NOW + 50, Algorithm::ES256, &Made).expect("keys can be made");
+        assert_eq!(rotate(&other, NOW + 51), Err(Kept::TooSoon { retry_after: PUBLISH_SECONDS - 1 }));
+        let lonely: Vec<StoredKey> = keys.iter().filter(|key| key.state == State::Active).cloned().collect();
+        assert!(matches!(rotate(&lonely, NOW), Err(Kept::NoNext(_))), "none is made and signs in one step");
+        let filled = filled(&lonely, NOW + 1, Algorithm::EdDSA, &Made).expect("keys can be made");
+        assert_eq!(rotate(&filled, NOW + 1), Err(Kept::TooSoon { retry_after: PUBLISH_SECONDS }));
+    }
+
+    #[test]
+    fn there_is_always_a_next_key_and_it_is_the_one_that_was_asked_for() {
+        let asked = |algorithm| rotated(&start(), NOW, Turn { behind: Some(algorithm), ..TURN }, &Made);
+        assert!(matches!(asked(Algorithm::RS256), Err(Kept::NoNext(_))), "nothing is rotated that cannot be filled");
+        let turned = asked(Algorithm::ES256).expect("a rotation");
+        // The retired one goes; what was asked for stays, and nothing is done twice.
+        let later = filled(&turned, NOW + VERIFIES, Algorithm::EdDSA, &Made).expect("keys");
+        assert_eq!((later.len(), in_state(&later, "next")), (2, in_state(&turned, "next")));
+        assert_eq!(filled(&later, NOW + VERIFIES, Algorithm::EdDSA, &Made), Ok(later.clone()));
+        let lonely: Vec<StoredKey> = later.iter().filter(|key| key.state == State::Active).cloned().collect();
+        let again = filled(&lonely, NOW, Algorithm::EdDSA, &Made).expect("keys");
+        assert_eq!((in_state(&again, "active"), in_state(&again, "next").len()), (in_state(&later, "active"), 1));
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_gone_at_once_and_new_ones_are_there() {
+        let turned = rotate(&start(), NOW).expect("a rotation");
+        let fresh = withdrawn(&turned, NOW + 1, Algorithm::EdDSA, &Made).expect("keys can be made");
+        assert_eq!((in_state(&fresh, "active").len(), in_state(&fresh, "next").len(), fresh.len()), (1, 1, 2));
+        assert!(fresh.iter().all(|key| turned.iter().all(|old| old.kid != key.kid)));
+        let one = One(SigningKey::generate(Algorithm::ES256).expect("a key").to_pkcs8().to_vec());
+        let keys = started(&[], NOW, Algorithm::ES256, &one).expect("there is one");
+        let refused = withdrawn(&keys, NOW, Algorithm::ES256, &one);
+        assert!(matches!(refused, Err(Kept::NoNext(_))), "the stolen one again");
     }
 
     #[test]
@@ -265,31 +376,35 @@ mod tests {
     fn of_two_rotations_of_one_key_one_happens() {
         let keys = start();
         let active = in_state(&keys, "active")[0];
-        let by_name = |keys: &[StoredKey]| rotated(keys, NOW, VERIFIES, Some(active), Algorithm::EdDSA, &Made);
+        let by_name = |keys: &[StoredKey]| rotated(keys, NOW, Turn { active: Some(active), ..TURN }, &Made);
         let turned = by_name(&keys).expect("the first one");
         assert_eq!(by_name(&turned), Err(Kept::Another));
     }
 
     #[test]
     fn who_rotates_without_end_is_refused_and_told_how_long() {
+        const LONG: u64 = 100_000;
+        let rotate = |keys: &[StoredKey], now| rotated(keys, now, Turn { verifies: LONG, ..TURN }, &Made);
         let mut keys = start();
-        let refused = (0..100).find_map(|second| match rotate(&keys, NOW + second) {
-            Ok(turned) => {
-                keys = turned;
-                None
-            }
-            Err(refused) => Some((second, refused)),
-        });
+        let refused =
+            (0..100).map(|turn| turn * PUBLISH_SECONDS).find_map(|second| match rotate(&keys, NOW + second) {
+                Ok(turned) => {
+                    keys = turned;
+                    None
+                }
+                Err(refused) => Some((second, refused)),
+            });
         let Some((second, Kept::TooMany { retry_after })) = refused else { panic!("{refused:?}") };
-        assert_eq!((keys.len(), second + retry_after), (KEYS_MAX, VERIFIES));
+        assert_eq!((keys.len(), second + retry_after), (KEYS_MAX, LONG));
         assert!(rotate(&keys, NOW + second + retry_after).is_ok());
     }
 
     #[test]
     fn another_algorithm_comes_in_as_the_next_key() {
         let mut keys = start();
-        for expected in [Algorithm::EdDSA, Algorithm::HS256] {
-            keys = rotated(&keys, NOW, VERIFIES, None, Algorithm::HS256, &Made).expect("a rotation");
+        for (turn, expected) in [(0, Algorithm::EdDSA), (1, Algorithm::HS256)] {
+            let wanted = Turn { behind: Some(Algorithm::HS256), ..TURN };
+            keys = rotated(&keys, NOW + turn * PUBLISH_SECONDS, wanted, &Made).expect("a rotation");
             let active = keys.iter().find(|key| key.state == State::Active).expect("one");
             assert_eq!(active.algorithm, expected);
         }
@@ -301,10 +416,13 @@ mod tests {
         let one = One(SigningKey::generate(Algorithm::ES256).expect("a key").to_pkcs8().to_vec());
         let keys = started(&[], NOW, Algorithm::ES256, &one).expect("there is one");
         assert_eq!((keys.len(), keys[0].state), (1, State::Active));
-        let refused = rotated(&keys, NOW, VERIFIES, None, Algorithm::ES256, &one);
+        let usual = Turn { usual: Algorithm::ES256, ..TURN };
+        let refused = rotated(&keys, NOW, usual, &one);
         assert!(matches!(refused, Err(Kept::NoNext(_))), "{refused:?}");
-        let turned = rotated(&keys, NOW, VERIFIES, None, Algorithm::EdDSA, &Made).expect("another source has one");
-        assert_eq!((in_state(&turned, "active").len(), in_state(&turned, "retired")), (1, vec![keys[0].kid.as_str()]));
+        // Another source has one; behind it there is none, which is no reason not to change.
+        let keys = started(&keys, NOW + 1, Algorithm::EdDSA, &Made).expect("keys");
+        let turned = rotated(&keys, NOW + 1 + PUBLISH_SECONDS, usual, &one).expect("a rotation");
+        assert_eq!((in_state(&turned, "active").len(), in_state(&turned, "retired").len(), turned.len()), (1, 1, 2));
     }
 
     #[test]

@@ -12,7 +12,17 @@ use crate::jwt::Scopes;
 /// # Panics
 /// When one is no scope.
 pub fn known(names: &[&str]) -> Scopes {
-    names.join(" ").parse().expect("the program's own scopes are some")
+    of(names.iter().copied())
+}
+
+/// Those scopes together, which are some.
+pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Scopes {
+    names.collect::<Vec<_>>().join(" ").parse().expect("the program's own scopes are some")
+}
+
+/// Those of `granted` that are among `all`: what may be had today of what was granted then.
+pub fn kept(granted: &Scopes, all: &Scopes) -> Scopes {
+    of(granted.iter().filter(|scope| all.iter().any(|other| other == *scope)))
 }
 
 /// What is granted where `all` may be had: what `asked` names, or all when nothing is asked for.

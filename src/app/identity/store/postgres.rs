@@ -6,6 +6,9 @@
 //! Where more than one row has to agree (so many families of an account, one active key), a transaction takes an advisory
 //! lock first; it goes with the transaction, however that ends.
 //!
+//! An exchange that comes late does nothing: a server that was stopped reads what lay in its socket when it goes on, and by
+//! then whoever asked was told to come again. Late is judged by the clock of the database alone, before and at the exchange.
+//!
 //! Never: reads what it has no use for; sends a token.
 
 use tokio_postgres::Row;
@@ -21,8 +24,13 @@ use crate::jwt::Algorithm;
 /// The lock of the keys: `identity` in ASCII.
 const KEYS_LOCK: i64 = i64::from_be_bytes(*b"identity");
 
-/// Families that one sweep forgets.
+/// Families that one sweep forgets, and nonces.
 const SWEPT_MAX: i64 = 10_000;
+
+/// After this an exchange is late: a part of the grace, so that the rest of it is left to whoever comes again.
+const LATE_MS: i64 = 3_000;
+
+const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 /// Another account's lock may have the same number: then the two wait for each other, and nothing else.
 const LOCK_SUBJECT: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))";
@@ -39,14 +47,16 @@ const FIND: &str = "SELECT subject, client, scopes, audience, generation, seal_k
 
 const ROTATE: &str =
     "UPDATE identity_families SET spent = current, current = $3, nonce = $4, spent_at = $5, ends_at = $6
-    WHERE id = $1 AND current = $2";
+    WHERE id = $1 AND current = $2 AND (extract(epoch FROM clock_timestamp()) * 1000)::bigint < $7";
 
 const REVOKE: &str = "DELETE FROM identity_families WHERE id = $1";
 
-const SWEEP: &str =
-    "DELETE FROM identity_families WHERE id IN (SELECT id FROM identity_families WHERE ends_at <= $1 LIMIT $2)";
+/// The end is asked for twice: a row that was refreshed while this waited for it is looked at again by the outer one alone.
+const SWEEP: &str = "DELETE FROM identity_families WHERE ends_at <= $1 AND id IN
+    (SELECT id FROM identity_families WHERE ends_at <= $1 LIMIT $2)";
 
-const FORGET_NONCES: &str = "UPDATE identity_families SET nonce = NULL WHERE nonce IS NOT NULL AND spent_at <= $1";
+const FORGET_NONCES: &str = "UPDATE identity_families SET nonce = NULL WHERE spent_at <= $1 AND id IN
+    (SELECT id FROM identity_families WHERE nonce IS NOT NULL AND spent_at <= $1 LIMIT $2)";
 
 const KEYS: &str = "SELECT kid, algorithm, private, state, since, until FROM identity_keys";
 
@@ -94,7 +104,11 @@ impl Postgres {
         let Rotation { from, to, nonce, at, ends_at } = rotation;
         let (id, from, to, nonce) = (&id.bytes()[..], &from.bytes()[..], &to.bytes()[..], &nonce[..]);
         let (at, ends_at) = (number(*at), number(*ends_at));
-        Ok(self.client().await?.execute(ROTATE, &[&id, &from, &to, &nonce, &at, &ends_at]).await? == 1)
+        let mut client = self.client().await?;
+        let clock = client.query(CLOCK, &[]).await?;
+        let clock: i64 = clock.first().ok_or_else(|| strange("there is no time"))?.try_get(0)?;
+        let late = clock + LATE_MS;
+        Ok(client.execute(ROTATE, &[&id, &from, &to, &nonce, &at, &ends_at, &late]).await? == 1)
     }
 
     pub(super) async fn revoke(&self, id: FamilyId) -> Result<bool, StoreError> {
@@ -103,8 +117,10 @@ impl Postgres {
 
     pub(super) async fn sweep(&self, now: u64, grace: u64) -> Result<u64, StoreError> {
         let mut client = self.client().await?;
-        client.execute(FORGET_NONCES, &[&number(now.saturating_sub(grace))]).await?;
-        Ok(client.execute(SWEEP, &[&number(now), &SWEPT_MAX]).await?)
+        // Each does its part, whatever becomes of the other.
+        let swept = client.execute(SWEEP, &[&number(now), &SWEPT_MAX]).await;
+        client.execute(FORGET_NONCES, &[&number(now.saturating_sub(grace)), &SWEPT_MAX]).await?;
+        Ok(swept?)
     }
 
     pub(super) async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {

@@ -81,7 +81,9 @@ async fn of_a_token_that_is_not_valid_nothing_is_said_but_that() {
 #[tokio::test]
 async fn who_the_bearer_is_is_told_to_the_bearer() {
     let stage = stage().await;
-    let login = stage.log_in("demo-cli").await;
+    let pairs = [("client_id", "demo-cli"), ("grant_type", "password"), ("username", "ada"), ("password", PASSWORD)];
+    let for_here = [&pairs[..], &[("audience", "identity")]].concat();
+    let login: Value = stage.token(&for_here).await.json();
     let access = text(&login, "access_token");
     let ask =
         async |request: Request, token: &str| stage.ask(request.with("Authorization", format!("Bearer {token}"))).await;
@@ -96,15 +98,18 @@ async fn who_the_bearer_is_is_told_to_the_bearer() {
         (answer.status.code(), answer.field("www-authenticate")),
         (401, Some("Bearer realm=\"firstbyte identity\""))
     );
-    let pairs = [("client_id", "demo-cli"), ("grant_type", "password"), ("username", "ada"), ("password", PASSWORD)];
     let for_catalog: Value = stage.token(&[&pairs[..], &[("audience", "catalog")]].concat()).await.json();
+    let usual = text(&stage.log_in("demo-cli").await, "access_token");
+    assert_eq!(ask(Request::get("/identity/userinfo"), &usual).await.status.code(), 401, "shown to services");
     for refused in ["x", &text(&login, "refresh_token"), &text(&for_catalog, "access_token")] {
         let answer = ask(Request::get("/identity/userinfo"), refused).await;
         assert_eq!(answer.status.code(), 401, "{refused:.30}");
         assert!(answer.field("www-authenticate").is_some_and(|challenge| challenge.contains("invalid_token")));
     }
-    let robot: Value =
-        stage.ask(basic(form("/identity/token", &[("grant_type", "client_credentials")]), ROBOT)).await.json();
+    let robot: Value = stage
+        .ask(basic(form("/identity/token", &[("grant_type", "client_credentials"), for_here[4]]), ROBOT))
+        .await
+        .json();
     let answer = ask(Request::get("/identity/userinfo"), &text(&robot, "access_token")).await;
     assert_eq!(answer.status.code(), 403, "a robot is nobody");
     // Here revocation is seen at once.
