@@ -53,15 +53,18 @@ pub enum ClientError {
     Source(BodyError),
     /// The caller: the request's content is longer or shorter than it said.
     Length,
+    /// The caller: time ran out while the request's content was not produced, and the peer had taken all there was.
+    Stalled,
     /// The peer: the head of its answer is malformed.
     Malformed(AnswerError),
     /// The peer: it has said something before it was asked.
     Unasked,
     /// The peer: it has closed the connection before its answer was complete.
     Ended(Phase),
-    /// The peer: it was too slow in this phase.
+    /// The peer: it was too slow in this phase. The environment: while waiting for a place, or connecting.
     TimedOut(Phase),
-    /// The peer: the content of its answer, as said inside.
+    /// The peer: the content of its answer, as said inside. The caller, where that is [`BodyError::Source`]: the answer came
+    /// first, and the rest of the request's content could not be produced.
     Content(BodyError),
     /// The peer: it redirects more often than the caller allows.
     TooManyRedirects(usize),
@@ -82,7 +85,7 @@ impl ClientError {
     pub fn blame(&self) -> Blame {
         use ClientError::*;
         match self {
-            Method(_) | Host | Source(_) | Length => Blame::Caller,
+            Method(_) | Host | Source(_) | Length | Stalled | Content(BodyError::Source(_)) => Blame::Caller,
             TimedOut(Phase::Wait | Phase::Connect) | Busy | Connect(_) | Lost(..) => Blame::Environment,
             Malformed(_) | Unasked | Ended(_) | TimedOut(_) | Content(_) | TooManyRedirects(_) | Location(_)
             | Downgrade => Blame::Peer,
@@ -95,7 +98,7 @@ impl ClientError {
         match self {
             Method(_) | Host | Busy => Phase::Wait,
             Connect(_) | Unasked => Phase::Connect,
-            Source(_) | Length => Phase::Write,
+            Source(_) | Length | Stalled => Phase::Write,
             Malformed(_) | TooManyRedirects(_) | Location(_) | Downgrade => Phase::Head,
             Content(_) => Phase::Content,
             Ended(phase) | TimedOut(phase) | Lost(phase, _) => *phase,
@@ -128,6 +131,7 @@ impl fmt::Display for ClientError {
             ClientError::Host => f.write_str("the Host field names no host"),
             ClientError::Source(error) => write!(f, "the request's content could not be produced: {error}"),
             ClientError::Length => f.write_str("the request's content is longer or shorter than it said"),
+            ClientError::Stalled => f.write_str("time ran out, and the request's content was not produced"),
             ClientError::Malformed(error) => write!(f, "the answer is malformed: {error}"),
             ClientError::Unasked => f.write_str("the server said something before it was asked"),
             ClientError::Ended(phase) => write!(f, "the server closed the connection {phase}"),

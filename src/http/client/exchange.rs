@@ -102,7 +102,7 @@ impl Exchange {
         }
     }
 
-    /// Whether it failed before the server has said a word of an answer.
+    /// Whether any byte of an answer has come.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun
     }
@@ -112,12 +112,13 @@ impl Exchange {
         let decided = decide_answer(head.version, self.method, head.status, &head.fields);
         // Closed before its place is free.
         let framing = decided.inspect_err(|_| self.link.outbound.abort())?;
-        if !framing.keep_alive {
-            // RFC 9112 9.5.
+        if !framing.keep_alive || head.status.is_error() {
+            // RFC 9112 9.5: who closes reads no more, and who says no has said what becomes of the content.
             self.sending.break_off();
         }
         let mut receive = Receive::of_answer(framing.content());
-        let whole = take_whole(&mut self.link, &mut receive);
+        // RFC 9110 7.5: any other answer that comes early leaves the request to be sent on, by whoever reads its content.
+        let whole = if self.sending.is_over() { take_whole(&mut self.link, &mut receive) } else { None };
         let receiving =
             Receiving::new(self.link, self.sending, receive, lease, framing.keep_alive, (config, self.times.until));
         Ok(match whole {
@@ -195,7 +196,9 @@ impl Exchange {
         let read_until = earlier(self.head_until, self.answer_until);
         let until = earlier(earlier(read_until, self.link.outbound.stalled_until()), self.times.until);
         ready!(self.link.timer.poll_expired(until, cx));
-        Poll::Ready(ClientError::TimedOut(self.phase()))
+        // Nothing is queued for the peer, and no word of it was due.
+        let is_ours = !self.sending.is_over() && self.link.outbound.stalled_until().is_none() && read_until.is_none();
+        Poll::Ready(if is_ours { ClientError::Stalled } else { ClientError::TimedOut(self.phase()) })
     }
 }
 

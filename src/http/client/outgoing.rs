@@ -8,7 +8,7 @@
 //! let request = Outgoing::new(Method::PUT, &url).with("Content-Type", "text/plain").with_content("a thing").redirects(3);
 //! ```
 //!
-//! Spec: RFC 9110 9.2.2 (idempotent methods), 15.4 (redirections).
+//! Spec: RFC 9110 7.6.1 (what is for one hop), 9.2.2 (idempotent methods), 15.4 (redirections).
 //! Never: has a say in framing or in the connection (see [`encode_request_head`](crate::http::h1::encode::encode_request_head)).
 
 use std::time::Duration;
@@ -61,8 +61,14 @@ impl Outgoing {
         self
     }
 
-    /// Takes `fields` in the place of those so far: what a proxy sends on.
-    pub fn with_fields(mut self, fields: Fields) -> Outgoing {
+    /// Takes `fields` in the place of those so far: what a proxy sends on, without the fields that are for the hop they came
+    /// over. What is added afterwards stays, whatever the one before has named.
+    pub fn with_fields(mut self, mut fields: Fields) -> Outgoing {
+        // RFC 9110 7.6.1: Connection, and every field that it names.
+        let names: Vec<_> = fields.list("Connection").map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        for name in names.iter().map(String::as_str).chain(["Connection"]) {
+            fields.remove(name);
+        }
         self.fields = fields;
         self
     }
@@ -70,12 +76,17 @@ impl Outgoing {
     /// Sends `content`. When its length is not known it is sent in chunks: who gives such content says that the server
     /// understands HTTP/1.1 (RFC 9112 6.1). Content that is all there can be sent again, to a new connection or after a
     /// redirection; content from a source cannot.
+    ///
+    /// A server may answer before it has all of it. Then reading the answer to its end sends the rest (RFC 9110 7.5), and
+    /// dropping it breaks the request off; so does an answer that says no (4xx, 5xx), or behind which the server closes
+    /// (RFC 9112 9.5).
     pub fn with_content(mut self, content: impl Into<Body>) -> Outgoing {
         self.content = content.into();
         self
     }
 
-    /// Follows up to `redirects_max` redirections (RFC 9110 15.4). Default none: the answer is then the redirection.
+    /// Follows up to `redirects_max` redirections (RFC 9110 15.4). Default none: the answer is then the redirection. To
+    /// another origin go neither credentials nor cookies; other fields do, and content by 307 and 308.
     pub fn redirects(mut self, redirects_max: usize) -> Outgoing {
         self.redirects_max = redirects_max;
         self

@@ -20,13 +20,16 @@
 //! in all; nothing is dropped under the lock; the origins remembered are at most twice those in use, or [`ORIGINS_MIN`].
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::http::client::config::ClientConfig;
@@ -286,19 +289,37 @@ impl Lease {
         if let Some(at) = origins.by_name.get_mut(&self.origin) {
             at.idle.push(idle);
         }
-        if !std::mem::replace(&mut origins.is_kept_up, true) {
-            runtime.spawn(keep_up(Arc::downgrade(&self.pool)));
+        let was_kept_up = std::mem::replace(&mut origins.is_kept_up, true);
+        // A runtime that is shutting down drops the task here.
+        drop(origins);
+        if !was_kept_up {
+            runtime.spawn(Keeper { pool: Arc::downgrade(&self.pool), is_done: false }.run());
         }
     }
 }
 
 /// Looks after what is at rest, as long as anything is.
-async fn keep_up(pool: std::sync::Weak<Pool>) {
-    loop {
-        sleep(UPKEEP_GAP).await;
-        match pool.upgrade() {
-            Some(pool) if pool.sweep() => {}
-            _ => return,
+struct Keeper {
+    pool: Weak<Pool>,
+    is_done: bool,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        while !self.is_done {
+            sleep(UPKEEP_GAP).await;
+            self.is_done = !self.pool.upgrade().is_some_and(|pool| pool.sweep());
+        }
+    }
+}
+
+impl Drop for Keeper {
+    /// Its runtime is gone and the client is not: whoever rests a connection next, on another one, finds another keeper.
+    fn drop(&mut self) {
+        if !self.is_done
+            && let Some(pool) = self.pool.upgrade()
+        {
+            lock(&pool.origins).is_kept_up = false;
         }
     }
 }
@@ -312,9 +333,14 @@ impl Idle {
     }
 }
 
-/// Whether nothing has come: neither a byte nor an end.
+/// Whether nothing has come: neither a byte nor an end. A task whose turn is used up is told by tokio that no socket has
+/// anything for it; here that would make silent what has spoken, so the question is asked outside of its turn.
 pub(super) fn is_silent(inbound: &mut Inbound<Box<dyn ReadHalf>>, cx: &mut Context<'_>) -> bool {
-    inbound.buffer.is_empty() && inbound.poll_fill(cx, PIECE_BYTES).is_pending()
+    if !inbound.buffer.is_empty() {
+        return false;
+    }
+    let filling = pin!(unconstrained(poll_fn(|cx| inbound.poll_fill(cx, PIECE_BYTES))));
+    filling.poll(cx).is_pending()
 }
 
 impl Drop for Open {

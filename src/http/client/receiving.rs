@@ -3,12 +3,13 @@
 //! ```text
 //!   Receiving { link, sending, lease } ── pieces ──▶ caller
 //!        │ the last byte: settle ──▶ pool      when the request is sent, the answer allows it, and nothing is behind it
+//!        │     and the request is not sent: the end waits for it
 //!        └ dropped, error ─────────▶ closed
 //! ```
 //!
 //! Content of which more than a buffer is to come is read past the buffer, into a [`Piece`] that goes on with it.
 //!
-//! Spec: RFC 9112 6.3, 7.1, 8 (incomplete answers), 9.3, 9.6.
+//! Spec: RFC 9110 7.5 (an early answer does not end its request); RFC 9112 6.3, 7.1, 8 (incomplete answers), 9.3, 9.6.
 //! Never: reads what nobody asked for; calls content complete that is not; gives a connection back with bytes in it.
 //! Limits: `content_rate`, `total`; chunk lines and trailers by [`Limits`].
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::http::body::{BodyError, Source};
 use crate::http::client::config::ClientConfig;
+use crate::http::client::error::ClientError;
 use crate::http::client::pool::{Lease, Link};
 use crate::http::client::sending::{SendError, Sending};
 use crate::http::explain::Problem;
@@ -84,16 +86,49 @@ impl Receiving {
         }
     }
 
+    /// Ends, unless there is more of the request to be sent.
+    fn end_if_sent(&mut self) {
+        if self.at_work.as_ref().is_some_and(|work| work.sending.is_over()) {
+            self.end();
+        }
+    }
+
+    /// The answer is whole, the request is not: ready when it is sent, or nobody reads it.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(AtWork { link, sending, .. }) = &mut self.at_work else { return Poll::Ready(Ok(())) };
+        if !sending.is_over() {
+            let inbound = &mut link.inbound;
+            let watched = inbound.buffer.is_empty() && !inbound.is_ended();
+            if !watched || inbound.poll_fill(cx, PIECE_BYTES).is_pending() {
+                return self.poll_patience(cx).map(Err);
+            }
+            // RFC 9112 9.5: behind its answer comes the server's end, or what belongs to no request.
+            sending.break_off();
+        }
+        self.end();
+        Poll::Ready(Ok(()))
+    }
+
     /// Breaks off: the connection is closed.
     fn fail(&mut self, error: BodyError) -> BodyError {
         self.at_work = None;
         error
     }
 
+    /// Breaks off since time ran out: by the peer's fault, unless it waits for content that our caller does not produce.
+    fn fail_late(&mut self) -> BodyError {
+        let is_ours = |work: &AtWork| !work.sending.is_over() && work.link.outbound.stalled_until().is_none();
+        let is_ours = self.at_work.as_ref().is_some_and(is_ours);
+        self.fail(if is_ours { BodyError::Source(Box::new(ClientError::Stalled)) } else { BodyError::TooSlow })
+    }
+
     /// What the bytes at hand yield: a piece, or the end; `None` when more are needed.
     fn step(&mut self) -> Result<Option<Option<Bytes>>, BodyError> {
         loop {
             let Some(AtWork { link, .. }) = &mut self.at_work else { return Ok(Some(None)) };
+            if self.receive.is_ended() {
+                return Ok(Some(None));
+            }
             let unread = link.inbound.buffer.unread();
             let (used, received) = match self.receive.step(unread, &self.limits) {
                 Ok(step) => step,
@@ -106,7 +141,7 @@ impl Receiving {
             link.inbound.buffer.consume(used);
             if self.receive.is_ended() {
                 self.trailers = self.receive.take_trailers();
-                self.end();
+                self.end_if_sent();
             }
             match (piece, received) {
                 (Some(piece), _) => return Ok(Some(Some(piece))),
@@ -170,7 +205,7 @@ impl Receiving {
         let stepped = self.receive.step(&bytes, &self.limits);
         debug_assert_eq!(stepped, Ok((count, Received::Content)));
         if self.receive.is_ended() {
-            self.end();
+            self.end_if_sent();
         }
         Poll::Ready(Ok(Some(bytes)))
     }
@@ -180,7 +215,7 @@ impl Receiving {
         // A server that waits for the rest of the request has nothing to say.
         let slow = if sending.is_over() { self.rate.wait(Instant::now()) } else { link.outbound.stalled_until() };
         ready!(link.timer.poll_expired(earlier(slow, self.until), cx));
-        Poll::Ready(self.fail(BodyError::TooSlow))
+        Poll::Ready(self.fail_late())
     }
 }
 
@@ -191,13 +226,17 @@ impl Source for Receiving {
         }
         // Content that never lets anybody wait has an end all the same.
         if self.until.is_some_and(|until| until <= Instant::now()) {
-            return Poll::Ready(Some(Err(self.fail(BodyError::TooSlow))));
+            return Poll::Ready(Some(Err(self.fail_late())));
         }
         if let Err(error) = self.poll_send(cx) {
             return Poll::Ready(Some(Err(error)));
         }
         loop {
+            if self.receive.is_ended() {
+                return self.poll_request(cx).map(|sent| sent.err().map(Err));
+            }
             match self.step() {
+                Ok(Some(None)) if self.at_work.is_some() => continue,
                 Ok(Some(piece)) => return Poll::Ready(piece.map(Ok)),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),

@@ -1,7 +1,9 @@
 //! Owns the decision where a redirection leads, and with what.
 //!
-//! The one idea: a server that redirects chooses the next address, so it must not choose who gets our secrets. What the
-//! caller gave for one origin goes to no other.
+//! The one idea: a server that redirects chooses the next address, so it must not choose who gets our secrets. The
+//! fields that are secrets by their name, or that tell where somebody was, stay with their origin. Every other field of the
+//! caller goes along, and so does content by 307 and 308: who sends a key in a field of its own, or a password in a form, to
+//! a server that may send it on, follows no redirection ([`Outgoing::redirects`], off unless asked for).
 //!
 //! ```text
 //!   status     method                          content
@@ -12,7 +14,7 @@
 //! ```
 //!
 //! Spec: RFC 9110 15.4 (what is changed), 15.4.2 to 15.4.9, 10.2.2 (Location); RFC 3986 5.2. 300, 304 and 305 are answers.
-//! Never: follows from https to http; takes Authorization, Cookie or Proxy-Authorization across origins; sends content twice
+//! Never: follows from https to http; takes a field of [`OF_ORIGIN`] across origins; sends content twice
 //! that can be produced once: such a redirection is an answer.
 
 use bytes::Bytes;
@@ -22,15 +24,18 @@ use crate::http::field::name;
 use crate::http::url::Scheme;
 use crate::http::{Body, Fields, Method, Status, Url};
 
-/// Fields that are for one origin alone. Host is the new one's.
-const OF_ORIGIN: [&str; 5] = ["Authorization", "Cookie", "Proxy-Authorization", "Host", "Origin"];
+/// RFC 9110 15.4 items 2 and 3: fields that are for one origin alone. Host is the new one's.
+const OF_ORIGIN: [&str; 6] = ["Authorization", "Cookie", "Proxy-Authorization", "Host", "Origin", "Referer"];
 
-/// Fields about content, and conditions on what is changed, which a GET in the place of another method has no use for.
-const OF_CONTENT: [&str; 10] = [
+/// RFC 9110 15.4 item 5: fields about content, and conditions on what is changed, which a GET in the place of another method has no use for.
+const OF_CONTENT: [&str; 13] = [
     "Content-Type",
     "Content-Encoding",
     "Content-Language",
     "Content-Location",
+    "Content-Range",
+    "Content-Digest",
+    "Repr-Digest",
     "Digest",
     "Last-Modified",
     "If-Match",
@@ -115,7 +120,17 @@ mod tests {
 
     fn asked(method: Method, address: &str) -> Outgoing {
         let mut request = Outgoing::new(method, &url(address)).redirects(5);
-        for name in ["Authorization", "COOKIE", "Host", "Proxy-Authorization", "Accept", "Content-Type", "If-Match"] {
+        for name in [
+            "Authorization",
+            "COOKIE",
+            "Host",
+            "Proxy-Authorization",
+            "Origin",
+            "Referer",
+            "Accept",
+            "Content-Type",
+            "If-Match",
+        ] {
             request = request.with(name, "x");
         }
         request
@@ -168,7 +183,7 @@ mod tests {
             ("another scheme", "http://a/b", "https://a/c", false),
         ] {
             let (_, _, names) = follow(Method::GET, 302, from, to).expect("followed");
-            for name in OF_ORIGIN.iter().take(4) {
+            for name in OF_ORIGIN {
                 assert_eq!(names.contains(&name.to_ascii_lowercase()), stays, "{attack}: {name}");
             }
             assert!(names.contains(&"accept".to_owned()), "{attack}");

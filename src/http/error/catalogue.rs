@@ -388,7 +388,7 @@ catalogue! {
         remedy "curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/PATH   # a new token of the issuer";
     MalformedCredentials "HTTP-AUTH-003" BAD_REQUEST
         "there is no token in the Authorization field, or there are two"
-        expected "one Authorization field: Bearer, one space, one token"
+        expected "one Authorization field: Bearer, then one token"
         section "RFC 6750 2.1"
         remedy "curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:8080/PATH";
     InsufficientScope "HTTP-AUTH-004" FORBIDDEN

@@ -12,7 +12,7 @@
 //!
 //! Spec: RFC 9112 2.3, 4 and 5; RFC 9110 15 (status codes), 15.2 (interim answers). Stricter than they demand: no empty
 //! line before the status-line, a code from 100 to 599 (15 would treat others as a 5xx), CR LF at every line end (bare LF
-//! only with `lenient_lines`). Against one demand: RFC 9112 4 has a space behind the code also when no reason follows.
+//! only with `lenient_lines`), no interim answer that declares content. Against one demand: RFC 9112 4 has a space behind the code also when no reason follows.
 //! Many servers leave both out, and nobody reads an answer otherwise for it.
 //! Never: does I/O; knows what was asked; looks at what fields mean ([`super::framing`]); takes 101 for interim: what
 //! follows it is another protocol.
@@ -24,6 +24,7 @@ use std::fmt;
 
 use crate::http::field::{FieldLine, Fields};
 use crate::http::h1::field_section::{FieldSectionParser, LineRules, Progress, Stop, classify};
+use crate::http::h1::framing::declared_at;
 use crate::http::h1::grammar;
 use crate::http::h1::head::Span;
 use crate::http::{Fault, Limits, ProtocolError, Status, Version};
@@ -44,6 +45,8 @@ pub enum AnswerFault {
     StatusLineEnd,
     /// It has switched to another protocol, and nobody asked it to (RFC 9110 15.2.2).
     SwitchedUnasked,
+    /// An interim answer declares content, which it cannot have (RFC 9110 15.2).
+    InterimContent,
     /// It, with the interim answers before it, is longer than `head_bytes_max`.
     HeadTooLarge,
     /// What could be wrong with a request, too: a field line, or the framing.
@@ -74,6 +77,7 @@ impl AnswerFault {
             AnswerFault::ReasonByte => "its reason phrase holds a control byte",
             AnswerFault::StatusLineEnd => "its status-line does not end in CR LF",
             AnswerFault::SwitchedUnasked => "it switches to a protocol that nobody asked for",
+            AnswerFault::InterimContent => "an interim answer declares content",
             AnswerFault::HeadTooLarge => "its head is too long",
             AnswerFault::Message(fault) => fault.title(),
         }
@@ -187,6 +191,9 @@ impl AnswerParser {
             Progress::NeedMore if window.len() < bytes_max => Ok(Found::NeedMore),
             Progress::NeedMore => Err(AnswerFault::HeadTooLarge.at(bytes_max)),
             Progress::Done { len } if is_interim(head.status) => {
+                if let Some(at) = declared_at(&head.lines, input) {
+                    return Err(AnswerFault::InterimContent.at(at));
+                }
                 *self = AnswerParser { stage: Stage::Line, passed: self.passed + len };
                 Ok(Found::Interim { len })
             }
@@ -325,6 +332,11 @@ mod tests {
         let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nLink: x\r\n\r\n";
         check(&format!("{interim}HTTP/1.1 204 No\r\n\r\n"), &answer(204, "No", &[], interim.len() + 19));
         check(interim, &Ok(None));
+        check("HTTP/1.1 100 X\r\nContent-Length: 0\r\n\r\n", &Ok(None));
+        for line in ["Content-Length: 1", "content-length: x", "Transfer-Encoding: chunked"] {
+            let at = 16 + line.find(' ').expect("a space") + 1;
+            check(&format!("HTTP/1.1 100 X\r\n{line}\r\n\r\n"), &Err(AnswerFault::InterimContent.at(at)));
+        }
     }
 
     #[test]

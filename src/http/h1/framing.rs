@@ -34,6 +34,7 @@ use crate::http::{Fault, Method, ProtocolError, Status, Version};
 
 mod answer;
 
+pub(in crate::http::h1) use answer::declared_at;
 pub use answer::{decide_answer, frame_request};
 
 /// How long the content of a request is (RFC 9112 6.3).

@@ -130,7 +130,7 @@ impl Refusal {
 
 /// The token of a request.
 fn credentials(request: &Request) -> Result<&str, Refusal> {
-    const MALFORMED: &str = "Authorization: Bearer, one space, one token";
+    const MALFORMED: &str = "Authorization: Bearer, then one token";
     let malformed = || Refusal { fault: Fault::MalformedCredentials, error: Some(("invalid_request", MALFORMED)) };
     let mut lines = request.fields().all(name::AUTHORIZATION);
     // RFC 6750 3.1: a request without any authentication information is told no error.
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_a_valid_token_is_let_in() {
-        for value in ["Bearer good", "bearer good", "BEARER   good", "Bearer ab-._~+/=="] {
+        for value in ["Bearer good", "bearer good", "BEARER   good ", "Bearer ab-._~+/=="] {
             let mut answer = answer(&[value]).await;
             assert_eq!(answer.body_mut().collect(10).await.expect("a name"), "ada", "{value}");
         }
@@ -231,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_token_is_a_bad_request() {
         const CHALLENGE: &str = "Bearer realm=\"here\", error=\"invalid_request\", \
-                                 error_description=\"Authorization: Bearer, one space, one token\"";
+                                 error_description=\"Authorization: Bearer, then one token\"";
         for value in
             ["Bearer", "Bearer ", "Bearer =", "Bearer a b", "Bearer good, Bearer good", "Bearer go\"od", "Bearer gööd"]
         {

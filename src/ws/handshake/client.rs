@@ -80,6 +80,8 @@ pub enum HandshakeError {
     NotHttp(String),
     /// A field line is malformed.
     Malformed(ProtocolError),
+    /// An interim answer before it declares content, which it cannot have: nobody can say where the answer begins.
+    InterimContent,
     /// There was no end of its head within [`HEAD_BYTES_MAX`].
     HeadTooLarge,
     /// The connection ended before its head did.
@@ -233,14 +235,15 @@ impl Handshake {
             if matches!(found, Found::Answer { .. }) {
                 let (rest, reason) = (std::mem::take(bytes), reason(parsed, &answer));
                 let (version, status) = (parsed.version(), parsed.status());
-                if version == Version::Http10 {
+                // RFC 6455 4.2.2: a yes is HTTP/1.1. A no may be that of a proxy which is older.
+                if version == Version::Http10 && status == Status::SWITCHING_PROTOCOLS {
                     return Err(HandshakeError::NotHttp(shown(&answer)));
                 }
                 let fields = parsed.take_fields(answer);
                 if status == Status::SWITCHING_PROTOCOLS {
                     return self.check(&fields, rest).map(Some);
                 }
-                self.state = State::refused(status, reason, &fields);
+                self.state = State::refused(version, status, reason, &fields);
                 return self.receive(&rest);
             }
         }
@@ -327,6 +330,7 @@ impl HandshakeError {
     fn of(error: AnswerError, bytes: &[u8]) -> HandshakeError {
         match error.fault {
             AnswerFault::HeadTooLarge => HandshakeError::HeadTooLarge,
+            AnswerFault::InterimContent => HandshakeError::InterimContent,
             AnswerFault::Message(fault) => HandshakeError::Malformed(fault.at(error.at)),
             _ => HandshakeError::NotHttp(shown(bytes)),
         }
@@ -339,8 +343,8 @@ fn reason(parsed: &AnswerHead, answer: &[u8]) -> String {
 
 impl State {
     /// What is left of a refusal is its content. Where nobody can say how long it is, there is none to be shown.
-    fn refused(status: Status, reason: String, fields: &Fields) -> State {
-        let framing = decide_answer(Version::Http11, Method::GET, status, fields);
+    fn refused(version: Version, status: Status, reason: String, fields: &Fields) -> State {
+        let framing = decide_answer(version, Method::GET, status, fields);
         let content = framing.map_or(AnswerContent::None, |framing| framing.content());
         let location = only(fields, name::LOCATION);
         let refusal = Refusal { status: status.code(), reason, location, content: String::new() };
@@ -396,6 +400,7 @@ impl fmt::Display for HandshakeError {
         match self {
             HandshakeError::NotHttp(begin) => write!(f, "that is no answer of HTTP/1.1: it begins with `{begin}`"),
             HandshakeError::Malformed(error) => write!(f, "the answer's head is malformed: {error}"),
+            HandshakeError::InterimContent => f.write_str("an interim answer declares content (RFC 9110 15.2)"),
             HandshakeError::HeadTooLarge => write!(f, "the answer's head is longer than {HEAD_BYTES_MAX} bytes"),
             HandshakeError::Ended => f.write_str("the connection ended before the answer did"),
             HandshakeError::Refused(refusal) => refusal.fmt(f),

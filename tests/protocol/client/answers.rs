@@ -142,6 +142,18 @@ async fn what_is_no_answer_is_refused() {
             AndStays,
             "Malformed Message(UnknownTransferCoding) at 36; Peer",
         ),
+        (
+            "an interim answer with content that reads as the answer",
+            "HTTP/1.1 103 X|Content-Length: 41||HTTP/1.1 200 OK|Content-Length: 6||poison",
+            AndStays,
+            "Malformed InterimContent at 32; Peer",
+        ),
+        (
+            "an interim answer with chunks",
+            "HTTP/1.1 100 X|Transfer-Encoding: chunked||0||",
+            AndStays,
+            "Malformed InterimContent at 35; Peer",
+        ),
         ("nothing", "", AndCloses, "Ended(Answer); Peer"),
         ("half a head", "HTTP/1.1 200 OK|Content-Le", AndCloses, "Ended(Head); Peer"),
         ("only an interim answer", "HTTP/1.1 100 Continue||", AndCloses, "Ended(Head); Peer"),

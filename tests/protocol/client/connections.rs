@@ -80,6 +80,31 @@ async fn a_connection_that_said_something_unasked_is_not_used() {
     }
 }
 
+#[tokio::test]
+async fn what_came_before_a_request_is_seen_though_the_turn_is_used_up() {
+    use std::net::TcpListener;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let client = Client::new(ClientConfig::default());
+    let (asked, mut peer) = tokio::join!(client.send(Outgoing::get(&url(&address))), async {
+        listener.set_nonblocking(true).unwrap();
+        let mut peer =
+            tokio::net::TcpListener::from_std(listener.try_clone().unwrap()).unwrap().accept().await.unwrap().0;
+        peer.read_u8().await.unwrap();
+        peer.write_all(OK.as_bytes()).await.unwrap();
+        peer
+    });
+    asked.unwrap().collect().await.unwrap();
+    peer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").await.unwrap();
+    // The runtime may hear of what the kernel has.
+    tokio::task::yield_now().await;
+    while tokio::task::coop::has_budget_remaining() {
+        tokio::task::coop::consume_budget().await;
+    }
+    let _ = timeout(Duration::from_millis(50), client.send(Outgoing::get(&url(&address)))).await;
+    assert_eq!(client.counts().reused, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_connection_that_speaks_first_is_refused() {
     let (client, mut peers) = dial(ClientConfig::default());

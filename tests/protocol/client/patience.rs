@@ -83,9 +83,27 @@ async fn a_peer_that_does_not_read_is_left() {
     };
     let much = || Outgoing::post(&url("http://peer/"), vec![b'x'; 4 * WIRE_BYTES]);
     check(config(), much(), deaf, ("TimedOut(Write); Peer", 15)).await;
-    // A caller that produces nothing is no fault of the peer; all has an end all the same.
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_produces_nothing_is_no_fault_of_the_peer() {
+    let request = |body| Outgoing::post(&url("http://peer/"), body);
+    for said in ["", "HTTP/1.1 100 Continue\r\n\r\n"] {
+        let waiting = async |mut peer: Peer| {
+            peer.answer(said).await;
+            sleep(PATIENCE).await;
+        };
+        let (_sender, body) = Body::channel(1);
+        check(config(), request(body), waiting, ("Stalled; Caller", 300)).await;
+    }
+    let early = async |mut peer: Peer| {
+        peer.answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        sleep(PATIENCE).await;
+    };
+    let stalled = "200: Content: content could not be produced: time ran out, and the request's content was not produced; \
+                   Caller";
     let (_sender, body) = Body::channel(1);
-    check(config(), Outgoing::post(&url("http://peer/"), body), deaf, ("TimedOut(Write); Peer", 300)).await;
+    check(config(), request(body), early, (stalled, 300)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ async fn maze(request: Request) -> Response {
     match request.target_path() {
         "/temporary" => to(Status::TEMPORARY_REDIRECT, "/end"),
         "/other" => to(Status::SEE_OTHER, "end"),
+        "/moved" => to(Status::PERMANENT_REDIRECT, "http://elsewhere/end"),
         "/away" => to(Status::FOUND, "http://elsewhere/end"),
         "/loop" => to(Status::FOUND, "/loop"),
         "/nowhere" => to(Status::FOUND, "javascript:alert(1)"),
@@ -41,6 +42,8 @@ async fn redirections_are_followed_when_asked_and_only_then() {
     check(Method::POST, "/temporary", 5, "200 POST peer \"abc\" secrets: true", 1).await;
     check(Method::POST, "/other", 5, "200 GET peer \"\" secrets: true", 1).await;
     check(Method::GET, "/away", 5, "200 GET elsewhere \"\" secrets: false", 2).await;
+    // RFC 9110 15.4.9: the same request, to another origin. What it says there was for it, its credentials were not.
+    check(Method::POST, "/moved", 5, "200 POST elsewhere \"abc\" secrets: false", 2).await;
     check(Method::GET, "/loop", 5, "TooManyRedirects(5); Peer", 1).await;
     check(Method::GET, "/nowhere", 5, "Location(Some(Scheme)); Peer", 1).await;
     check(Method::GET, "/long", 5, "200 GET peer \"\" secrets: true", 2).await;

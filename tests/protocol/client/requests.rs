@@ -195,17 +195,68 @@ async fn an_answer_may_come_before_the_request_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_ends_before_the_request_does_ends_the_connection() {
-    let (_sender, body) = Body::channel(1);
-    let (client, mut peers) = dial(ClientConfig::default());
-    let answering = async {
-        let mut peer = peers.accept().await;
-        peer.answer(OK).await;
-        peer
-    };
-    let (outcome, mut peer) = tokio::join!(outcome(&client, Outgoing::post(&url("http://peer/"), body)), answering);
-    assert_eq!((outcome.as_str(), client.counts().open), ("200 ok", 0));
-    assert_eq!(peer.rest().await, "", "what is left of the request is never sent");
+async fn an_early_answer_does_not_cut_what_is_still_to_be_sent() {
+    for answer in [OK, "HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"] {
+        let (sender, body) = Body::channel(1);
+        let (client, mut peers) = dial(ClientConfig::default());
+        let answering = async {
+            let mut peer = peers.accept().await;
+            peer.answer(answer).await;
+            peer
+        };
+        let asking = async { client.send(Outgoing::post(&url("http://peer/"), body)).await.unwrap() };
+        let (mut answer, mut peer) = tokio::join!(asking, answering);
+        let sending = async {
+            for piece in ["one", "two"] {
+                sender.send(piece).await.unwrap();
+            }
+            drop(sender);
+        };
+        let (collected, sent, ()) = tokio::join!(answer.collect(), peer.content(21), sending);
+        assert_eq!(sent, "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n");
+        collected.unwrap();
+        assert_eq!(client.counts().idle, 1, "both messages are over");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_wants_no_more_is_sent_no_more() {
+    for (case, answer, closes) in [
+        ("it says no", "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nok", false),
+        ("it will close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false),
+        ("it closes", OK, true),
+        ("it says more than its answer", "HTTP/1.1 204 No\r\n\r\n", false),
+    ] {
+        let (sender, body) = Body::channel(1);
+        let (client, mut peers) = dial(ClientConfig::default());
+        let answering = async {
+            let mut peer = peers.accept().await;
+            peer.answer(answer).await;
+            if closes {
+                peer.finish().await;
+            } else if answer.contains("204") {
+                peer.say("HTTP/1.1 200 OK\r\n").await;
+            }
+            peer
+        };
+        let asking = outcome(&client, Outgoing::post(&url("http://peer/"), body));
+        let (_, mut peer) = tokio::join!(asking, answering);
+        assert_eq!(client.counts().open, 0, "{case}");
+        assert!(sender.send("more").await.is_err(), "{case}: the content is dropped");
+        assert_eq!(peer.rest().await, "", "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_for_one_hop_is_not_sent_on() {
+    let mut fields = Fields::new();
+    for (name, value) in [("Accept", "*/*"), ("X-Hop", "1"), ("Connection", "x-hop, Forwarded"), ("Forwarded", "for=a")]
+    {
+        fields.append(name, value).unwrap();
+    }
+    let request = get().with_fields(fields).with("Forwarded", "for=b");
+    let expected = wire("GET / HTTP/1.1|Host: peer|Accept: */*|Forwarded: for=b||");
+    assert_eq!(seen(request, 0).await, expected, "who asks us cannot take away what we add");
 }
 
 #[tokio::test(start_paused = true)]

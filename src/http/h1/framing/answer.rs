@@ -15,12 +15,13 @@
 //! ```
 //!
 //! Spec: RFC 9112 6.1, 6.2, 6.3, 9.3; RFC 9110 8.6, 9.3.6. Stricter than they demand: as [`super`] for requests; an answer
-//! whose coding does not end in chunked is refused (6.3 item 4 would read until the close); after a 1xx or 204 that
-//! declares content the connection is not used again (6.3 item 1 says that there is none, its sender seems to differ).
+//! whose coding does not end in chunked is refused (6.3 item 4 would read until the close). Content that 6.3 item 1 says
+//! is not there, and its sender declares: an interim answer with it is refused, since what follows would be read as the
+//! answer; after a 204 with it the connection is not used again.
 //! Never: reads content.
 
 use super::{AnswerContent, AnswerFraming, Content, Seen, opens_tunnel};
-use crate::http::field::Known;
+use crate::http::field::{FieldLine, Known};
 use crate::http::{Fields, Method, ProtocolError, Status, Version};
 
 impl AnswerFraming {
@@ -66,6 +67,16 @@ pub fn decide_answer(
     let is_last = ends_by_close || opens_tunnel(method, status) || declares_in_vain(status, declared);
     let keep_alive = wanted && !is_last;
     Ok(AnswerFraming { declared, sends_content, keep_alive })
+}
+
+/// Where the lines of a head that no content follows declare some.
+pub(in crate::http::h1) fn declared_at(lines: &[FieldLine], bytes: &[u8]) -> Option<usize> {
+    let declares = |line: &&FieldLine| match line.known {
+        Known::TransferEncoding => true,
+        Known::ContentLength => line.value(bytes) != b"0",
+        _ => false,
+    };
+    lines.iter().find(declares).map(|line| line.value_start as usize)
 }
 
 /// How the content of a request of `method` is framed, when it has `length` bytes, or nobody knows how many.

@@ -218,6 +218,19 @@ fn what_is_no_answer_is_refused_at_once() {
 }
 
 #[test]
+fn a_refusal_may_be_older_than_a_yes() {
+    check("HTTP/1.0 403 No\r\n\r\nproxy", &refused(403, "No", "proxy"));
+    check("HTTP/1.0 403 No\r\nContent-Length: 2\r\n\r\nno", &refused(403, "No", "no"));
+}
+
+#[test]
+fn an_interim_answer_that_declares_content_hides_no_yes() {
+    for line in ["Content-Length: 129", "Transfer-Encoding: chunked"] {
+        check(&format!("HTTP/1.1 103 X\r\n{line}\r\n\r\n{YES}\r\n"), &Err(HandshakeError::InterimContent));
+    }
+}
+
+#[test]
 fn a_malformed_head_is_refused() {
     for line in ["Upgrade : x\r\n", " folded\r\n", "no colon\r\n", "X: \0\r\n", "X: y\n", "X: a\rb\r\n", ": y\r\n"] {
         let verdict = receive(handshake(&[], None), &[format!("{YES}{line}\r\n").as_bytes()]);
