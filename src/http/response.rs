@@ -7,6 +7,8 @@
 //! Never: frames: Content-Length, Transfer-Encoding, Connection and Date are the encoder's.
 //! Invariant: no field value can split the message; see [`Fields::append_escaped`].
 
+use std::time::Duration;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -132,6 +134,12 @@ impl Response {
     pub fn with_status(mut self, status: Status) -> Response {
         self.head.status = status;
         self
+    }
+
+    /// Says when to ask again (RFC 9110 10.2.3): in whole seconds, after which `wait` has passed.
+    pub fn with_retry_after(self, wait: Duration) -> Response {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        self.with(name::RETRY_AFTER, seconds.to_string())
     }
 
     /// Closes the connection after this response, and announces it (RFC 9112 9.6).

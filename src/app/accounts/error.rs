@@ -12,6 +12,7 @@ use crate::app::accounts::domain::{NameError, PasswordError};
 use crate::app::accounts::hasher::pool::Busy;
 use crate::app::accounts::store::StoreError;
 use crate::app::accounts::throttle;
+use crate::db::RETRY_AFTER;
 
 /// Details of a failure, for the log.
 pub type Details = Box<dyn std::error::Error + Send + Sync>;
@@ -73,6 +74,17 @@ pub enum ChangePasswordError {
     Refused,
     /// Nothing was looked at.
     Obstacle(Obstacle),
+}
+
+impl Obstacle {
+    /// When it may be gone; nothing, when that will not be by itself.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Obstacle::Throttled { retry_after } | Obstacle::Busy { retry_after } => Some(*retry_after),
+            Obstacle::Unavailable(_) => Some(RETRY_AFTER),
+            Obstacle::Failed(_) => None,
+        }
+    }
 }
 
 impl From<Busy> for Obstacle {

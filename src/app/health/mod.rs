@@ -167,7 +167,7 @@ async fn ready(health: &Health, request: Request) -> Response {
     if report.is_ready() {
         return response;
     }
-    response.with_status(Status::SERVICE_UNAVAILABLE).with("Retry-After", RETRY_AFTER.as_secs().to_string())
+    response.with_status(Status::SERVICE_UNAVAILABLE).with_retry_after(RETRY_AFTER)
 }
 
 /// Rows for the catalogue of bounds.

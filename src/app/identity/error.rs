@@ -28,7 +28,6 @@ use crate::app::accounts::{AuthenticateError, Obstacle, throttle};
 use crate::app::identity::domain::keys::Kept;
 use crate::app::identity::domain::refused::{Code, Refused};
 use crate::app::identity::store::{ChangeError, StoreError};
-use crate::db::RETRY_AFTER;
 use crate::http::field::name;
 use crate::http::{IntoResponse, Problem, Rejection, Response, Status};
 
@@ -44,8 +43,6 @@ const NOT_RIGHT: Refused = Code::InvalidGrant.because("name and password are not
 /// When there may be room for another family: some end each minute.
 const ROOM_AFTER: Duration = Duration::from_secs(60);
 
-type Details = Box<dyn std::error::Error + Send + Sync>;
-
 /// Why there is no token.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -54,20 +51,8 @@ pub enum Error {
     Rejected(Rejection),
     /// The issuer says no.
     Refused(Refused),
-    /// There were too many attempts.
-    Throttled {
-        /// Until the next one may be made.
-        retry_after: Duration,
-    },
-    /// There is no room just now.
-    Busy {
-        /// Until there may be.
-        retry_after: Duration,
-    },
-    /// A store is away. The details are for the log.
-    Unavailable(Details),
-    /// A store says what it should not. The details are for the log.
-    Failed(Details),
+    /// Nothing was looked at, whatever was asked.
+    Obstacle(Obstacle),
     /// The keys stay as they are.
     Kept(Kept),
     /// The token is of a client that acts for itself.
@@ -85,13 +70,12 @@ impl Error {
             },
             Error::Refused(Refused { code: Code::InvalidClient, .. }) => Status::UNAUTHORIZED,
             Error::Refused(_) => Status::BAD_REQUEST,
-            Error::Throttled { .. } | Error::Kept(Kept::TooMany { .. } | Kept::TooSoon { .. }) => {
-                Status::TOO_MANY_REQUESTS
-            }
-            Error::Busy { .. } | Error::Unavailable(_) => Status::SERVICE_UNAVAILABLE,
+            Error::Kept(Kept::TooMany { .. } | Kept::TooSoon { .. }) => Status::TOO_MANY_REQUESTS,
+            Error::Obstacle(Obstacle::Throttled { .. }) => Status::TOO_MANY_REQUESTS,
+            Error::Obstacle(Obstacle::Failed(_)) => Status::INTERNAL_SERVER_ERROR,
+            Error::Obstacle(_) => Status::SERVICE_UNAVAILABLE,
             Error::Kept(Kept::NoNext(_) | Kept::Another) => Status::CONFLICT,
             Error::NoAccount => Status::FORBIDDEN,
-            Error::Failed(_) => Status::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -100,9 +84,15 @@ impl Error {
         match self {
             Error::Rejected(_) => ("invalid_request", "the content is no form: application/x-www-form-urlencoded"),
             Error::Refused(refused) => (refused.code.text(), refused.description),
-            Error::Throttled { .. } => ("slow_down", "there were too many attempts: wait as Retry-After says"),
-            Error::Busy { .. } => ("temporarily_unavailable", "there is no room now: wait as Retry-After says"),
-            Error::Unavailable(_) => ("temporarily_unavailable", "a store is away: wait as Retry-After says"),
+            Error::Obstacle(Obstacle::Throttled { .. }) => {
+                ("slow_down", "there were too many attempts: wait as Retry-After says")
+            }
+            Error::Obstacle(Obstacle::Busy { .. }) => {
+                ("temporarily_unavailable", "there is no room now: wait as Retry-After says")
+            }
+            Error::Obstacle(Obstacle::Unavailable(_)) => {
+                ("temporarily_unavailable", "a store is away: wait as Retry-After says")
+            }
             Error::Kept(Kept::TooSoon { .. }) => {
                 ("too_soon", "the next key is not known to every service yet: wait as Retry-After says")
             }
@@ -114,17 +104,16 @@ impl Error {
             }
             Error::Kept(Kept::Another) => ("key_changed", "another rotation was faster: look at the keys"),
             Error::NoAccount => ("insufficient_scope", "this token is of a client that acts for itself"),
-            Error::Failed(_) => ("server_error", "a failure inside"),
+            Error::Obstacle(Obstacle::Failed(_)) => ("server_error", "a failure inside"),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Error::Throttled { retry_after } | Error::Busy { retry_after } => Some(*retry_after),
+            Error::Obstacle(obstacle) => obstacle.retry_after(),
             Error::Kept(Kept::TooMany { retry_after } | Kept::TooSoon { retry_after }) => {
                 Some(Duration::from_secs(*retry_after))
             }
-            Error::Unavailable(_) => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -135,16 +124,16 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (error, description) = self.words();
         let response = match &self {
-            Error::Failed(details) => Problem::internal(details).into_response(),
+            Error::Obstacle(Obstacle::Failed(details)) => Problem::internal(details).into_response(),
             _ => Response::json(&json!({"error": error, "error_description": description})).with_status(self.status()),
         };
-        if let Error::Unavailable(details) = &self {
+        if let Error::Obstacle(Obstacle::Unavailable(details)) = &self {
             // That it is away was said once, where it is known; this is for each request.
             tracing::debug!(%details, "answered 503");
         }
         let response = response.with(name::CACHE_CONTROL, "no-store");
         let response = match self.retry_after() {
-            Some(after) => response.with(name::RETRY_AFTER, after.as_secs_f64().ceil().max(1.0).to_string()),
+            Some(after) => response.with_retry_after(after),
             None => response,
         };
         match self.status() {
@@ -170,9 +159,9 @@ impl From<Refused> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         match error {
-            StoreError::Full => Error::Busy { retry_after: ROOM_AFTER },
-            StoreError::Unavailable(details) => Error::Unavailable(details),
-            StoreError::Failed(details) => Error::Failed(details),
+            StoreError::Full => Error::Obstacle(Obstacle::Busy { retry_after: ROOM_AFTER }),
+            StoreError::Unavailable(details) => Error::Obstacle(Obstacle::Unavailable(details)),
+            StoreError::Failed(details) => Error::Obstacle(Obstacle::Failed(details)),
         }
     }
 }
@@ -188,21 +177,13 @@ impl From<ChangeError> for Error {
 
 impl From<throttle::Refused> for Error {
     fn from(refused: throttle::Refused) -> Error {
-        match refused {
-            throttle::Refused::Throttled { retry_after } => Error::Throttled { retry_after },
-            throttle::Refused::Unavailable(details) => Error::Unavailable(details),
-        }
+        Error::Obstacle(refused.into())
     }
 }
 
 impl From<Obstacle> for Error {
     fn from(obstacle: Obstacle) -> Error {
-        match obstacle {
-            Obstacle::Throttled { retry_after } => Error::Throttled { retry_after },
-            Obstacle::Busy { retry_after } => Error::Busy { retry_after },
-            Obstacle::Unavailable(details) => Error::Unavailable(details),
-            Obstacle::Failed(details) => Error::Failed(details),
-        }
+        Error::Obstacle(obstacle)
     }
 }
 

@@ -190,7 +190,7 @@ impl Identity {
             let granted = Granted::to_account(&account, scopes, audience).of(&family);
             return self.issue(&ring, client, granted, Some(successor), now);
         }
-        Err(Error::Busy { retry_after: Duration::from_secs(1) })
+        Err(Error::Obstacle(Obstacle::Busy { retry_after: Duration::from_secs(1) }))
     }
 
     /// RFC 6749 4.4.3: no refresh token: the client can come as it came now.
@@ -239,7 +239,9 @@ impl Identity {
         token: Option<RefreshToken>,
         now: u64,
     ) -> Result<Issued, Error> {
-        let key = ring.signing().ok_or_else(|| Error::Unavailable("there is no key that signs".into()))?;
+        let key = ring
+            .signing()
+            .ok_or_else(|| Error::Obstacle(Obstacle::Unavailable("there is no key that signs".into())))?;
         // A family that ends soon does not outlive itself in its last access token.
         let exp = now.saturating_add(self.inner.config.access_time.as_secs()).min(granted.ends_at.max(now + 1));
         let claims = Claims {

@@ -21,8 +21,6 @@
 //! | no room for another account | 507 | `store_full` |
 //! | a store failed | 500 | `failed` |
 
-use std::time::Duration;
-
 use crate::app::accounts::error::Details;
 use crate::app::accounts::store::StoreError as AccountStoreError;
 use crate::app::accounts::{AuthenticateError, ChangePasswordError, Obstacle, RegisterError};
@@ -30,7 +28,6 @@ use crate::app::session::store::StoreError;
 use crate::db::RETRY_AFTER;
 use crate::http::cookie::CookieError;
 use crate::http::envelope::Failure;
-use crate::http::field::name;
 use crate::http::{IntoResponse, Rejection, Response, Status};
 
 /// Says how to be let in (RFC 9110 11.6.1). The scheme has no specification that is finished; browsers do not act on it.
@@ -60,22 +57,10 @@ pub enum Error {
     NameTaken,
     /// There is no room for another account.
     Full,
-    /// There were too many attempts.
-    Throttled {
-        /// Until the next one may be made.
-        retry_after: Duration,
-    },
-    /// Too many passwords wait to be hashed.
-    Busy {
-        /// Until there may be room.
-        retry_after: Duration,
-    },
-    /// A store does not answer.
-    Unavailable(Details),
+    /// Nothing was looked at, whatever was asked.
+    Obstacle(Obstacle),
     /// This was done, and then the store of sessions did not answer: nobody is to try it again.
     After(Done, Details),
-    /// A store failed.
-    Failed(Details),
 }
 
 /// What was done before a session could be opened.
@@ -91,7 +76,7 @@ impl Error {
     /// As it is told when `done` came before it.
     pub fn after(self, done: Done) -> Error {
         match self {
-            Error::Unavailable(details) => Error::After(done, details),
+            Error::Obstacle(Obstacle::Unavailable(details)) => Error::After(done, details),
             other => other,
         }
     }
@@ -108,12 +93,12 @@ impl Error {
             Error::NoSuchSession => (Status::NOT_FOUND, "session_not_found"),
             Error::NameTaken => (Status::CONFLICT, "name_taken"),
             Error::Invalid(..) => (Status::UNPROCESSABLE_CONTENT, "invalid_account"),
-            Error::Throttled { .. } => (Status::TOO_MANY_REQUESTS, "too_many_attempts"),
-            Error::Busy { .. } => (Status::SERVICE_UNAVAILABLE, "too_busy"),
-            Error::Unavailable(_) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
+            Error::Obstacle(Obstacle::Throttled { .. }) => (Status::TOO_MANY_REQUESTS, "too_many_attempts"),
+            Error::Obstacle(Obstacle::Busy { .. }) => (Status::SERVICE_UNAVAILABLE, "too_busy"),
+            Error::Obstacle(Obstacle::Unavailable(_)) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
             Error::After(..) => (Status::SERVICE_UNAVAILABLE, "done_without_session"),
             Error::Full => (Status::INSUFFICIENT_STORAGE, "store_full"),
-            Error::Failed(_) => (Status::INTERNAL_SERVER_ERROR, "failed"),
+            Error::Obstacle(Obstacle::Failed(_)) => (Status::INTERNAL_SERVER_ERROR, "failed"),
         }
     }
 
@@ -132,11 +117,11 @@ impl Error {
             Error::NameTaken => "another account has this name".to_owned(),
             Error::Invalid("new", wrong) => format!("the new password {wrong}"),
             Error::Invalid(field, wrong) => format!("the {field} {wrong}"),
-            Error::Throttled { retry_after } => {
-                format!("too many attempts: the next one in {} s", whole_seconds(*retry_after))
+            Error::Obstacle(Obstacle::Throttled { retry_after }) => {
+                format!("too many attempts: the next one in {} s", retry_after.as_millis().div_ceil(1_000))
             }
-            Error::Busy { .. } => "too many are logging in: try again in a moment".to_owned(),
-            Error::Unavailable(_) => "the sessions are away for a moment: try again".to_owned(),
+            Error::Obstacle(Obstacle::Busy { .. }) => "too many are logging in: try again in a moment".to_owned(),
+            Error::Obstacle(Obstacle::Unavailable(_)) => "the sessions are away for a moment: try again".to_owned(),
             Error::After(Done::PasswordChanged, _) => {
                 "the password was changed; the sessions are away for a moment: log in with the new one".to_owned()
             }
@@ -144,36 +129,33 @@ impl Error {
                 "the account was made; the sessions are away for a moment: log in".to_owned()
             }
             Error::Full => "there is no room for another account".to_owned(),
-            Error::Failed(_) => "the fault is ours, and was logged".to_owned(),
+            Error::Obstacle(Obstacle::Failed(_)) => "the fault is ours, and was logged".to_owned(),
         }
     }
 
     /// Writes what nobody but the log is told.
     pub fn log(&self) {
         match self {
-            Error::Unavailable(details) | Error::After(_, details) => {
-                tracing::warn!(details = details.to_string(), "no session: a store is away")
-            }
-            Error::Failed(details) => tracing::error!(details = details.to_string(), "no session: a store failed"),
+            Error::After(_, details) => tracing::warn!(%details, "no session behind what was done: a store is away"),
+            Error::Obstacle(Obstacle::Failed(details)) => tracing::error!(%details, "a store failed"),
+            // That it is away was said once, where it is known; this is for each request.
+            Error::Obstacle(Obstacle::Unavailable(details)) => tracing::debug!(%details, "answered 503"),
             _ => {}
         }
     }
 
     /// Adds the fields that tell a client what to do next.
     pub fn told_by(&self, response: Response) -> Response {
-        let wait = match self {
-            Error::Throttled { retry_after } | Error::Busy { retry_after } => *retry_after,
-            Error::Unavailable(_) | Error::After(..) => RETRY_AFTER,
-            Error::NotLoggedIn | Error::WrongCredentials => return response.with(CHALLENGE.0, CHALLENGE.1),
-            _ => return response,
-        };
-        response.with(name::RETRY_AFTER, whole_seconds(wait).to_string())
+        match self {
+            Error::Obstacle(obstacle) => match obstacle.retry_after() {
+                Some(wait) => response.with_retry_after(wait),
+                None => response,
+            },
+            Error::After(..) => response.with_retry_after(RETRY_AFTER),
+            Error::NotLoggedIn | Error::WrongCredentials => response.with(CHALLENGE.0, CHALLENGE.1),
+            _ => response,
+        }
     }
-}
-
-/// RFC 9110 10.2.3: whole seconds, after which the time has passed.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_millis().div_ceil(1000).max(1) as u64
 }
 
 impl From<Rejection> for Error {
@@ -191,8 +173,8 @@ impl From<CookieError> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         match error {
-            StoreError::Unavailable(details) => Error::Unavailable(details),
-            StoreError::Failed(details) => Error::Failed(details),
+            StoreError::Unavailable(details) => Error::Obstacle(Obstacle::Unavailable(details)),
+            StoreError::Failed(details) => Error::Obstacle(Obstacle::Failed(details)),
         }
     }
 }
@@ -205,12 +187,7 @@ impl From<AccountStoreError> for Error {
 
 impl From<Obstacle> for Error {
     fn from(obstacle: Obstacle) -> Error {
-        match obstacle {
-            Obstacle::Throttled { retry_after } => Error::Throttled { retry_after },
-            Obstacle::Busy { retry_after } => Error::Busy { retry_after },
-            Obstacle::Unavailable(details) => Error::Unavailable(details),
-            Obstacle::Failed(details) => Error::Failed(details),
-        }
+        Error::Obstacle(obstacle)
     }
 }
 

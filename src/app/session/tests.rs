@@ -6,6 +6,7 @@ use super::domain::{Device, NewSession, SessionId};
 use super::error::{Done, Error};
 use super::store::Replaced;
 use super::*;
+use crate::app::accounts::Obstacle;
 use crate::app::accounts::hasher::Cost;
 use crate::app::accounts::throttle::Quota;
 use crate::crypto::Token;
@@ -400,7 +401,7 @@ async fn what_is_done_is_told_though_the_sessions_are_away() {
     assert_eq!((page.status.code(), page.field("retry-after")), (503, Some("1")));
     assert!(page.text().contains("The account was made"), "{}", page.text());
     assert_eq!(stage.post(&mut Browser::default(), "login", registration).await, (503, json!("unavailable")));
-    let changed = Error::Unavailable("away".into()).after(Done::PasswordChanged);
+    let changed = Error::Obstacle(Obstacle::Unavailable("away".into())).after(Done::PasswordChanged);
     assert!(changed.message().starts_with("the password was changed"), "{}", changed.message());
 }
 

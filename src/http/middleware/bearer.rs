@@ -99,9 +99,7 @@ impl<A: Authenticate> Middleware for Bearer<A> {
                 Refusal { fault: Fault::InvalidToken, error: Some(("invalid_token", description)) }.answer(self.realm)
             }
             Err(BearerError::Unavailable { retry_after }) => {
-                // Whole seconds, rounded up: who comes too early is refused again.
-                let seconds = retry_after.as_secs_f64().ceil().max(1.0);
-                Problem::new(Fault::CredentialsUnverified).into_response().with(name::RETRY_AFTER, seconds.to_string())
+                Problem::new(Fault::CredentialsUnverified).into_response().with_retry_after(retry_after)
             }
         }
     }
