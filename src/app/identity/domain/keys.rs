@@ -9,7 +9,7 @@
 //! published for as long as anything that it has signed may be shown. So no verifier meets a key that it could not have
 //! known, and a rotation refuses nobody. Who rotates sooner is told to wait.
 //!
-//! That is for keys that are well. One that was stolen is [withdrawn](withdrawn): it is gone at once with all that lay
+//! That is for keys that are well. One that was stolen is [`withdrawn`]: it is gone at once with all that lay
 //! beside it, and what they have signed is refused by whoever asks for the list again.
 //!
 //! All rules are here, as functions from the list of keys to the next list; a store applies them under its lock, so that ten
