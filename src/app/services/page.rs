@@ -95,7 +95,7 @@ fn main(told: &Told, issuer: &str, tries: &[String]) -> String {
     let tries: String = tries.iter().map(|line| format!("<pre><code>{}</code></pre>\n", escaped(line))).collect();
     format!(
         "<h1>{}</h1>\n<p class=\"lead\">{}</p>\n<p>It takes tokens of <code>{}</code>.</p>\n\
-         <section aria-labelledby=\"routes\"><h2 id=\"routes\">What needs what</h2>\n<table>\n\
+         <section aria-labelledby=\"routes\"><h2 id=\"routes\">What needs what</h2>\n<table class=\"needs\">\n\
          <thead><tr><th>route</th><th>the token has</th></tr></thead>\n<tbody>\n{routes}</tbody></table></section>\n\
          <section aria-labelledby=\"try\"><h2 id=\"try\">Try it</h2>\n{tries}</section>\n",
         told.title,
