@@ -31,7 +31,7 @@ use firstbyte::app::session::{self, SessionConfig};
 use firstbyte::app::{errors, lab};
 use firstbyte::db::{self, Migration, Postgres, PostgresConfig, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
-use firstbyte::http::middleware::{self, WrongOrder};
+use firstbyte::http::middleware::{WrongOrder, order_line};
 use firstbyte::http::router::Routes;
 use firstbyte::http::server::Watched;
 use firstbyte::http::{BuildError, Handler, Router};
@@ -227,14 +227,13 @@ impl Services {
 pub const IN_MEMORY: &str = "in memory: data goes with the process";
 
 /// `handler`, after it was said what stands around it.
-fn introduced<H: Handler>(application: &str, handler: H, store: &str) -> Result<H, Failure> {
-    let chain = middleware::order(&handler).map_err(Failure::Order)?;
-    introduce(application, &chain.join(" → "), store);
+pub fn introduced<H: Handler>(application: &str, handler: H, store: &str) -> Result<H, Failure> {
+    introduce(application, &order_line(&handler).map_err(Failure::Order)?, store);
     Ok(handler)
 }
 
 /// Says at the start what stands around an application, and where its data is.
-pub fn introduce(application: &str, middleware: &str, store: &str) {
+fn introduce(application: &str, middleware: &str, store: &str) {
     tracing::info!(application, middleware, store, "ready");
 }
 

@@ -21,7 +21,7 @@ use firstbyte::http::router::Routes;
 use firstbyte::http::server::{Ended, Watched};
 use firstbyte::http::{Handler, Router};
 
-use super::applications::{self, introduce};
+use super::applications::{self, IN_MEMORY, introduced};
 use super::serve::{self, Failure};
 use super::settings::{Group, Settings};
 use super::{arguments, load, refuse, tell_hints};
@@ -117,8 +117,7 @@ async fn serve_one(name: String, issuer: Issuer, mut settings: Settings) -> Resu
 }
 
 fn routes(prefix: &str, service: impl Handler, keys: KeyCache, watched: &Watched) -> Result<Routes, Failure> {
-    let chain = services::order(&service).map_err(applications::Failure::Order).map_err(Failure::Applications)?;
-    introduce(prefix.trim_start_matches('/'), &chain, applications::IN_MEMORY);
+    let service = introduced(prefix.trim_start_matches('/'), service, IN_MEMORY).map_err(Failure::Applications)?;
     let keys = Dependency::new("keys", move || std::future::ready(keys.check()));
     let router = errors::routes(page::routes(Router::new(())));
     let router = health::routes(router, Health::new(watched.shutdown.clone(), vec![keys]));

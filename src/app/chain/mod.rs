@@ -27,7 +27,6 @@ use crate::http::bounds::{Bound, Part};
 use crate::http::envelope::Envelope;
 use crate::http::middleware::rate_limit::ADDRESSES_MAX;
 use crate::http::middleware::trusted_proxies::Cidr;
-use crate::http::middleware::{self, WrongOrder};
 use crate::http::middleware::{
     BodyLimit, Cors, Logger, RateLimit, Recover, RequestId, SecurityHeaders, Timeout, TrustedProxies,
 };
@@ -118,14 +117,6 @@ pub fn routes_over(store: impl QuoteStore, config: ChainConfig) -> impl Handler 
     let chain = Logger.around(chain);
     let chain = TrustedProxies::new(config.trusted_proxies).around(chain);
     RequestId.around(chain)
-}
-
-/// The chain around `handler` in one line, to be shown when the server starts.
-///
-/// # Errors
-/// [`WrongOrder`] when a middleware does not stand where it belongs: do not start.
-pub fn order(handler: &impl Handler) -> Result<String, WrongOrder> {
-    middleware::order(handler).map(|names| names.join(" → "))
 }
 
 /// The routes of the application alone, over an empty store: for whoever lists them.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::domain::{NewQuote, Page, Quote, QuoteId};
 use super::store::StoreError;
 use super::*;
+use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
 use crate::http::{Method, Request};
 
@@ -29,9 +30,9 @@ fn post(quote: &Value) -> Request {
 fn the_chain_is_in_order_and_can_be_shown() {
     let expected = "request_id → trusted_proxies → logger → envelope → recover → security_headers → cors → rate_limit → \
                     body_limit → timeout";
-    assert_eq!(order(&chain()).as_deref(), Ok(expected));
+    assert_eq!(order_line(&chain()).as_deref(), Ok(expected));
     let wrong = Timeout::new(Duration::from_secs(1)).around(chain());
-    assert_eq!(order(&wrong).expect_err("the wrong order").outer, "timeout");
+    assert_eq!(order_line(&wrong).expect_err("the wrong order").outer, "timeout");
 }
 
 #[tokio::test]

@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use crate::http::bounds::{Bound, Part};
 use crate::http::envelope::Envelope;
-use crate::http::middleware::{self, WrongOrder};
 use crate::http::middleware::{
     Authenticate, Bearer, BodyLimit, Logger, Recover, RequestId, Require, SecurityHeaders, Timeout,
 };
@@ -103,14 +102,6 @@ pub fn catalog(config: &ServicesConfig, keys: KeyCache) -> impl Handler + use<> 
 pub fn billing(config: &ServicesConfig, keys: KeyCache) -> impl Handler + use<> {
     let verifier = Verifier::new(&config.issuer, BILLING, keys);
     chain(config, &page::BILLING, Bearer::new(BILLING, verifier), billing_table(config.entries_max))
-}
-
-/// The chain around `handler` in one line, to be shown when the server starts.
-///
-/// # Errors
-/// [`WrongOrder`] when a middleware does not stand where it belongs: do not start.
-pub fn order(handler: &impl Handler) -> Result<String, WrongOrder> {
-    middleware::order(handler).map(|names| names.join(" → "))
 }
 
 /// The routes of the catalogue alone, over a few items: for whoever lists them.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::key_cache::KeySource;
 use super::*;
+use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
 use crate::http::{Method, Request};
 use crate::jwt::{Algorithm, Claims, Jwks, SigningKey};
@@ -66,8 +67,8 @@ async fn the_chains_are_in_order_and_can_be_shown() {
     let expected = "request_id → logger → envelope → recover → security_headers → front → bearer → body_limit → \
                     timeout";
     let (config, stage) = (ServicesConfig::default(), Stage::new());
-    assert_eq!(order(&catalog(&config, stage.keys.clone())).as_deref(), Ok(expected));
-    assert_eq!(order(&billing(&config, stage.keys.clone())).as_deref(), Ok(expected));
+    assert_eq!(order_line(&catalog(&config, stage.keys.clone())).as_deref(), Ok(expected));
+    assert_eq!(order_line(&billing(&config, stage.keys.clone())).as_deref(), Ok(expected));
 }
 
 #[tokio::test]

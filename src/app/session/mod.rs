@@ -35,7 +35,6 @@ use crate::http::envelope::Envelope;
 use crate::http::field::name;
 use crate::http::handler::Link;
 use crate::http::middleware::trusted_proxies::Cidr;
-use crate::http::middleware::{self, WrongOrder};
 use crate::http::middleware::{
     BodyLimit, Logger, Recover, RequestId, SameOrigin, SecurityHeaders, Timeout, TrustedProxies,
 };
@@ -117,14 +116,6 @@ pub fn table() -> [Routes; 2] {
     );
     let sessions = Sessions { accounts, store: Store::memory(Lifetime::default(), 1) };
     [page::routes(sessions.clone()), api::routes(sessions)]
-}
-
-/// The chain around `handler` in one line, to be shown when the server starts.
-///
-/// # Errors
-/// [`WrongOrder`] when a middleware does not stand where it belongs: do not start.
-pub fn order(handler: &impl Handler) -> Result<String, WrongOrder> {
-    middleware::order(handler).map(|names| names.join(" → "))
 }
 
 /// Adds the files that the page needs.

@@ -11,6 +11,7 @@ use crate::app::accounts::hasher::Cost;
 use crate::app::accounts::throttle::Quota;
 use crate::crypto::Token;
 use crate::http::Method;
+use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
 
 const PASSWORD: &str = "analytical-engine";
@@ -129,7 +130,7 @@ async fn the_chain_is_in_order() {
     let stage = stage();
     let handler = routes(SessionConfig::default(), stage.accounts.clone(), stage.store.clone());
     let expected = "request_id → trusted_proxies → logger → recover → security_headers → ";
-    assert!(order(&handler).expect("an order").starts_with(expected));
+    assert!(order_line(&handler).expect("an order").starts_with(expected));
     let patterns: Vec<_> = table()
         .iter()
         .flat_map(|routes| routes.patterns().map(|pattern| pattern.text().to_owned()).collect::<Vec<_>>())

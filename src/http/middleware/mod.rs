@@ -123,6 +123,14 @@ pub fn order(handler: &impl Handler) -> Result<Vec<&'static str>, WrongOrder> {
     }
 }
 
+/// The same names in one line, to be shown when a server starts.
+///
+/// # Errors
+/// [`WrongOrder`] as for [`order`]: do not start.
+pub fn order_line(handler: &impl Handler) -> Result<String, WrongOrder> {
+    order(handler).map(|names| names.join(" → "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
