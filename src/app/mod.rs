@@ -1,6 +1,6 @@
 //! What runs on firstbyte: pages that show the server at work, and the applications, one folder each.
 //!
-//! Never: named by `http` or `net`; an application knows them, and no other application but `page` and `accounts`, which have
+//! Never: named by `http` or `net`; an application knows them, and no other application but `page`, `accounts` and `queue`, which have
 //! no routes of their own but the files of all pages.
 
 pub mod accounts;

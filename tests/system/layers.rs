@@ -79,7 +79,7 @@ const CORE_CRATES_OF: &[(&str, &str)] =
 const OURSELVES: &[&str] = &["errors", "home", "inspect", "limits"];
 
 /// What every application may use.
-const SHARED_APPS: &[&str] = &["accounts", "page"];
+const SHARED_APPS: &[&str] = &["accounts", "page", "queue"];
 
 #[test]
 fn no_layer_names_one_above_it() {
