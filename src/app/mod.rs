@@ -13,6 +13,7 @@ pub mod identity;
 pub mod inspect;
 pub mod lab;
 pub mod limits;
+pub mod metrics;
 pub mod page;
 pub mod services;
 pub mod session;

@@ -25,6 +25,7 @@ use firstbyte::app::identity::keyring::KeysConfig;
 use firstbyte::app::identity::{self, Identity, IdentityConfig};
 use firstbyte::app::inspect::{self, Inspector};
 use firstbyte::app::limits::{self, Shown};
+use firstbyte::app::metrics::{self, Metrics};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
@@ -107,6 +108,7 @@ impl Applications {
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
+        let router = metrics::routes(router, Metrics::new(watched, settings.metrics_remote));
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
         let router = session::assets(health::routes(router, health));
         contents.add("firstbyte itself", &router);
@@ -307,6 +309,7 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(db::bounds(), [])
         .with(PostgresConfig::default().bounds(), PostgresConfig::default().kept())
         .with(inspect::bounds(), inspect::kept(settings.trace))
+        .with(metrics::bounds(), metrics::kept())
         .with(chain.bounds(), chain.kept())
         .with(session.bounds(), session.kept())
         .with(accounts.bounds(&throttle), accounts.kept(&throttle))

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use firstbyte::app::errors;
 use firstbyte::app::inspect::{self, Inspector};
+use firstbyte::http::durations::Durations;
 use firstbyte::http::server::{Ended, Watched};
 use firstbyte::http::{Handler, Server};
 use firstbyte::net::{Listener, ListenerConfig};
@@ -74,7 +75,7 @@ where
 }
 
 async fn run(mut settings: Settings) -> Result<Ended, Failure> {
-    let watched = Watched::default();
+    let watched = Watched { durations: Some(Durations::new()), ..Watched::default() };
     let listeners = open(&mut settings, &watched)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
     // Port 0 has become another one.

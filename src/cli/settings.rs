@@ -37,6 +37,7 @@ pub struct Settings {
     pub log_format: LogFormat,
     pub trace: bool,
     pub inspect_remote: bool,
+    pub metrics_remote: bool,
     pub terse_errors: bool,
     /// Whose word is taken for the address of a client.
     pub trusted_proxy: Vec<Cidr>,
@@ -68,6 +69,7 @@ impl Default for Settings {
             log_format: LogFormat::Auto,
             trace: false,
             inspect_remote: false,
+            metrics_remote: false,
             terse_errors: false,
             trusted_proxy: Vec::new(),
             fanout: None,
@@ -186,6 +188,12 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Server,
         about: "Let others than this machine see /inspect. It shows the traffic of everybody",
         slot: |settings| Box::new(&mut settings.inspect_remote),
+    },
+    Setting {
+        key: "metrics_remote",
+        group: Group::Server,
+        about: "Let others than this machine read /metrics: a Prometheus elsewhere, and whoever else comes by",
+        slot: |settings| Box::new(&mut settings.metrics_remote),
     },
     Setting {
         key: "terse_errors",

@@ -32,6 +32,7 @@ mod jwt;
 mod layers;
 mod limits;
 mod login;
+mod metrics;
 mod migrations;
 mod nodes;
 mod process;
