@@ -16,3 +16,4 @@ pub mod limits;
 pub mod page;
 pub mod services;
 pub mod session;
+pub mod webhooks;
