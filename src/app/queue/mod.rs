@@ -1,0 +1,3 @@
+//! Owns jobs that outlive the process: see the engine.
+
+pub mod cron;
