@@ -16,6 +16,7 @@
 //! Never: promises what memory cannot keep: a queue in memory goes with its process.
 //! Limits: [`QueueConfig`], [`WorkersConfig`](workers::WorkersConfig), those of [`domain`].
 
+pub mod cron;
 pub mod domain;
 mod error;
 pub mod kinds;
