@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod lab;
 pub mod limits;
 pub mod page;
+pub mod queue;
 pub mod services;
 pub mod session;
 pub mod webhooks;

@@ -29,6 +29,7 @@
 //! Limits: all in [`ClientConfig`].
 
 mod answer;
+pub mod breaker;
 mod config;
 mod connector;
 mod error;
