@@ -37,7 +37,11 @@ pub use kinds::{JobError, Kinds, Running};
 
 /// The shape of a database, in the order of its files.
 pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "queue/0001_queue", sql: include_str!("migrations/0001_queue.sql") }];
+    &[Migration {
+    name: "queue/0001_queue",
+    sql: include_str!("migrations/0001_queue.sql"),
+    down: Some(include_str!("migrations/0001_queue.down.sql")),
+}];
 
 /// What a queue is made with.
 #[derive(Clone, Debug, PartialEq)]
