@@ -17,3 +17,4 @@ pub mod page;
 pub mod queue;
 pub mod services;
 pub mod session;
+pub mod webhooks;

@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-pub use client::{Client, Transaction};
+pub use client::{Client, Isolation, Transaction};
 pub use failure::Failure;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
@@ -130,7 +130,7 @@ impl Postgres {
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
     pub async fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.shared.acquire().await?, Arc::clone(&self.shared)))
+        Ok(Client::new(self.shared.acquire(None).await?, Arc::clone(&self.shared)))
     }
 
     /// Whether it is there. Takes no connection: who is asked often and uses them all is busy, and not away.
@@ -145,37 +145,54 @@ impl Postgres {
 }
 
 impl Shared {
-    /// A connection on which nothing is going on.
-    async fn acquire(&self) -> Result<Object, Unavailable> {
-        let acquired = within(self.config.patience, async {
-            self.presence.here().await?;
-            tokio::select! {
-                object = self.pool.get() => object.map_err(|error| self.presence.unavailable(error)),
-                unavailable = self.presence.away() => Err(unavailable),
-            }
-        });
-        acquired.await.unwrap_or_else(|| {
-            self.presence.doubt();
-            let max = self.config.connections_max;
-            Err(self.presence.unavailable(format_args!("no connection in time: {max} are in use, or do not answer")))
-        })
+    /// A connection on which nothing is going on, before `deadline` and [`PostgresConfig::patience`] are over.
+    async fn acquire(&self, deadline: Option<Instant>) -> Result<Object, Failure> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let patience = left.map_or(self.config.patience, |left| left.min(self.config.patience));
+        let mut object = std::pin::pin!(self.object());
+        if let Some(done) = within(patience / 3, &mut object).await {
+            return Ok(done?);
+        }
+        // If it has become silent, that is known when the rest is over.
+        self.presence.doubt();
+        match within(patience - patience / 3, &mut object).await {
+            Some(done) => Ok(done?),
+            None if patience < self.config.patience => Err(Failure::TimedOut),
+            None => Err(self.none_in_time().into()),
+        }
+    }
+
+    async fn object(&self) -> Result<Object, Unavailable> {
+        self.presence.here().await?;
+        tokio::select! {
+            object = self.pool.get() => object.map_err(|error| self.presence.unavailable(error)),
+            unavailable = self.presence.away() => Err(unavailable),
+        }
+    }
+
+    fn none_in_time(&self) -> Unavailable {
+        let status = self.pool.status();
+        if status.size < status.max_size {
+            return self.presence.unavailable("a connection could not be made in time");
+        }
+        self.presence.is_full(&format_args!("no connection in time: {} are in use", status.max_size))
     }
 
     /// What comes of `work` at the server, unless it takes too long.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Unavailable> {
+    async fn in_time<T>(&self, deadline: Option<Instant>, work: impl Future<Output = T>) -> Result<T, Failure> {
         let mut work = std::pin::pin!(work);
-        let late = self.config.late_time();
-        if let Some(done) = within(late, &mut work).await {
+        let begun = Instant::now();
+        let end = begun + self.config.statement_time;
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        if let Some(done) = within(self.config.late_time().min(end - begun), &mut work).await {
             return Ok(done);
         }
         self.presence.doubt();
         tokio::select! {
             biased;
             done = &mut work => Ok(done),
-            unavailable = self.presence.away() => Err(unavailable),
-            () = sleep(self.config.statement_time - late) => {
-                Err(self.presence.unavailable(format_args!("no answer in {:?}", self.config.statement_time)))
-            }
+            unavailable = self.presence.away() => Err(unavailable.into()),
+            () = sleep_until(end) => Err(Failure::TimedOut),
         }
     }
 }

@@ -21,14 +21,14 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use futures_core::Stream;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::Shared;
+use super::connector::STATEMENT_SLACK;
 use super::failure::Failure;
-use crate::db::Unavailable;
 
 /// How long a connection may take to become clean. Its place in the pool is taken meanwhile.
 const CLEAN_TIME: Duration = Duration::from_secs(1);
@@ -42,7 +42,21 @@ pub struct Client {
     connection: Option<Object>,
     /// Whether a transaction may have begun on it.
     in_transaction: bool,
+    deadline: Option<Instant>,
     shared: Arc<Shared>,
+}
+
+/// What transactions see of one another: PostgreSQL, 13.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Each statement sees what was committed before it began.
+    #[default]
+    ReadCommitted,
+    /// All statements see what was committed before the first one. Who changes a row that another has changed meanwhile meets
+    /// [`Failure::Serialization`].
+    RepeatableRead,
+    /// As if transactions were done one after the other. Where they cannot, one of them meets [`Failure::Serialization`].
+    Serializable,
 }
 
 /// Statements that are done all or not at all. Dropped, it is rolled back.
@@ -53,14 +67,22 @@ pub struct Transaction<'a> {
 
 impl Client {
     pub(super) fn new(connection: Object, shared: Arc<Shared>) -> Client {
-        Client { connection: Some(connection), in_transaction: false, shared }
+        Client { connection: Some(connection), in_transaction: false, deadline: None, shared }
+    }
+
+    /// Statements from now on end at `deadline`, if they do not end before by [`PostgresConfig::statement_time`]: they are told
+    /// to stop, and are [`Failure::TimedOut`]. So is what is asked later than that, and nothing is sent for it.
+    ///
+    /// [`PostgresConfig::statement_time`]: super::PostgresConfig::statement_time
+    pub fn until(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
     /// The rows of a statement, all of them at once: how many there may be is the statement's to bound. It is prepared once
     /// for each connection, and its preparation kept: it is a constant.
     ///
     /// # Errors
-    /// See [`Failure`]. After [`Failure::Unavailable`] the statement may have been done.
+    /// See [`Failure`]. After [`Failure::Unavailable`] and [`Failure::TimedOut`] the statement may have been done.
     ///
     /// # Cancel safety
     /// When it is dropped, the statement is told to stop; it may be done all the same.
@@ -91,30 +113,58 @@ impl Client {
     /// # Errors
     /// As for [`Client::query`].
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Failure> {
+        self.transaction_with(Isolation::ReadCommitted).await
+    }
+
+    /// Begins a transaction that sees of others what `isolation` says. Errors and cancel safety are those of [`Client::query`].
+    ///
+    /// # Errors
+    /// As for [`Client::query`].
+    pub async fn transaction_with(&mut self, isolation: Isolation) -> Result<Transaction<'_>, Failure> {
         self.renew().await?;
+        let begin = self.begin(isolation);
         self.in_transaction = true;
         let transaction = Transaction { client: self, has_failed: false };
-        transaction.client.ask(Ask::Command("BEGIN")).await?;
+        transaction.client.ask(Ask::Command(&begin)).await?;
         Ok(transaction)
     }
 
+    /// One message: a deadline costs no further one. The server keeps it by itself when this node is gone.
+    fn begin(&self, isolation: Isolation) -> String {
+        let level = isolation.words();
+        match self.left() {
+            Some(left) if left < self.shared.config.statement_time => {
+                let ms = (left + STATEMENT_SLACK).as_millis();
+                format!("BEGIN ISOLATION LEVEL {level}; SET LOCAL statement_timeout = {ms}")
+            }
+            _ => format!("BEGIN ISOLATION LEVEL {level}"),
+        }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Another connection in place of one that was closed, or given up. Nothing was sent on it for what comes now.
-    async fn renew(&mut self) -> Result<(), Unavailable> {
+    async fn renew(&mut self) -> Result<(), Failure> {
         if self.connection.as_ref().is_none_or(|connection| connection.is_closed()) {
             // The old one first: there may be no place for two.
             self.connection = None;
-            self.connection = Some(self.shared.acquire().await?);
+            self.connection = Some(self.shared.acquire(self.deadline).await?);
         }
         Ok(())
     }
 
     async fn ask(&mut self, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let shared = Arc::clone(&self.shared);
+        let (shared, deadline) = (Arc::clone(&self.shared), self.deadline);
+        if self.left().is_some_and(|left| left.is_zero()) {
+            return Err(Failure::TimedOut);
+        }
         let mut in_use = InUse { client: self, is_over: false };
         let Some(connection) = &in_use.client.connection else {
             return Err(shared.presence.unavailable("the transaction was given up").into());
         };
-        let answer = shared.in_time(ask.on(connection)).await?;
+        let answer = shared.in_time(deadline, ask.on(connection)).await?;
         in_use.is_over = true;
         answer.map_err(|error| {
             Failure::of(error, |why| {
@@ -133,6 +183,16 @@ impl Client {
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(clean(connection, is_busy, last, shared))),
             Err(_) => drop(Object::take(connection)),
+        }
+    }
+}
+
+impl Isolation {
+    fn words(self) -> &'static str {
+        match self {
+            Isolation::ReadCommitted => "READ COMMITTED",
+            Isolation::RepeatableRead => "REPEATABLE READ",
+            Isolation::Serializable => "SERIALIZABLE",
         }
     }
 }
@@ -162,7 +222,7 @@ impl Transaction<'_> {
         Ok(self.ask(Ask::Statement(sql, params)).await?.affected)
     }
 
-    /// Does all of it. After [`Failure::Unavailable`] it may have been done.
+    /// Does all of it. After [`Failure::Unavailable`] and [`Failure::TimedOut`] it may have been done.
     ///
     /// # Errors
     /// As for [`Client::query`].
@@ -221,7 +281,7 @@ async fn clean(connection: Object, is_busy: bool, last: &str, shared: Arc<Shared
 /// What a connection is asked.
 enum Ask<'a> {
     Statement(&'a str, Params<'a>),
-    Command(&'static str),
+    Command(&'a str),
 }
 
 #[derive(Default)]
