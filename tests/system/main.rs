@@ -50,6 +50,7 @@ mod stream;
 #[path = "../suites/mod.rs"]
 mod suites;
 mod tools;
+mod webhooks;
 mod websocket;
 mod wire;
 mod ws_bench;
