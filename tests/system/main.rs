@@ -7,6 +7,7 @@
 mod accounts;
 mod autobahn;
 mod browser;
+mod cache;
 mod canvas;
 mod canvas_page;
 mod check;
