@@ -36,6 +36,7 @@ mod error;
 mod exchange;
 mod outgoing;
 mod pool;
+pub mod public_only;
 mod receiving;
 mod redirect;
 mod sending;
@@ -59,6 +60,7 @@ pub use connector::{Connecting, Connector, Stream, Tcp, boxed};
 pub use error::{Blame, ClientError, Phase};
 pub use outgoing::Outgoing;
 pub use pool::Counts;
+pub use public_only::PublicOnly;
 
 /// Sends requests. Its clones share their connections.
 #[derive(Clone)]
