@@ -3,8 +3,12 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::server::Server;
+use crate::server::{Server, wait_for};
+use crate::services::{Kind, Service};
 use crate::tools;
+
+/// Debian's, which has the library.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// Reads OpenMetrics by the rules of its specification, and prints the families.
 const OPEN_METRICS: &str = "
@@ -54,35 +58,56 @@ fn fed(mut command: Command, text: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
+/// Compares what promtool says to the metrics of `server` with nothing.
+fn check_by_promtool(server: &Server) {
+    let Some(promtool) = tools::find("promtool") else { return };
+    let mut check = Command::new(promtool);
+    check.args(["check", "metrics"]);
+    let text = metrics(server, "*/*");
+    assert_eq!(fed(check, &text), (true, String::new()), "{text}");
+}
+
+/// Reads the metrics of `server` by the rules of OpenMetrics. Their families.
+fn check_open_metrics(server: &Server) -> Option<String> {
+    let library = Command::new(PYTHON).args(["-c", "import prometheus_client"]).output();
+    if !library.is_ok_and(|output| output.status.success()) {
+        tools::find("prometheus_client of python3")?;
+    }
+    let text = metrics(server, "application/openmetrics-text; version=1.0.0");
+    let mut python = Command::new(PYTHON);
+    python.args(["-c", OPEN_METRICS]);
+    let (is_content, families) = fed(python, &text);
+    assert!(is_content, "{families}{text}");
+    Some(families)
+}
+
 #[test]
 fn promtool_has_nothing_to_say_about_them() {
-    let Some(promtool) = tools::find("promtool") else { return };
     let server = used();
-    for _ in 0..2 {
-        let mut check = Command::new(&promtool);
-        check.args(["check", "metrics"]);
-        let text = metrics(&server, "*/*");
-        assert_eq!(fed(check, &text), (true, String::new()), "{text}");
-    }
+    check_by_promtool(&server);
+    check_by_promtool(&server);
 }
 
 #[test]
 fn they_are_open_metrics_where_those_are_asked_for() {
-    let python = Command::new("python3").args(["-c", "import prometheus_client"]).output();
-    if !python.is_ok_and(|output| output.status.success()) && tools::find("prometheus_client for python3").is_none() {
-        return;
-    }
-    let server = used();
-    let text = metrics(&server, "application/openmetrics-text; version=1.0.0");
-    let mut python = Command::new("python3");
-    python.args(["-c", OPEN_METRICS]);
-    let (is_content, families) = fed(python, &text);
-    assert!(is_content, "{families}{text}");
+    let Some(families) = check_open_metrics(&used()) else { return };
     for family in
         ["http_server_request_duration_seconds histogram", "firstbyte_build info 1", "process_open_fds gauge 1"]
     {
         assert!(families.contains(family), "{family}: {families}");
     }
+}
+
+#[test]
+fn those_of_services_are_among_them_and_as_they_should_be() {
+    let (Some(redis), Some(postgres)) = (Service::start(Kind::Redis), Service::start(Kind::Postgres)) else { return };
+    let server = Server::start(&["--redis-url", &redis.url(), "--database-url", &postgres.url()]);
+    wait_for("both services", || {
+        let text = metrics(&server, "*/*");
+        ["firstbyte_redis_up 1\n", "firstbyte_postgres_up 1\n"].iter().all(|up| text.contains(up)).then_some(())
+    });
+    check_by_promtool(&server);
+    check_open_metrics(&server);
 }
 
 #[test]
