@@ -47,6 +47,8 @@ const RULES: &[Rule] = &[
     Rule { below: "http/h1/", except: None, never: CORE_NEVER },
     Rule { below: "http/route_tree", except: None, never: CORE_NEVER },
     Rule { below: "http/middleware/rate_limit/", except: None, never: CORE_NEVER },
+    Rule { below: "http/client/breaker/circuit", except: None, never: CORE_NEVER },
+    Rule { below: "http/client/breaker/window", except: None, never: CORE_NEVER },
     Rule { below: "app/canvas/replica", except: None, never: CORE_NEVER },
     Rule { below: "app/canvas/stamped", except: None, never: CORE_NEVER },
     Rule { below: "app/canvas/grid", except: None, never: CORE_NEVER },
