@@ -24,6 +24,8 @@ use firstbyte::app::home::{self, Contents};
 use firstbyte::app::identity::keyring::KeysConfig;
 use firstbyte::app::identity::{self, Identity, IdentityConfig};
 use firstbyte::app::inspect::{self, Inspector};
+use firstbyte::app::inventory::repositories::Repositories;
+use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
 use firstbyte::app::limits::{self, Shown};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
@@ -39,11 +41,11 @@ use firstbyte::jwt::{Algorithm, KeyError, SigningKey};
 
 use super::settings::Settings;
 use super::value::PublicUrl;
-use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, LAB, SESSION};
+use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, LAB, SESSION};
 
 /// What gives the database its shape.
 fn migrations() -> Vec<Migration> {
-    [accounts::store::MIGRATIONS, identity::MIGRATIONS].concat()
+    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS].concat()
 }
 
 /// The applications, with whatever each leans on.
@@ -53,6 +55,7 @@ pub struct Applications {
     canvas: Canvas,
     accounts: Accounts,
     identity: Identity,
+    inventory: Inventory,
 }
 
 /// The services that the settings name.
@@ -89,12 +92,13 @@ impl Applications {
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
-        Ok(Applications { settings: settings.clone(), services, canvas, accounts, identity })
+        let inventory = Inventory::new(InventoryConfig::default().service, services.products());
+        Ok(Applications { settings: settings.clone(), services, canvas, accounts, identity, inventory })
     }
 
     /// All routes.
     pub fn routes(&self, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-        let Applications { settings, services, canvas, accounts, identity } = self;
+        let Applications { settings, services, canvas, accounts, identity, inventory } = self;
         self.introduce_all();
         let chain = introduced("chain", chain::routes(chain_config(settings)), IN_MEMORY)?;
         let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
@@ -103,6 +107,8 @@ impl Applications {
         let keys = KeyCache::new(local_keys(identity.clone()), config.keys.clone());
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
+        let inventory = inventory::routes(inventory_config(settings), inventory.clone());
+        let inventory = introduced("inventory", inventory, services.place_of_accounts())?;
 
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
@@ -116,6 +122,7 @@ impl Applications {
         contents.add(IDENTITY.name, &router);
         contents.add_patterns(CATALOG.name, services::catalog_table(0).patterns());
         contents.add_patterns(BILLING.name, services::billing_table(0).patterns());
+        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
         let router = canvas::routes(router, canvas.clone());
         contents.add(CANVAS.name, &router);
         let router = lab::routes(router);
@@ -124,8 +131,9 @@ impl Applications {
             .mount(chain::PREFIX, chain)
             .mount(session::PREFIX, session)
             .mount(services::CATALOG_PREFIX, catalog)
-            .mount(services::BILLING_PREFIX, billing);
-        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, CANVAS, LAB];
+            .mount(services::BILLING_PREFIX, billing)
+            .mount(inventory::PREFIX, inventory);
+        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, CANVAS, LAB];
         home::routes(router, &entries, contents).build().map_err(Failure::Routes)
     }
 
@@ -205,6 +213,14 @@ impl Services {
         match &self.postgres {
             Some(postgres) => identity::store::Store::postgres(postgres.clone()),
             None => identity::store::Store::memory(identity::FAMILIES_MAX),
+        }
+    }
+
+    /// Where products and orders are kept. In memory there are some to try it with.
+    fn products(&self) -> Repositories {
+        match &self.postgres {
+            Some(postgres) => Repositories::postgres(postgres.clone()),
+            None => Repositories::demo(InventoryConfig::default().memory),
         }
     }
 
@@ -288,6 +304,10 @@ fn chain_config(settings: &Settings) -> ChainConfig {
     ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() }
 }
 
+fn inventory_config(settings: &Settings) -> InventoryConfig {
+    InventoryConfig { trusted_proxies: settings.trusted_proxy.clone(), ..InventoryConfig::default() }
+}
+
 /// The bounds of what is served by these settings: the server's, and those of each application.
 pub fn shown(settings: &Settings) -> Shown {
     let in_force = InForce {
@@ -301,6 +321,7 @@ pub fn shown(settings: &Settings) -> Shown {
     let (session, identity, services) =
         (session_config(settings), IdentityConfig::default(), ServicesConfig::default());
     let (accounts, throttle) = (AccountsConfig::default(), ThrottleConfig::default());
+    let inventory = inventory_config(settings);
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
         .with(health::bounds(), [])
@@ -312,6 +333,7 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(accounts.bounds(&throttle), accounts.kept(&throttle))
         .with(identity.bounds(), identity.kept(is_in_memory))
         .with(services.bounds(), services.kept())
+        .with(inventory.bounds(), inventory.kept(is_in_memory))
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), lab::kept())
 }

@@ -50,6 +50,17 @@ pub(super) const BILLING: Entry = Entry {
     tries: &["curl -i http://{at}/billing/invoices"],
 };
 
+pub(super) const INVENTORY: Entry = Entry {
+    name: "The inventory",
+    path: "/api/v1/products",
+    about: "Products and orders, as a production API keeps them: layers, transactions, pages by cursor, versions that nobody \
+            overwrites unseen, requests that count once however often they are sent.",
+    tries: &[
+        "curl -i 'http://{at}/api/v1/products?sort=-price_cents&limit=3'",
+        "curl -i 'http://{at}/api/v1/products?q=bolt&in_stock=true'",
+    ],
+};
+
 pub(super) const CANVAS: Entry = Entry {
     name: "The canvas",
     path: "/canvas/lobby",
