@@ -26,7 +26,10 @@ use firstbyte::app::identity::{self, Identity, IdentityConfig};
 use firstbyte::app::inspect::{self, Inspector};
 use firstbyte::app::inventory::repositories::Repositories;
 use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
+use firstbyte::app::jobs::{self, JobsConfig};
 use firstbyte::app::limits::{self, Shown};
+use firstbyte::app::queue::schedule::Schedules;
+use firstbyte::app::queue::{self, Queue, QueueConfig};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
@@ -41,11 +44,11 @@ use firstbyte::jwt::{Algorithm, KeyError, SigningKey};
 
 use super::settings::Settings;
 use super::value::PublicUrl;
-use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, LAB, SESSION};
+use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION};
 
 /// What gives the database its shape.
 fn migrations() -> Vec<Migration> {
-    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS].concat()
+    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS].concat()
 }
 
 /// The applications, with whatever each leans on.
@@ -56,6 +59,8 @@ pub struct Applications {
     accounts: Accounts,
     identity: Identity,
     inventory: Inventory,
+    queue: Queue,
+    schedules: Schedules,
 }
 
 /// The services that the settings name.
@@ -92,13 +97,16 @@ impl Applications {
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
-        let inventory = Inventory::new(InventoryConfig::default().service, services.products());
-        Ok(Applications { settings: settings.clone(), services, canvas, accounts, identity, inventory })
+        let inventory = services.inventory(&inventory_config(settings));
+        let queue = services.queue();
+        let schedules = services.schedules(&queue);
+        let settings = settings.clone();
+        Ok(Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules })
     }
 
     /// All routes.
     pub fn routes(&self, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-        let Applications { settings, services, canvas, accounts, identity, inventory } = self;
+        let Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules } = self;
         self.introduce_all();
         let chain = introduced("chain", chain::routes(chain_config(settings)), IN_MEMORY)?;
         let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
@@ -107,22 +115,26 @@ impl Applications {
         let keys = KeyCache::new(local_keys(identity.clone()), config.keys.clone());
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
+
         let inventory = inventory::routes(inventory_config(settings), inventory.clone());
-        let inventory = introduced("inventory", inventory, services.place_of_accounts())?;
+        let inventory = introduced("inventory", inventory, services.place_of_records())?;
+        let jobs = jobs::routes(jobs_config(settings), queue.clone(), schedules.clone());
+        let jobs = introduced("jobs", jobs, services.place_of_records())?;
 
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
-        let router = session::assets(health::routes(router, health));
+        let router = jobs::assets(session::assets(health::routes(router, health)));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
+        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
+        contents.add_patterns(JOBS.name, jobs::table().iter().flat_map(Routes::patterns));
         let router = identity::routes(router, identity.clone());
         contents.add(IDENTITY.name, &router);
         contents.add_patterns(CATALOG.name, services::catalog_table(0).patterns());
         contents.add_patterns(BILLING.name, services::billing_table(0).patterns());
-        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
         let router = canvas::routes(router, canvas.clone());
         contents.add(CANVAS.name, &router);
         let router = lab::routes(router);
@@ -130,10 +142,11 @@ impl Applications {
         let router = router
             .mount(chain::PREFIX, chain)
             .mount(session::PREFIX, session)
+            .mount(inventory::PREFIX, inventory)
+            .mount(jobs::PREFIX, jobs)
             .mount(services::CATALOG_PREFIX, catalog)
-            .mount(services::BILLING_PREFIX, billing)
-            .mount(inventory::PREFIX, inventory);
-        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, CANVAS, LAB];
+            .mount(services::BILLING_PREFIX, billing);
+        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, JOBS, CANVAS, LAB];
         home::routes(router, &entries, contents).build().map_err(Failure::Routes)
     }
 
@@ -143,8 +156,8 @@ impl Applications {
         let pictures = settings.canvas_store.as_ref().map_or(IN_MEMORY.to_owned(), Keep::to_string);
         introduce("lab", "none", "none: nothing is kept");
         introduce("canvas", "none", &pictures);
-        introduce("accounts", "none", services.place_of_accounts());
-        introduce("identity", "none", services.place_of_accounts());
+        introduce("accounts", "none", services.place_of_records());
+        introduce("identity", "none", services.place_of_records());
     }
 
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
@@ -216,11 +229,26 @@ impl Services {
         }
     }
 
-    /// Where products and orders are kept. In memory there are some to try it with.
-    fn products(&self) -> Repositories {
-        match &self.postgres {
+    fn inventory(&self, config: &InventoryConfig) -> Inventory {
+        let repositories = match &self.postgres {
             Some(postgres) => Repositories::postgres(postgres.clone()),
-            None => Repositories::demo(InventoryConfig::default().memory),
+            None => Repositories::demo(config.memory),
+        };
+        Inventory::new(config.service, repositories)
+    }
+
+    fn queue(&self) -> Queue {
+        let config = QueueConfig::default();
+        match &self.postgres {
+            Some(postgres) => Queue::postgres(config, postgres.clone()),
+            None => Queue::memory(config),
+        }
+    }
+
+    fn schedules(&self, queue: &Queue) -> Schedules {
+        match &self.postgres {
+            Some(postgres) => Schedules::postgres(queue.clone(), postgres.clone()),
+            None => Schedules::memory(queue.clone()),
         }
     }
 
@@ -228,7 +256,7 @@ impl Services {
         if self.redis.is_some() { "Redis" } else { IN_MEMORY }
     }
 
-    fn place_of_accounts(&self) -> &'static str {
+    fn place_of_records(&self) -> &'static str {
         if self.postgres.is_some() { "PostgreSQL" } else { IN_MEMORY }
     }
 
@@ -273,6 +301,18 @@ fn session_config(settings: &Settings) -> SessionConfig {
     SessionConfig { trusted_proxies: settings.trusted_proxy.clone(), ..SessionConfig::default() }
 }
 
+fn inventory_config(settings: &Settings) -> InventoryConfig {
+    InventoryConfig { trusted_proxies: settings.trusted_proxy.clone(), ..InventoryConfig::default() }
+}
+
+fn jobs_config(settings: &Settings) -> JobsConfig {
+    JobsConfig {
+        is_in_memory: settings.database_url.is_none(),
+        trusted_proxies: settings.trusted_proxy.clone(),
+        ..JobsConfig::default()
+    }
+}
+
 fn identity_config(settings: &Settings, address: SocketAddr) -> Result<IdentityConfig, Failure> {
     let origin = settings.public_url.as_ref().map_or_else(|| origin_of(address), PublicUrl::to_string);
     let keys = KeysConfig {
@@ -304,10 +344,6 @@ fn chain_config(settings: &Settings) -> ChainConfig {
     ChainConfig { trusted_proxies: settings.trusted_proxy.clone(), ..ChainConfig::default() }
 }
 
-fn inventory_config(settings: &Settings) -> InventoryConfig {
-    InventoryConfig { trusted_proxies: settings.trusted_proxy.clone(), ..InventoryConfig::default() }
-}
-
 /// The bounds of what is served by these settings: the server's, and those of each application.
 pub fn shown(settings: &Settings) -> Shown {
     let in_force = InForce {
@@ -320,8 +356,8 @@ pub fn shown(settings: &Settings) -> Shown {
     let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
     let (session, identity, services) =
         (session_config(settings), IdentityConfig::default(), ServicesConfig::default());
+    let (inventory, jobs) = (inventory_config(settings), jobs_config(settings));
     let (accounts, throttle) = (AccountsConfig::default(), ThrottleConfig::default());
-    let inventory = inventory_config(settings);
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
         .with(health::bounds(), [])
@@ -333,7 +369,8 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(accounts.bounds(&throttle), accounts.kept(&throttle))
         .with(identity.bounds(), identity.kept(is_in_memory))
         .with(services.bounds(), services.kept())
-        .with(inventory.bounds(), inventory.kept(is_in_memory))
+        .with(inventory.bounds(), if is_in_memory { inventory.kept() } else { Vec::new() })
+        .with(jobs.bounds(), jobs.kept())
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), lab::kept())
 }

@@ -81,9 +81,9 @@ impl InventoryConfig {
         bounds::rows(self)
     }
 
-    /// The memory that clients can make the application keep: nothing, where a database keeps it.
-    pub fn kept(&self, is_in_memory: bool) -> Vec<Part> {
-        if is_in_memory { bounds::kept(self) } else { Vec::new() }
+    /// The memory that clients can make the application keep, where there is no database.
+    pub fn kept(&self) -> Vec<Part> {
+        bounds::kept(self)
     }
 }
 
