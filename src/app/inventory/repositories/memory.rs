@@ -21,6 +21,7 @@ use crate::app::inventory::domain::cursor::Position;
 use crate::app::inventory::domain::order::{Offer, Pieces, Status};
 use crate::app::inventory::domain::{Claim, Details, Draft, Once, Order, OrderQuery, Product, ProductQuery, now};
 use crate::app::inventory::error::Error;
+use crate::app::inventory::repositories::Notice;
 use keys::Keys;
 
 /// A product that is there at the start.
@@ -194,7 +195,25 @@ impl Memory {
         true
     }
 
-    pub(super) fn place(&self, draft: &Draft, claim: &Claim) -> Result<Once<Order>, Error> {
+    /// The job comes behind the order: where it cannot be kept, the order is taken back. Whoever leaves in between may have an
+    /// order of which nobody is told.
+    pub(super) async fn place(
+        &self,
+        draft: &Draft,
+        claim: &Claim,
+        notice: Option<Notice<'_>>,
+    ) -> Result<Once<Order>, Error> {
+        let placed = self.place_alone(draft, claim)?;
+        if let (Once::First(order), Some(Notice { queue, job })) = (&placed, notice)
+            && let Err(error) = queue.enqueue(job).await
+        {
+            self.take_back(order, claim);
+            return Err(error.into());
+        }
+        Ok(placed)
+    }
+
+    fn place_alone(&self, draft: &Draft, claim: &Claim) -> Result<Once<Order>, Error> {
         let mut tables = self.lock();
         if let Some(answer) = tables.keys.look(claim)? {
             return Ok(Once::Again(answer));
@@ -209,6 +228,15 @@ impl Memory {
         tables.move_stock(&pieces, -1, draft.at);
         tables.orders.insert(order.id, order.clone());
         Ok(Once::First(order))
+    }
+
+    fn take_back(&self, order: &Order, claim: &Claim) {
+        let mut tables = self.lock();
+        // Somebody may have cancelled it meanwhile: then it has given back what it took.
+        if tables.orders.remove(&order.id).is_some_and(|order| order.status != Status::Cancelled) {
+            tables.move_stock(&order.pieces(), 1, now());
+        }
+        tables.keys.drop(claim);
     }
 
     pub(super) fn find_order(&self, id: Uuid) -> Option<Order> {
