@@ -235,7 +235,9 @@ impl Services {
             Some(postgres) => Repositories::postgres(postgres.clone()),
             None => Repositories::demo(config.memory),
         };
-        let cache = Cache::new(self.redis.clone(), config.cache);
+        // What this process keeps for itself is nobody else's to read.
+        let redis = self.redis.clone().filter(|_| self.postgres.is_some());
+        let cache = Cache::new(redis, config.cache);
         Inventory::new(config.service, repositories, cache, Some(queue.clone()))
     }
 
