@@ -42,7 +42,7 @@ use super::value::PublicUrl;
 use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, LAB, SESSION};
 
 /// What gives the database its shape.
-fn migrations() -> Vec<Migration> {
+pub fn migrations() -> Vec<Migration> {
     [accounts::store::MIGRATIONS, identity::MIGRATIONS].concat()
 }
 
