@@ -332,7 +332,9 @@ impl Drop for InUse<'_> {
 async fn clean(connection: Object, is_busy: bool, last: &str, shared: Arc<Shared>) {
     let cleaned = timeout(CLEAN_TIME, async {
         if is_busy {
-            shared.connector.cancel(connection.cancel_token()).await.ok()?;
+            // When it cannot be told, its end is: the server looks for it while it works.
+            let told = timeout(shared.config.patience, shared.connector.cancel(connection.cancel_token()));
+            told.await.ok()?.ok()?;
         }
         connection.batch_execute(last).await.ok()
     });
