@@ -2,5 +2,6 @@
 
 pub mod accounts;
 pub mod inventory;
+pub mod schedules;
 pub mod sessions;
 pub mod webhooks;

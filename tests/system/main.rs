@@ -39,6 +39,7 @@ mod migrations;
 mod nodes;
 mod process;
 mod resets;
+mod schedules;
 mod server;
 mod service;
 mod services;

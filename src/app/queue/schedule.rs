@@ -145,13 +145,15 @@ struct Due {
 
 /// What has come of one look at all schedules.
 #[derive(Clone, Debug, PartialEq)]
-struct Looked {
-    now: Timestamp,
+pub struct Looked {
+    /// When, by the clock of the place.
+    pub now: Timestamp,
     /// The next instant of any.
-    next: Option<Timestamp>,
-    /// Jobs that were made here.
-    made: usize,
-    unreadable: Vec<String>,
+    pub next: Option<Timestamp>,
+    /// Jobs that were made by this look.
+    pub made: usize,
+    /// Names of those that this node cannot read.
+    pub unreadable: Vec<String>,
 }
 
 /// Does `$call` at whichever place it is.
@@ -232,8 +234,13 @@ impl Schedules {
         Ok(enabled)
     }
 
-    /// Makes a job for each instant that nobody has seen to. A schedule whose job cannot be made does not keep the others from theirs.
-    async fn look(&self, window: SignedDuration) -> Result<Looked, ScheduleError> {
+    /// Makes a job for each instant that nobody has seen to and that is no older than `window`. A schedule whose job cannot be made
+    /// does not keep the others from theirs.
+    ///
+    /// # Errors
+    /// A queue that is full, a database that does not answer.
+    pub async fn look(&self, window: Duration) -> Result<Looked, ScheduleError> {
+        let window = signed(window);
         let Listed { now, schedules, unreadable } = self.list().await?;
         let mut looked = Looked { now, next: None, made: 0, unreadable };
         let mut failed = None;

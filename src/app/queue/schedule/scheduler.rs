@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::{Looked, ScheduleError, Schedules, signed};
+use super::{Looked, ScheduleError, Schedules};
 use crate::net::shutdown::Shutdown;
 
 /// Between two looks at a clock that was not quite there yet.
@@ -71,7 +71,7 @@ impl Scheduler {
 async fn run(schedules: &Schedules, config: SchedulerConfig) {
     let mut unreadable = Vec::new();
     loop {
-        let looked = schedules.look(signed(config.window)).await;
+        let looked = schedules.look(config.window).await;
         let pause = pause(&looked, config.look_time);
         match looked {
             Ok(looked) if looked.unreadable != unreadable => {
