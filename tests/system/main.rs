@@ -37,6 +37,7 @@ mod login;
 mod migrate;
 mod migrations;
 mod nodes;
+mod over_postgres;
 mod process;
 mod resets;
 mod schedules;
