@@ -17,7 +17,7 @@ use firstbyte::db::migrations::{self, Applied};
 use firstbyte::db::{Migration, ServiceUrl};
 use tokio::runtime;
 
-use super::{FAILURE, USAGE, applications, arguments, fail, load, print, refuse, say};
+use super::{USAGE, applications, arguments, fail, load, print, refuse, say};
 
 const EXAMPLES: &str = "\
 Examples:
