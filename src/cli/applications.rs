@@ -48,7 +48,7 @@ use super::value::PublicUrl;
 use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION};
 
 /// What gives the database its shape.
-fn migrations() -> Vec<Migration> {
+pub fn migrations() -> Vec<Migration> {
     [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS].concat()
 }
 

@@ -5,6 +5,7 @@
 //!   FIRSTBYTE_… ────────────────┼─layers─> settings ──serve──> exit code
 //!   --config FILE ──────────────┘        └─ every complaint ─> 2
 //!   service NAME ─ the same layers ─────> `service` ─────────> exit code
+//!   migrate ────── the same layers ─────> `migrate` ─────────> exit code
 //!   check URL ──────────────────────────> `check` ───────────> exit code
 //!   ws URL, ws-bench URL ───────────────> `ws`, `ws_bench` ──> exit code
 //! ```
@@ -16,6 +17,7 @@ mod check;
 mod descriptors;
 mod layers;
 mod log;
+mod migrate;
 mod serve;
 mod service;
 mod settings;
@@ -86,6 +88,9 @@ pub fn run() -> ExitCode {
     if let Some(matches) = matches.subcommand_matches("service") {
         return service::run(matches, &environment);
     }
+    if let Some(matches) = matches.subcommand_matches("migrate") {
+        return migrate::run(matches, &environment);
+    }
     // `serve` is what is meant when nothing is said.
     let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
     match load(matches, &environment) {
@@ -113,6 +118,7 @@ pub fn command() -> Command {
                 .max_term_width(120),
         )
         .subcommand(service::command())
+        .subcommand(migrate::command())
         .subcommand(check::command())
         .subcommand(ws::command())
         .subcommand(ws_bench::command())
