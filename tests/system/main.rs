@@ -30,6 +30,7 @@ mod floods;
 mod health;
 mod http_client;
 mod identity;
+mod inventory;
 mod jwt;
 mod layers;
 mod limits;

@@ -48,7 +48,7 @@ pub(super) enum Refused {
 
 /// Puts the refusals of the layers inside into the shape of this application. Their other fields stay.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::app::inventory) struct Problems;
+pub struct Problems;
 
 #[derive(Serialize)]
 struct Details<'a> {
