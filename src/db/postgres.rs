@@ -18,6 +18,7 @@
 mod client;
 mod connector;
 pub(super) mod failure;
+mod listen;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 pub use client::{Client, Transaction};
 pub use failure::Failure;
+pub use listen::{Heard, Listener};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 

@@ -35,6 +35,7 @@ mod login;
 mod migrations;
 mod nodes;
 mod process;
+mod queue;
 mod resets;
 mod server;
 mod service;
