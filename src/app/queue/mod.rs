@@ -17,6 +17,7 @@
 //! Limits: [`QueueConfig`], [`WorkersConfig`](workers::WorkersConfig), those of [`domain`].
 
 pub mod backoff;
+pub mod demo;
 pub mod domain;
 mod error;
 pub mod kinds;
