@@ -50,6 +50,8 @@ pub struct Migration {
     pub name: &'static str,
     /// Statements without `BEGIN` and `COMMIT`.
     pub sql: &'static str,
+    /// Statements that take it back. `None`: there is no way back.
+    pub down: Option<&'static str>,
 }
 
 /// What a run has done.
@@ -205,7 +207,7 @@ mod tests {
 
     #[test]
     fn one_byte_more_is_another_file() {
-        let file = Migration { name: "a/0001_a", sql: "CREATE TABLE a ()" };
+        let file = Migration { name: "a/0001_a", sql: "CREATE TABLE a ()", down: None };
         let edited = Migration { sql: "CREATE TABLE a () ", ..file };
         assert!(file.compare(&file.checksum()).is_ok());
         let error = file.compare(&edited.checksum()).unwrap_err();

@@ -24,10 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-pub use client::{Client, Transaction};
+pub use client::{Client, Isolation, Transaction};
 pub use failure::Failure;
 pub use listen::{Heard, Listener};
 pub use tokio_postgres::Row;
@@ -35,12 +38,17 @@ pub use tokio_postgres::types::ToSql;
 
 use super::migrations::{self, Applied, Migration};
 use super::presence::{CONNECT_TIME, Presence, pause, within};
+use super::tally::{Gauges, Tally, UP};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
+use client::{Cleaning, Statement};
 use connector::Connector;
 
 /// Before the next attempt when the database cannot be given its shape, or lets nobody in.
 const MIGRATE_PERIOD: Duration = Duration::from_secs(5);
+
+/// Bounds of the histogram of statements, in seconds: those that OpenTelemetry gives to operations of a database.
+const SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// What a PostgreSQL is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +92,28 @@ struct Shared {
     connector: Connector,
     pool: Pool,
     config: PostgresConfig,
+    counts: Counts,
+}
+
+/// What `/metrics` tells of it.
+struct Counts {
+    statements: Tally,
+    seconds: Histogram,
+    cleanings: Tally,
+    none_in_time: Counter,
+}
+
+/// The connections of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Those that there are.
+    pub size: usize,
+    /// Those that are on loan, or are being made, or cleaned.
+    pub in_use: usize,
+    /// Who waits for one.
+    pub waiting: usize,
+    /// Those that there may be: [`PostgresConfig::connections_max`].
+    pub max: usize,
 }
 
 /// Whether `url` is that of a PostgreSQL: `postgres://[user:password@]host[:port][/database]`.
@@ -118,7 +148,7 @@ impl Postgres {
         let connector = Connector::new(url, config.statement_time)?;
         let presence = Presence::new("PostgreSQL", &url.to_string(), config.patience);
         let pool = pool(&connector, config.connections_max);
-        let shared = Arc::new(Shared { presence, connector, pool, config });
+        let shared = Arc::new(Shared { presence, connector, pool, config, counts: Counts::new() });
         let mut tasks = JoinSet::new();
         tasks.spawn(upkeep(Arc::clone(&shared), migrations.to_vec()));
         Ok(Postgres { shared, _upkeep: Arc::new(tasks) })
@@ -132,7 +162,7 @@ impl Postgres {
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
     pub async fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.shared.acquire().await?, Arc::clone(&self.shared)))
+        Ok(Client::new(self.shared.acquire(None).await?, Arc::clone(&self.shared)))
     }
 
     /// Whether it is there. Takes no connection: who is asked often and uses them all is busy, and not away.
@@ -144,40 +174,113 @@ impl Postgres {
         self.shared.presence.doubt();
         self.shared.presence.here().await
     }
+
+    /// How much of the pool is in use.
+    pub fn status(&self) -> PoolStatus {
+        self.shared.status()
+    }
+
+    /// Its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("firstbyte_postgres");
+        self.shared.counts.register(registry);
+        let shared = Arc::downgrade(&self.shared);
+        registry.register_collector(Box::new(Gauges::new(move || {
+            let shared = shared.upgrade();
+            let status = shared.as_ref().map_or(PoolStatus::NONE, |shared| shared.status());
+            let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            [
+                (UP, i64::from(shared.is_some_and(|shared| shared.presence.is_known()))),
+                (("connections", "Connections that there are"), number(status.size)),
+                (("connections_in_use", "Connections on loan, being made or being cleaned"), number(status.in_use)),
+                (("connections_max", "Connections that there may be"), number(status.max)),
+                (("connections_awaited", "Who waits for a connection"), number(status.waiting)),
+            ]
+        })));
+    }
+}
+
+impl PoolStatus {
+    const NONE: PoolStatus = PoolStatus { size: 0, in_use: 0, waiting: 0, max: 0 };
+}
+
+impl Counts {
+    fn new() -> Counts {
+        Counts {
+            statements: Tally::of::<Statement>(),
+            seconds: Histogram::new(SECONDS),
+            cleanings: Tally::of::<Cleaning>(),
+            none_in_time: Counter::default(),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.statements.register(registry, "statements", "Statements, by what came of them");
+        let help = "How long they took, those that were given up left out";
+        registry.register_with_unit("statement_duration", help, Unit::Seconds, self.seconds.clone());
+        let help = "Connections on which something was given up: told to stop and used again, or closed";
+        self.cleanings.register(registry, "cleanings", help);
+        let help = "Times that there was no connection in time, because all were in use";
+        registry.register("connections_none_in_time", help, self.none_in_time.clone());
+    }
 }
 
 impl Shared {
-    /// A connection on which nothing is going on.
-    async fn acquire(&self) -> Result<Object, Unavailable> {
-        let acquired = within(self.config.patience, async {
-            self.presence.here().await?;
-            tokio::select! {
-                object = self.pool.get() => object.map_err(|error| self.presence.unavailable(error)),
-                unavailable = self.presence.away() => Err(unavailable),
-            }
-        });
-        acquired.await.unwrap_or_else(|| {
-            self.presence.doubt();
-            let max = self.config.connections_max;
-            Err(self.presence.unavailable(format_args!("no connection in time: {max} are in use, or do not answer")))
-        })
+    /// A connection on which nothing is going on, before `deadline` and [`PostgresConfig::patience`] are over.
+    async fn acquire(&self, deadline: Option<Instant>) -> Result<Object, Failure> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let patience = left.map_or(self.config.patience, |left| left.min(self.config.patience));
+        let mut object = std::pin::pin!(self.object());
+        if let Some(done) = within(patience / 3, &mut object).await {
+            return Ok(done?);
+        }
+        // If it has become silent, that is known when the rest is over.
+        self.presence.doubt();
+        match within(patience - patience / 3, &mut object).await {
+            Some(done) => Ok(done?),
+            None if patience < self.config.patience => Err(Failure::TimedOut),
+            None => Err(self.none_in_time().into()),
+        }
+    }
+
+    async fn object(&self) -> Result<Object, Unavailable> {
+        self.presence.here().await?;
+        tokio::select! {
+            object = self.pool.get() => object.map_err(|error| self.presence.unavailable(error)),
+            unavailable = self.presence.away() => Err(unavailable),
+        }
+    }
+
+    fn none_in_time(&self) -> Unavailable {
+        let status = self.status();
+        if status.size < status.max {
+            return self.presence.unavailable("a connection could not be made in time");
+        }
+        self.counts.none_in_time.inc();
+        self.presence.is_full(&format_args!("no connection in time: {} are in use", status.max))
+    }
+
+    fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        PoolStatus { size: status.size, in_use, waiting: status.waiting, max: status.max_size }
     }
 
     /// What comes of `work` at the server, unless it takes too long.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Unavailable> {
+    async fn in_time<T>(&self, deadline: Option<Instant>, work: impl Future<Output = T>) -> Result<T, Failure> {
         let mut work = std::pin::pin!(work);
-        let late = self.config.late_time();
-        if let Some(done) = within(late, &mut work).await {
+        let begun = Instant::now();
+        let end = begun + self.config.statement_time;
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        if let Some(done) = within(self.config.late_time().min(end - begun), &mut work).await {
             return Ok(done);
         }
         self.presence.doubt();
         tokio::select! {
             biased;
             done = &mut work => Ok(done),
-            unavailable = self.presence.away() => Err(unavailable),
-            () = sleep(self.config.statement_time - late) => {
-                Err(self.presence.unavailable(format_args!("no answer in {:?}", self.config.statement_time)))
-            }
+            unavailable = self.presence.away() => Err(unavailable.into()),
+            () = sleep_until(end) => Err(Failure::TimedOut),
         }
     }
 }

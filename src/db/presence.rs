@@ -58,7 +58,14 @@ pub(super) struct Presence<C> {
     doubted: Notify,
     /// What was told of this absence, and when.
     told_away: Mutex<Option<(Arc<str>, Instant)>>,
-    told_refusal: Mutex<Option<Instant>>,
+    told_refusal: Told,
+    told_full: Told,
+}
+
+/// When something was told last.
+#[derive(Default)]
+struct Told {
+    at: Mutex<Option<Instant>>,
 }
 
 enum State<C> {
@@ -77,7 +84,8 @@ impl<C: Clone> Presence<C> {
             patience,
             doubted: Notify::new(),
             told_away: Mutex::default(),
-            told_refusal: Mutex::default(),
+            told_refusal: Told::default(),
+            told_full: Told::default(),
         }
     }
 
@@ -136,6 +144,11 @@ impl<C: Clone> Presence<C> {
         is_news
     }
 
+    /// Whether it is known to be there.
+    pub fn is_known(&self) -> bool {
+        matches!(*self.state.borrow(), State::Here(_))
+    }
+
     /// It was there a moment ago, and may be again.
     pub fn is_lost(&self) {
         self.state.send_replace(State::Unknown);
@@ -153,10 +166,16 @@ impl<C: Clone> Presence<C> {
 
     /// It is there and refuses something. Says so, once in [`TOLD_PERIOD`].
     pub fn refuses(&self, why: &dyn Display) -> Unavailable {
-        let mut told = lock(&self.told_refusal);
-        if told.is_none_or(|at| at.elapsed() >= TOLD_PERIOD) {
-            *told = Some(Instant::now());
+        if self.told_refusal.is_due() {
             tracing::error!(service = self.service, at = %self.at, %why, "the service refuses what it is asked");
+        }
+        self.unavailable(why)
+    }
+
+    /// It is there, and no more can be asked of it at once. Says so, once in [`TOLD_PERIOD`].
+    pub fn is_full(&self, why: &dyn Display) -> Unavailable {
+        if self.told_full.is_due() {
+            tracing::warn!(service = self.service, at = %self.at, %why, "more is asked at once than there is room for");
         }
         self.unavailable(why)
     }
@@ -178,6 +197,18 @@ impl<C: Clone> Presence<C> {
 
     fn because(&self, why: &Arc<str>) -> Unavailable {
         Unavailable { service: self.service, at: Arc::clone(&self.at), why: Arc::clone(why) }
+    }
+}
+
+impl Told {
+    /// Whether it is time to tell it again, which is then done.
+    fn is_due(&self) -> bool {
+        let mut at = lock(&self.at);
+        let is_due = at.is_none_or(|at| at.elapsed() >= TOLD_PERIOD);
+        if is_due {
+            *at = Some(Instant::now());
+        }
+        is_due
     }
 }
 

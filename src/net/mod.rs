@@ -18,6 +18,7 @@ pub mod listener;
 pub(crate) mod lock;
 pub mod memory;
 pub mod output;
+pub mod public;
 pub mod registry;
 pub mod shutdown;
 pub mod tap;

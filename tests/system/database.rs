@@ -76,7 +76,7 @@ fn url_of(name: &str) -> String {
 fn template(migrations: &[Migration]) -> String {
     static MADE: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let shape: String = migrations.iter().map(|migration| format!("{} {}\n", migration.name, migration.sql)).collect();
-    let name = format!("template_{}", &Migration { name: "", sql: shape.leak() }.checksum()[..16]);
+    let name = format!("template_{}", &Migration { name: "", sql: shape.leak(), down: None }.checksum()[..16]);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if made.get_or_insert_default().insert(name.clone()) {
         admin(async |client| make_template(client, &name, migrations).await);

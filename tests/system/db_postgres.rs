@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use firstbyte::db::postgres::{Client, PostgresConfig};
+use firstbyte::db::postgres::{Client, Isolation, PostgresConfig};
 use firstbyte::db::{Failure, Migration, Postgres};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -14,7 +14,12 @@ use crate::services::{Kind, Service};
 
 const MIGRATIONS: &[Migration] = &[Migration {
     name: "test/0001_words",
-    sql: "CREATE TABLE words (id bigint PRIMARY KEY, word text CONSTRAINT words_word_key UNIQUE)",
+    sql: "CREATE TABLE words (
+        id   bigint PRIMARY KEY,
+        word text   CONSTRAINT words_word_key UNIQUE CONSTRAINT words_word_check CHECK (word <> ''),
+        like_of bigint CONSTRAINT words_like_of_fkey REFERENCES words
+    )",
+    down: None,
 }];
 
 /// Longer than the promise of 250 ms: other tests run at the same time.
@@ -86,8 +91,6 @@ async fn statements_do_what_they_say() {
     let row = client.query_opt("SELECT word FROM words WHERE id = $1", &[&1i64]).await.unwrap().unwrap();
     assert_eq!(row.try_get::<_, &str>("word").unwrap(), "one");
     assert!(client.query_opt("SELECT word FROM words WHERE id = $1", &[&2i64]).await.unwrap().is_none());
-    let again = client.execute("INSERT INTO words VALUES ($1, $2)", &[&2i64, &"one"]).await;
-    assert!(matches!(again, Err(Failure::Unique { constraint }) if constraint == "words_word_key"));
     let wrong = client.query("SELECT nothing FROM words", &[]).await;
     assert!(matches!(wrong, Err(Failure::Other(_))), "{wrong:?}");
     assert_eq!(client.query("SELECT word FROM words", &[]).await.unwrap().len(), 1, "it goes on");
@@ -95,11 +98,115 @@ async fn statements_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn a_constraint_that_is_not_kept_is_named() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let postgres = database.open(MIGRATIONS);
+    let mut client = client(&postgres).await;
+    client.execute("INSERT INTO words VALUES (1, 'one')", &[]).await.unwrap();
+    let mut check = async |values: &str, expected: &str| {
+        let failure = client.execute(&format!("INSERT INTO words VALUES {values}"), &[]).await.unwrap_err();
+        let seen = match &failure {
+            Failure::Unique { constraint } => format!("unique {constraint}"),
+            Failure::ForeignKey { constraint } => format!("foreign key {constraint}"),
+            Failure::Check { constraint } => format!("check {constraint}"),
+            Failure::NotNull { column } => format!("not null {column}"),
+            failure => panic!("{values}: {failure}"),
+        };
+        assert_eq!(seen, expected, "{values}");
+        assert!(!failure.is_passing());
+    };
+    check("(1, 'two')", "unique words_pkey").await;
+    check("(2, 'one')", "unique words_word_key").await;
+    check("(2, '')", "check words_word_check").await;
+    check("(2, 'two', 3)", "foreign key words_like_of_fkey").await;
+    check("(NULL, 'two')", "not null id").await;
+}
+
+#[tokio::test]
+async fn a_deadline_ends_statements_at_the_server_and_begins_none() {
+    const SLEEP: &str = "SELECT pg_sleep(60)";
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let postgres = database.open(MIGRATIONS);
+    client(&postgres).await;
+    let session = database.session().await;
+    for in_transaction in [false, true] {
+        let mut client = client(&postgres).await;
+        let begun = Instant::now();
+        client.until(tokio::time::Instant::now() + Duration::from_millis(300));
+        let late = if in_transaction {
+            let mut transaction = client.transaction().await.unwrap();
+            let row = transaction.query_opt("SHOW statement_timeout", &[]).await.unwrap().unwrap();
+            assert!(row.get::<_, &str>(0).ends_with("ms"), "the server ends it by itself, too");
+            transaction.query(SLEEP, &[]).await
+        } else {
+            client.query(SLEEP, &[]).await
+        };
+        assert!(matches!(late, Err(Failure::TimedOut)), "{late:?}");
+        assert!(begun.elapsed() < TOLD_TIME, "{:?}", begun.elapsed());
+        assert!(matches!(client.execute("INSERT INTO words VALUES (1)", &[]).await, Err(Failure::TimedOut)));
+        let busy = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'";
+        while session.query_one(busy, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            assert!(begun.elapsed() < SOON, "it is at work");
+        }
+    }
+    let mut client = client(&postgres).await;
+    assert!(client.query("SELECT FROM words", &[]).await.unwrap().is_empty());
+    let row = client.query_opt("SHOW statement_timeout", &[]).await.unwrap().unwrap();
+    assert!(!row.get::<_, &str>(0).ends_with("ms"), "the next one has its own time");
+}
+
+#[tokio::test]
+async fn transactions_see_of_each_other_what_they_ask_for() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let postgres = database.open(MIGRATIONS);
+    for (isolation, words, sees) in [
+        (Isolation::ReadCommitted, "read committed", 1),
+        (Isolation::RepeatableRead, "repeatable read", 0),
+        (Isolation::Serializable, "serializable", 0),
+    ] {
+        let (mut client, mut other) = (client(&postgres).await, client(&postgres).await);
+        let mut transaction = client.transaction_with(isolation).await.unwrap();
+        let row = transaction.query_opt("SHOW transaction_isolation", &[]).await.unwrap().unwrap();
+        assert_eq!(row.get::<_, &str>(0), words);
+        other.execute("DELETE FROM words", &[]).await.unwrap();
+        assert!(transaction.query("SELECT id FROM words", &[]).await.unwrap().is_empty());
+        other.execute("INSERT INTO words VALUES (1)", &[]).await.unwrap();
+        assert_eq!(transaction.query("SELECT id FROM words", &[]).await.unwrap().len(), sees, "{words}");
+        transaction.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_cannot_be_done_one_after_the_other_one_is_told_to_begin_again() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let postgres = database.open(MIGRATIONS);
+    let both_have_looked = Barrier::new(2);
+    let add_if_alone = async |id: i64| {
+        let mut client = client(&postgres).await;
+        let mut transaction = client.transaction_with(Isolation::Serializable).await?;
+        let there = transaction.query("SELECT id FROM words", &[]).await?;
+        both_have_looked.wait().await;
+        assert!(there.is_empty());
+        transaction.execute("INSERT INTO words VALUES ($1)", &[&id]).await?;
+        transaction.commit().await
+    };
+    let (one, other) = tokio::join!(add_if_alone(1), add_if_alone(2));
+    let [lost, won] = if one.is_err() { [one, other] } else { [other, one] };
+    assert!(matches!(lost, Err(Failure::Serialization)), "{lost:?}");
+    won.unwrap();
+}
+
+#[tokio::test]
 async fn the_server_ends_what_a_node_that_is_gone_has_begun() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
     let postgres = Postgres::open(&database.url(), MIGRATIONS).unwrap();
     let mut client = client(&postgres).await;
-    for (setting, expected) in [("statement_timeout", "6s"), ("idle_in_transaction_session_timeout", "10s")] {
+    for (setting, expected) in [
+        ("statement_timeout", "6s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("client_connection_check_interval", "100ms"),
+    ] {
         let row = client.query_opt(&format!("SHOW {setting}"), &[]).await.unwrap().unwrap();
         assert_eq!(row.try_get::<_, &str>(0).unwrap(), expected, "{setting}");
     }
@@ -196,7 +303,7 @@ async fn a_slow_statement_is_not_an_absence() {
     assert_eq!(rows.len(), 1);
     let begun = Instant::now();
     let late = slow.query("SELECT pg_sleep(30)", &[]).await;
-    assert!(matches!(late, Err(Failure::Unavailable(_))), "{late:?}");
+    assert!(matches!(late, Err(Failure::TimedOut)), "{late:?}");
     assert!(begun.elapsed() < SOON);
     assert_eq!(slow.query("SELECT 1", &[]).await.unwrap().len(), 1, "it goes on with another connection");
 }

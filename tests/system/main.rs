@@ -7,6 +7,7 @@
 mod accounts;
 mod autobahn;
 mod browser;
+mod cache;
 mod canvas;
 mod canvas_page;
 mod check;
@@ -37,6 +38,7 @@ mod nodes;
 mod process;
 mod queue;
 mod resets;
+mod schedules;
 mod server;
 mod service;
 mod services;
@@ -50,6 +52,7 @@ mod stream;
 #[path = "../suites/mod.rs"]
 mod suites;
 mod tools;
+mod webhooks;
 mod websocket;
 mod wire;
 mod ws_bench;

@@ -11,10 +11,12 @@ use tokio_postgres::Client;
 use crate::database::Database;
 use crate::server::SOON;
 
-const FIRST: Migration = Migration { name: "test/0001_first", sql: "CREATE TABLE first (id bigint)" };
+const FIRST: Migration =
+    Migration { name: "test/0001_first", sql: "CREATE TABLE first (id bigint)", down: Some("DROP TABLE first") };
 const SECOND: Migration = Migration {
     name: "test/0002_second",
     sql: "ALTER TABLE first ADD word text; INSERT INTO first VALUES (1, 'one');",
+    down: Some("DELETE FROM first WHERE id = 1; ALTER TABLE first DROP word;"),
 };
 
 /// What is written down in the database.
@@ -63,7 +65,8 @@ async fn a_file_that_was_edited_keeps_the_node_unready_and_is_named() {
 #[tokio::test]
 async fn a_file_that_fails_leaves_nothing_behind() {
     let Some(database) = Database::new(&[]) else { return };
-    let broken = Migration { name: "test/0002_broken", sql: "CREATE TABLE half (id bigint); SELECT nothing;" };
+    let broken =
+        Migration { name: "test/0002_broken", sql: "CREATE TABLE half (id bigint); SELECT nothing;", down: None };
     let mut session = database.session().await;
     let error = apply(&mut session, &[FIRST, broken]).await.unwrap_err();
     assert!(matches!(error, MigrationError::Failed { name, .. } if name == broken.name), "{error}");

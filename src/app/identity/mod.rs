@@ -76,8 +76,11 @@ const CONTENT_BYTES_MAX: u64 = 16 * 1024;
 const SWEEP_TIME: Duration = Duration::from_secs(60);
 
 /// The shape of a database, in the order of its files.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "identity/0001_identity", sql: include_str!("migrations/0001_identity.sql") }];
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "identity/0001_identity",
+    sql: include_str!("migrations/0001_identity.sql"),
+    down: Some(include_str!("migrations/0001_identity.down.sql")),
+}];
 
 /// What the application is given at its start.
 #[derive(Clone, Debug)]

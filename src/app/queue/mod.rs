@@ -17,11 +17,13 @@
 //! Limits: [`QueueConfig`], [`WorkersConfig`](workers::WorkersConfig), those of [`domain`].
 
 pub mod backoff;
+pub mod cron;
 pub mod demo;
 pub mod domain;
 mod error;
 pub mod kinds;
 mod metrics;
+pub mod schedule;
 mod signals;
 pub mod store;
 pub mod workers;
@@ -44,8 +46,18 @@ pub use kinds::{JobError, Kinds, Running};
 pub use workers::{Workers, WorkersConfig};
 
 /// The shape of a database, in the order of its files.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "queue/0001_queue", sql: include_str!("migrations/0001_queue.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "queue/0001_queue",
+        sql: include_str!("migrations/0001_queue.sql"),
+        down: Some(include_str!("migrations/0001_queue.down.sql")),
+    },
+    Migration {
+        name: "queue/0002_schedules",
+        sql: include_str!("migrations/0002_schedules.sql"),
+        down: Some(include_str!("migrations/0002_schedules.down.sql")),
+    },
+];
 
 /// What a queue is made with.
 #[derive(Clone, Debug, PartialEq)]

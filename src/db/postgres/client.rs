@@ -21,14 +21,15 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use futures_core::Stream;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::Shared;
+use super::connector::STATEMENT_SLACK;
 use super::failure::Failure;
-use crate::db::Unavailable;
+use crate::db::tally::Outcome;
 
 /// How long a connection may take to become clean. Its place in the pool is taken meanwhile.
 const CLEAN_TIME: Duration = Duration::from_secs(1);
@@ -42,7 +43,21 @@ pub struct Client {
     connection: Option<Object>,
     /// Whether a transaction may have begun on it.
     in_transaction: bool,
+    deadline: Option<Instant>,
     shared: Arc<Shared>,
+}
+
+/// What transactions see of one another: PostgreSQL, 13.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Each statement sees what was committed before it began.
+    #[default]
+    ReadCommitted,
+    /// All statements see what was committed before the first one. Who changes a row that another has changed meanwhile meets
+    /// [`Failure::Serialization`].
+    RepeatableRead,
+    /// As if transactions were done one after the other. Where they cannot, one of them meets [`Failure::Serialization`].
+    Serializable,
 }
 
 /// Statements that are done all or not at all. Dropped, it is rolled back.
@@ -53,14 +68,22 @@ pub struct Transaction<'a> {
 
 impl Client {
     pub(super) fn new(connection: Object, shared: Arc<Shared>) -> Client {
-        Client { connection: Some(connection), in_transaction: false, shared }
+        Client { connection: Some(connection), in_transaction: false, deadline: None, shared }
+    }
+
+    /// Statements from now on end at `deadline`, if they do not end before by [`PostgresConfig::statement_time`]: they are told
+    /// to stop, and are [`Failure::TimedOut`]. So is what is asked later than that, and nothing is sent for it.
+    ///
+    /// [`PostgresConfig::statement_time`]: super::PostgresConfig::statement_time
+    pub fn until(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
     /// The rows of a statement, all of them at once: how many there may be is the statement's to bound. It is prepared once
     /// for each connection, and its preparation kept: it is a constant.
     ///
     /// # Errors
-    /// See [`Failure`]. After [`Failure::Unavailable`] the statement may have been done.
+    /// See [`Failure`]. After [`Failure::Unavailable`] and [`Failure::TimedOut`] the statement may have been done.
     ///
     /// # Cancel safety
     /// When it is dropped, the statement is told to stop; it may be done all the same.
@@ -91,37 +114,71 @@ impl Client {
     /// # Errors
     /// As for [`Client::query`].
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Failure> {
+        self.transaction_with(Isolation::ReadCommitted).await
+    }
+
+    /// Begins a transaction that sees of others what `isolation` says. Errors and cancel safety are those of [`Client::query`].
+    ///
+    /// # Errors
+    /// As for [`Client::query`].
+    pub async fn transaction_with(&mut self, isolation: Isolation) -> Result<Transaction<'_>, Failure> {
         self.renew().await?;
+        let begin = self.begin(isolation);
         self.in_transaction = true;
         let transaction = Transaction { client: self, has_failed: false };
-        transaction.client.ask(Ask::Command("BEGIN")).await?;
+        transaction.client.ask(Ask::Command(&begin)).await?;
         Ok(transaction)
     }
 
+    /// One message: a deadline costs no further one. The server keeps it by itself when this node is gone.
+    fn begin(&self, isolation: Isolation) -> String {
+        let level = isolation.words();
+        match self.left() {
+            Some(left) if left < self.shared.config.statement_time => {
+                let ms = (left + STATEMENT_SLACK).as_millis();
+                format!("BEGIN ISOLATION LEVEL {level}; SET LOCAL statement_timeout = {ms}")
+            }
+            _ => format!("BEGIN ISOLATION LEVEL {level}"),
+        }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Another connection in place of one that was closed, or given up. Nothing was sent on it for what comes now.
-    async fn renew(&mut self) -> Result<(), Unavailable> {
+    async fn renew(&mut self) -> Result<(), Failure> {
         if self.connection.as_ref().is_none_or(|connection| connection.is_closed()) {
             // The old one first: there may be no place for two.
             self.connection = None;
-            self.connection = Some(self.shared.acquire().await?);
+            self.connection = Some(self.shared.acquire(self.deadline).await?);
         }
         Ok(())
     }
 
     async fn ask(&mut self, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let shared = Arc::clone(&self.shared);
-        let mut in_use = InUse { client: self, is_over: false };
+        let (shared, deadline) = (Arc::clone(&self.shared), self.deadline);
+        if self.left().is_some_and(|left| left.is_zero()) {
+            return Err(Failure::TimedOut);
+        }
+        let mut in_use = InUse { client: self, is_over: false, outcome: Statement::Dropped };
         let Some(connection) = &in_use.client.connection else {
             return Err(shared.presence.unavailable("the transaction was given up").into());
         };
-        let answer = shared.in_time(ask.on(connection)).await?;
-        in_use.is_over = true;
-        answer.map_err(|error| {
-            Failure::of(error, |why| {
-                shared.presence.doubt();
-                shared.presence.unavailable(why)
+        let begun = Instant::now();
+        let answer = shared.in_time(deadline, ask.on(connection)).await;
+        let answer = answer.and_then(|answer| {
+            in_use.is_over = true;
+            shared.counts.seconds.observe(begun.elapsed().as_secs_f64());
+            answer.map_err(|error| {
+                Failure::of(error, |why| {
+                    shared.presence.doubt();
+                    shared.presence.unavailable(why)
+                })
             })
-        })
+        });
+        in_use.outcome = Statement::of(&answer);
+        answer
     }
 
     /// Takes the connection away, and lets it be used again when nothing goes on any more.
@@ -133,6 +190,16 @@ impl Client {
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(clean(connection, is_busy, last, shared))),
             Err(_) => drop(Object::take(connection)),
+        }
+    }
+}
+
+impl Isolation {
+    fn words(self) -> &'static str {
+        match self {
+            Isolation::ReadCommitted => "READ COMMITTED",
+            Isolation::RepeatableRead => "REPEATABLE READ",
+            Isolation::Serializable => "SERIALIZABLE",
         }
     }
 }
@@ -162,7 +229,7 @@ impl Transaction<'_> {
         Ok(self.ask(Ask::Statement(sql, params)).await?.affected)
     }
 
-    /// Does all of it. After [`Failure::Unavailable`] it may have been done.
+    /// Does all of it. After [`Failure::Unavailable`] and [`Failure::TimedOut`] it may have been done.
     ///
     /// # Errors
     /// As for [`Client::query`].
@@ -195,10 +262,66 @@ impl Drop for Transaction<'_> {
 struct InUse<'a> {
     client: &'a mut Client,
     is_over: bool,
+    outcome: Statement,
+}
+
+/// What has come of a statement.
+#[derive(Clone, Copy)]
+pub(super) enum Statement {
+    Done,
+    /// By a constraint.
+    Refused,
+    Serialization,
+    TimedOut,
+    Unavailable,
+    /// It is wrong.
+    Wrong,
+    /// Nobody waited for it any more.
+    Dropped,
+}
+
+/// What has become of a connection on which something was given up.
+#[derive(Clone, Copy)]
+pub(super) enum Cleaning {
+    Done,
+    Closed,
+}
+
+impl Statement {
+    fn of(answer: &Result<Answer, Failure>) -> Statement {
+        match answer {
+            Ok(_) => Statement::Done,
+            Err(Failure::Unavailable(_)) => Statement::Unavailable,
+            Err(Failure::TimedOut) => Statement::TimedOut,
+            Err(Failure::Serialization) => Statement::Serialization,
+            Err(Failure::Other(_)) => Statement::Wrong,
+            Err(
+                Failure::Unique { .. } | Failure::ForeignKey { .. } | Failure::Check { .. } | Failure::NotNull { .. },
+            ) => Statement::Refused,
+        }
+    }
+}
+
+impl Outcome for Statement {
+    const NAMES: &'static [&'static str] =
+        &["done", "refused", "serialization", "timed_out", "unavailable", "wrong", "dropped"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+impl Outcome for Cleaning {
+    const NAMES: &'static [&'static str] = &["done", "closed"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
 }
 
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
+        self.client.shared.counts.statements.add(self.outcome);
         if !self.is_over {
             self.client.give_up(true);
         }
@@ -213,7 +336,9 @@ async fn clean(connection: Object, is_busy: bool, last: &str, shared: Arc<Shared
         }
         connection.batch_execute(last).await.ok()
     });
-    if cleaned.await != Ok(Some(())) {
+    let is_clean = cleaned.await == Ok(Some(()));
+    shared.counts.cleanings.add(if is_clean { Cleaning::Done } else { Cleaning::Closed });
+    if !is_clean {
         drop(Object::take(connection));
     }
 }
@@ -221,7 +346,7 @@ async fn clean(connection: Object, is_busy: bool, last: &str, shared: Arc<Shared
 /// What a connection is asked.
 enum Ask<'a> {
     Statement(&'a str, Params<'a>),
-    Command(&'static str),
+    Command(&'a str),
 }
 
 #[derive(Default)]

@@ -30,7 +30,12 @@ const VANISHED_TIME: Duration = Duration::from_secs(45);
 const IDLE_IN_TRANSACTION_TIME: Duration = Duration::from_secs(10);
 
 /// What the server gives a statement beyond what its node waits for. A node that is gone cannot tell it to stop.
-const STATEMENT_SLACK: Duration = Duration::from_secs(1);
+pub(super) const STATEMENT_SLACK: Duration = Duration::from_secs(1);
+
+/// How often the server looks, while it works at a statement, whether its node is still there: what a node that was killed has
+/// begun ends within this, and so does what cannot be told to stop because nothing gets through any more but the end of a
+/// connection. PostgreSQL has it from version 14 on.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// Where a PostgreSQL is and who logs in.
 #[derive(Clone)]
@@ -58,9 +63,10 @@ impl Connector {
             config.tcp_user_timeout(VANISHED_TIME);
         }
         let deadlines = format!(
-            "-c statement_timeout={} -c idle_in_transaction_session_timeout={}",
+            "-c statement_timeout={} -c idle_in_transaction_session_timeout={} -c client_connection_check_interval={}",
             (statement_time + STATEMENT_SLACK).as_millis(),
-            IDLE_IN_TRANSACTION_TIME.as_millis()
+            IDLE_IN_TRANSACTION_TIME.as_millis(),
+            LOOK_PERIOD.as_millis()
         );
         // What the URL says comes last, and counts.
         let options = config.get_options().map_or(deadlines.clone(), |own| format!("{deadlines} {own}"));

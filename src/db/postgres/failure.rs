@@ -1,10 +1,10 @@
 //! Owns what becomes of an error of PostgreSQL: what an application can act on, and what it can only pass on.
 //!
 //! ```text
-//!   23505 unique_violation                         ──> Unique, with the constraint's name: the answer is the application's
+//!   23505, 23503, 23514, 23502: a constraint       ──> Unique, ForeignKey, Check, NotNull, with its name: 409, 422
 //!   40001 serialization_failure, 40P01 deadlock    ──> Serialization: begin the transaction again
 //!   57P01..3, 53300, 08xxx, 25P03, no connection   ──> Unavailable: 503
-//!   57014 query_canceled, 55P03 lock_not_available ──> Unavailable: it took too long
+//!   57014 query_canceled, 55P03 lock_not_available ──> TimedOut: 503, or 504
 //!   all else                                       ──> Other: a fault of ours, 500
 //! ```
 //!
@@ -22,12 +22,29 @@ use crate::db::Unavailable;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {
-    /// PostgreSQL is away, did not answer in time, or has no room. The statement may have been done.
+    /// PostgreSQL is away, or has no room, or all connections are in use. The statement may have been done.
     Unavailable(Unavailable),
+    /// It took longer than it may: it was told to stop, or was not begun. The statement may have been done.
+    TimedOut,
     /// There is such a row already.
     Unique {
         /// The constraint that says so.
         constraint: String,
+    },
+    /// A row that is referred to is not there, or one that is to go is referred to.
+    ForeignKey {
+        /// The constraint that says so.
+        constraint: String,
+    },
+    /// A value is none that a row may have.
+    Check {
+        /// The constraint that says so.
+        constraint: String,
+    },
+    /// A column has no value, and has to have one.
+    NotNull {
+        /// The column: PostgreSQL gives such a constraint no name.
+        column: String,
     },
     /// Another transaction was in the way: nothing was done, and doing it again may go well.
     Serialization,
@@ -39,7 +56,11 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Unavailable,
+    TimedOut,
     Unique,
+    ForeignKey,
+    Check,
+    NotNull,
     Serialization,
     Other,
 }
@@ -47,15 +68,23 @@ enum Class {
 impl Failure {
     /// Sorts `error`; `unavailable` finds the words when the server is to blame.
     pub(super) fn of(error: Error, unavailable: impl FnOnce(String) -> Unavailable) -> Failure {
+        let name = |of: fn(&DbError) -> Option<&str>| error.as_db_error().and_then(of).unwrap_or_default().to_owned();
+        let constraint = || name(DbError::constraint);
         match class(&error) {
             Class::Unavailable => Failure::Unavailable(unavailable(words(&error))),
+            Class::TimedOut => Failure::TimedOut,
+            Class::Unique => Failure::Unique { constraint: constraint() },
+            Class::ForeignKey => Failure::ForeignKey { constraint: constraint() },
+            Class::Check => Failure::Check { constraint: constraint() },
+            Class::NotNull => Failure::NotNull { column: name(DbError::column) },
             Class::Serialization => Failure::Serialization,
             Class::Other => Failure::Other(error),
-            Class::Unique => {
-                let constraint = error.as_db_error().and_then(DbError::constraint).unwrap_or_default();
-                Failure::Unique { constraint: constraint.to_owned() }
-            }
         }
+    }
+
+    /// Whether nobody is to blame who asks: it may go well in a moment, and the answer is 503.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Failure::Unavailable(_) | Failure::TimedOut | Failure::Serialization)
     }
 }
 
@@ -70,8 +99,11 @@ fn class(error: &Error) -> Class {
 fn class_of_code(code: &SqlState) -> Class {
     match code.code() {
         "23505" => Class::Unique,
+        "23503" => Class::ForeignKey,
+        "23514" => Class::Check,
+        "23502" => Class::NotNull,
         "40001" | "40P01" => Class::Serialization,
-        "57014" | "55P03" => Class::Unavailable,
+        "57014" | "55P03" => Class::TimedOut,
         // 08 connection exception, 53 insufficient resources, 57P operator intervention, 58 system error; a standby that
         // was promised to be a primary (25006), a transaction in which this node has said nothing for too long (25P03).
         code if ["08", "53", "57P", "58", "25006", "25P03"].iter().any(|class| code.starts_with(class)) => {
@@ -83,7 +115,7 @@ fn class_of_code(code: &SqlState) -> Class {
 
 /// Whether the server is to blame, and not what it was asked.
 pub(in crate::db) fn is_of_server(error: &Error) -> bool {
-    class(error) == Class::Unavailable
+    matches!(class(error), Class::Unavailable | Class::TimedOut)
 }
 
 /// Whether a statement was stopped, by its deadline or by hand.
@@ -122,7 +154,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Unavailable(unavailable) => unavailable.fmt(f),
+            Failure::TimedOut => f.write_str("PostgreSQL: it took too long"),
             Failure::Unique { constraint } => write!(f, "there is such a row already ({constraint})"),
+            Failure::ForeignKey { constraint } => write!(f, "a row refers to one that is not there ({constraint})"),
+            Failure::Check { constraint } => write!(f, "a row may not be like this ({constraint})"),
+            Failure::NotNull { column } => write!(f, "a column has no value ({column})"),
             Failure::Serialization => f.write_str("another transaction was in the way"),
             Failure::Other(error) => f.write_str(&words(error)),
         }
@@ -144,10 +180,11 @@ mod tests {
         };
         check(&["23505"], Class::Unique);
         check(&["40001", "40P01"], Class::Serialization);
-        check(
-            &["57P01", "57P02", "57P03", "53300", "53200", "08006", "57014", "55P03", "25006", "25P03"],
-            Class::Unavailable,
-        );
-        check(&["23503", "42601", "42P01", "22001", "0A000", "25P02", "28P01", "3D000"], Class::Other);
+        check(&["23503"], Class::ForeignKey);
+        check(&["23514"], Class::Check);
+        check(&["23502"], Class::NotNull);
+        check(&["57014", "55P03"], Class::TimedOut);
+        check(&["57P01", "57P02", "57P03", "53300", "53200", "08006", "25006", "25P03"], Class::Unavailable);
+        check(&["23P01", "42601", "42P01", "22001", "0A000", "25P02", "28P01", "3D000"], Class::Other);
     }
 }

@@ -29,12 +29,14 @@
 //! Limits: all in [`ClientConfig`].
 
 mod answer;
+pub mod breaker;
 mod config;
 mod connector;
 mod error;
 mod exchange;
 mod outgoing;
 mod pool;
+pub mod public_only;
 mod receiving;
 mod redirect;
 mod sending;
@@ -58,6 +60,7 @@ pub use connector::{Connecting, Connector, Stream, Tcp, boxed};
 pub use error::{Blame, ClientError, Phase};
 pub use outgoing::Outgoing;
 pub use pool::Counts;
+pub use public_only::PublicOnly;
 
 /// Sends requests. Its clones share their connections.
 #[derive(Clone)]

@@ -13,8 +13,11 @@ use crate::app::accounts::hasher::PasswordHash;
 use crate::db::{Failure, Migration, Postgres};
 
 /// The shape that the database needs.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "accounts/0001_accounts", sql: include_str!("../migrations/0001_accounts.sql") }];
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "accounts/0001_accounts",
+    sql: include_str!("../migrations/0001_accounts.sql"),
+    down: Some(include_str!("../migrations/0001_accounts.down.sql")),
+}];
 
 const ADD: &str = "INSERT INTO accounts (id, name, roles, password_hash) VALUES ($1, $2, $3, $4)";
 const NAMED: &str = "SELECT id, name, roles, generation, password_hash FROM accounts WHERE name = $1";
@@ -88,7 +91,7 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
         match failure {
-            Failure::Unavailable(unavailable) => StoreError::Unavailable(Box::new(unavailable)),
+            failure if failure.is_passing() => StoreError::Unavailable(Box::new(failure)),
             failure => StoreError::Failed(Box::new(failure)),
         }
     }

@@ -227,9 +227,7 @@ fn strange(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreEr
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
         match failure {
-            Failure::Unavailable(unavailable) => StoreError::Unavailable(Box::new(unavailable)),
-            // Nothing was done, and the client may come again.
-            Failure::Serialization => StoreError::Unavailable(Box::new(Failure::Serialization)),
+            failure if failure.is_passing() => StoreError::Unavailable(Box::new(failure)),
             failure => StoreError::Failed(Box::new(failure)),
         }
     }

@@ -1,0 +1,2 @@
+-- Everybody who is there is gone with it.
+DROP TABLE accounts;
