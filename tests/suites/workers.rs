@@ -101,7 +101,7 @@ async fn a_job_takes_no_longer_than_it_may(queue: &Queue) {
 async fn work_that_blocks_its_thread_does_not_hold_the_job(queue: &Queue) {
     // It blocks a thread, and so sees nothing of its end.
     let kinds = Kinds::new().with("stuck", async |_| {
-        std::thread::sleep(Duration::from_millis(1_500));
+        tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(1_500)));
         Ok(Value::Null)
     });
     let workers = start(queue, kinds);
