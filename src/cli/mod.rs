@@ -6,6 +6,7 @@
 //!   --config FILE ──────────────┘        └─ every complaint ─> 2
 //!   service NAME ─ the same layers ─────> `service` ─────────> exit code
 //!   migrate ────── the same layers ─────> `migrate` ─────────> exit code
+//!   worker ─────── the same layers ─────> `worker` ──────────> exit code
 //!   check URL ──────────────────────────> `check` ───────────> exit code
 //!   ws URL, ws-bench URL ───────────────> `ws`, `ws_bench` ──> exit code
 //! ```
@@ -22,6 +23,7 @@ mod serve;
 mod service;
 mod settings;
 mod value;
+mod worker;
 mod ws;
 mod ws_bench;
 
@@ -91,6 +93,9 @@ pub fn run() -> ExitCode {
     if let Some(matches) = matches.subcommand_matches("migrate") {
         return migrate::run(matches, &environment);
     }
+    if let Some(matches) = matches.subcommand_matches("worker") {
+        return worker::run(matches, &environment);
+    }
     // `serve` is what is meant when nothing is said.
     let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
     match load(matches, &environment) {
@@ -119,6 +124,7 @@ pub fn command() -> Command {
         )
         .subcommand(service::command())
         .subcommand(migrate::command())
+        .subcommand(worker::command())
         .subcommand(check::command())
         .subcommand(ws::command())
         .subcommand(ws_bench::command())

@@ -41,6 +41,8 @@ mod migrations;
 mod nodes;
 mod over_postgres;
 mod process;
+mod queue;
+mod queue_kills;
 mod resets;
 mod schedules;
 mod server;
