@@ -7,6 +7,7 @@
 mod accounts;
 mod autobahn;
 mod browser;
+mod cache;
 mod canvas;
 mod canvas_page;
 mod check;
@@ -50,6 +51,7 @@ mod stream;
 #[path = "../suites/mod.rs"]
 mod suites;
 mod tools;
+mod webhooks;
 mod websocket;
 mod wire;
 mod ws_bench;
