@@ -25,6 +25,7 @@ use firstbyte::app::identity::keyring::KeysConfig;
 use firstbyte::app::identity::{self, Identity, IdentityConfig};
 use firstbyte::app::inspect::{self, Inspector};
 use firstbyte::app::limits::{self, Shown};
+use firstbyte::app::queue;
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
@@ -42,8 +43,8 @@ use super::value::PublicUrl;
 use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, LAB, SESSION};
 
 /// What gives the database its shape.
-fn migrations() -> Vec<Migration> {
-    [accounts::store::MIGRATIONS, identity::MIGRATIONS].concat()
+pub fn migrations() -> Vec<Migration> {
+    [accounts::store::MIGRATIONS, identity::MIGRATIONS, queue::MIGRATIONS].concat()
 }
 
 /// The applications, with whatever each leans on.

@@ -36,6 +36,7 @@ mod login;
 mod migrations;
 mod nodes;
 mod process;
+mod queue;
 mod resets;
 mod schedules;
 mod server;
