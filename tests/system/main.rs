@@ -29,6 +29,7 @@ mod floods;
 mod health;
 mod http_client;
 mod identity;
+mod jobs;
 mod jwt;
 mod layers;
 mod limits;
