@@ -29,8 +29,8 @@ use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
 use firstbyte::app::jobs::{self, JobsConfig};
 use firstbyte::app::limits::{self, Shown};
 use firstbyte::app::metrics::{self, Metrics};
-use firstbyte::app::queue::schedule::Schedules;
-use firstbyte::app::queue::{self, Queue, QueueConfig};
+use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
+use firstbyte::app::queue::{self, Kinds, Queue, QueueConfig, Workers, WorkersConfig};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
@@ -63,6 +63,12 @@ pub struct Applications {
     inventory: Inventory,
     queue: Queue,
     schedules: Schedules,
+}
+
+/// What is at work beside the requests: jobs, and what makes them.
+pub struct Work {
+    workers: Option<Workers>,
+    scheduler: Scheduler,
 }
 
 /// The services that the settings name.
@@ -120,7 +126,8 @@ impl Applications {
 
         let inventory = inventory::routes(inventory_config(settings), inventory.clone());
         let inventory = introduced("inventory", inventory, services.place_of_records())?;
-        let jobs = jobs::routes(jobs_config(settings), queue.clone(), schedules.clone());
+        let jobs = JobsConfig { kinds: self.kinds().names().cloned().collect(), ..jobs_config(settings) };
+        let jobs = jobs::routes(jobs, queue.clone(), schedules.clone());
         let jobs = introduced("jobs", jobs, services.place_of_records())?;
 
         let mut contents = Contents::default();
@@ -174,9 +181,33 @@ impl Applications {
         introduce("identity", "none", services.place_of_records());
     }
 
+    /// Begins to work jobs, as many at a time as the settings say, and to see to schedules, until the shutdown.
+    pub fn work(&self, watched: &Watched) -> Work {
+        let (concurrency, shutdown) = (self.settings.job_workers, &watched.shutdown);
+        let config = WorkersConfig { concurrency, drain: self.settings.deadlines.drain, ..WorkersConfig::default() };
+        let start = || Workers::start(self.queue.clone(), self.kinds(), config, shutdown.clone());
+        let scheduler = Scheduler::start(self.schedules.clone(), SchedulerConfig::default(), shutdown.clone());
+        Work { workers: (concurrency > 0).then(start), scheduler }
+    }
+
+    /// The jobs that are worked here.
+    fn kinds(&self) -> Kinds {
+        queue::demo::kinds(Kinds::new(), self.services.postgres.clone())
+    }
+
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
     pub async fn end(self) {
         self.canvas.end().await;
+    }
+}
+
+impl Work {
+    /// Ends it: jobs at work are finished, or given back.
+    pub async fn end(self) {
+        self.scheduler.end().await;
+        if let Some(workers) = self.workers {
+            workers.end().await;
+        }
     }
 }
 
@@ -322,6 +353,7 @@ fn inventory_config(settings: &Settings) -> InventoryConfig {
 
 fn jobs_config(settings: &Settings) -> JobsConfig {
     JobsConfig {
+        allow_remote: settings.jobs_remote,
         is_in_memory: settings.database_url.is_none(),
         trusted_proxies: settings.trusted_proxy.clone(),
         ..JobsConfig::default()

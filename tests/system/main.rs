@@ -31,6 +31,7 @@ mod health;
 mod http_client;
 mod identity;
 mod inventory;
+mod jobs;
 mod jwt;
 mod layers;
 mod limits;
