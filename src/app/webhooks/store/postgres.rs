@@ -30,8 +30,11 @@ use crate::db::postgres::{Client, Transaction};
 use crate::db::{Failure, Migration, Postgres};
 
 /// The shape that the database needs.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "webhooks/0001_webhooks", sql: include_str!("../migrations/0001_webhooks.sql") }];
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "webhooks/0001_webhooks",
+    sql: include_str!("../migrations/0001_webhooks.sql"),
+    down: Some(include_str!("../migrations/0001_webhooks.down.sql")),
+}];
 
 /// The lock of the endpoints' number: `webhooks` in ASCII.
 const ENDPOINTS_LOCK: i64 = i64::from_be_bytes(*b"webhooks");
