@@ -7,6 +7,7 @@
 mod accounts;
 mod autobahn;
 mod browser;
+mod cache;
 mod canvas;
 mod canvas_page;
 mod check;
@@ -36,6 +37,7 @@ mod migrations;
 mod nodes;
 mod process;
 mod resets;
+mod schedules;
 mod server;
 mod service;
 mod services;
