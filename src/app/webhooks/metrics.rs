@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,28 +17,15 @@ use crate::app::webhooks::store::Backlog;
 /// Seconds: from a receiver next door to one that is given up.
 const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 
+/// Names are the program's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByOutcome {
-    outcome: OutcomeLabel,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum OutcomeLabel {
-    Delivered,
-    Retried,
-    GivenUp,
-    Gone,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByState {
-    state: CircuitLabel,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum CircuitLabel {
-    Open,
-    HalfOpen,
+    state: &'static str,
 }
 
 #[derive(Clone)]
@@ -69,10 +56,10 @@ impl Metrics {
 
     pub(super) fn attempted(&self, verdict: Verdict, took: Duration) {
         let outcome = match verdict {
-            Verdict::Delivered => OutcomeLabel::Delivered,
-            Verdict::Again(_) => OutcomeLabel::Retried,
-            Verdict::GivenUp => OutcomeLabel::GivenUp,
-            Verdict::Gone => OutcomeLabel::Gone,
+            Verdict::Delivered => "delivered",
+            Verdict::Again(_) => "retried",
+            Verdict::GivenUp => "given_up",
+            Verdict::Gone => "gone",
         };
         self.attempts.get_or_create(&ByOutcome { outcome }).inc();
         self.durations.observe(took.as_secs_f64());
@@ -83,7 +70,7 @@ impl Metrics {
         self.pending.set(count(backlog.pending));
         self.at_work.set(count(backlog.at_work));
         self.oldest.set(count(backlog.oldest.as_secs()));
-        for (state, number) in [(CircuitLabel::Open, open), (CircuitLabel::HalfOpen, half_open)] {
+        for (state, number) in [("open", open), ("half_open", half_open)] {
             self.circuits.get_or_create(&ByState { state }).set(count(number as u64));
         }
     }
