@@ -37,6 +37,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     pub trace: bool,
     pub inspect_remote: bool,
+    /// Whether webhooks may go to addresses that are not public.
+    pub webhooks_allow_private: bool,
     pub terse_errors: bool,
     /// Whose word is taken for the address of a client.
     pub trusted_proxy: Vec<Cidr>,
@@ -68,6 +70,7 @@ impl Default for Settings {
             log_format: LogFormat::Auto,
             trace: false,
             inspect_remote: false,
+            webhooks_allow_private: false,
             terse_errors: false,
             trusted_proxy: Vec::new(),
             fanout: None,
@@ -186,6 +189,13 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Server,
         about: "Let others than this machine see /inspect. It shows the traffic of everybody",
         slot: |settings| Box::new(&mut settings.inspect_remote),
+    },
+    Setting {
+        key: "webhooks_allow_private",
+        group: Group::Server,
+        about: "Let webhooks go to addresses that are not public: this machine and what is beside it. Whoever can register an \
+                endpoint then reaches what this server reaches",
+        slot: |settings| Box::new(&mut settings.webhooks_allow_private),
     },
     Setting {
         key: "terse_errors",
