@@ -34,6 +34,7 @@ use firstbyte::app::queue::{self, Kinds, Queue, QueueConfig, Workers, WorkersCon
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
+use firstbyte::app::webhooks::{self, Webhooks, WebhooksConfig};
 use firstbyte::app::{errors, lab};
 use firstbyte::db::cache::Cache;
 use firstbyte::db::{self, Migration, Postgres, PostgresConfig, Redis, ServiceUrl, UrlError};
@@ -43,14 +44,16 @@ use firstbyte::http::router::Routes;
 use firstbyte::http::server::Watched;
 use firstbyte::http::{BuildError, Handler, Router};
 use firstbyte::jwt::{Algorithm, KeyError, SigningKey};
+use firstbyte::net::Shutdown;
 
 use super::settings::Settings;
 use super::value::PublicUrl;
-use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION};
+use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION, WEBHOOKS};
 
 /// What gives the database its shape.
 pub fn migrations() -> Vec<Migration> {
-    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS].concat()
+    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS, webhooks::MIGRATIONS]
+        .concat()
 }
 
 /// The applications, with whatever each leans on.
@@ -63,6 +66,7 @@ pub struct Applications {
     inventory: Inventory,
     queue: Queue,
     schedules: Schedules,
+    webhooks: Webhooks,
 }
 
 /// What is at work beside the requests: jobs, and what makes them.
@@ -99,7 +103,7 @@ impl Applications {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn open(settings: &Settings, address: SocketAddr) -> Result<Applications, Failure> {
+    pub fn open(settings: &Settings, address: SocketAddr, shutdown: &Shutdown) -> Result<Applications, Failure> {
         let services = Services::open(settings)?;
         services.warn(settings.listen.iter().copied().chain([address]));
         let canvas = canvas(settings)?;
@@ -108,13 +112,15 @@ impl Applications {
         let queue = services.queue();
         let inventory = services.inventory(&inventory_config(settings), &queue);
         let schedules = services.schedules(&queue);
+        let webhooks = services.webhooks(webhooks_config(settings), shutdown);
         let settings = settings.clone();
-        Ok(Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules })
+        Ok(Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules, webhooks })
     }
 
     /// All routes.
     pub fn routes(&self, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-        let Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules } = self;
+        let Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules, webhooks } =
+            self;
         self.introduce_all();
         let chain = introduced("chain", chain::routes(chain_config(settings)), IN_MEMORY)?;
         let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
@@ -129,18 +135,20 @@ impl Applications {
         let jobs = JobsConfig { kinds: self.kinds().names().cloned().collect(), ..jobs_config(settings) };
         let jobs = jobs::routes(jobs, queue.clone(), schedules.clone());
         let jobs = introduced("jobs", jobs, services.place_of_records())?;
+        let hooks = introduced("webhooks", webhooks::routes(webhooks.clone()), services.place_of_records())?;
 
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
         let router = metrics::routes(router, self.metrics(watched));
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
-        let router = jobs::assets(session::assets(health::routes(router, health)));
+        let router = webhooks::assets(jobs::assets(session::assets(health::routes(router, health))));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
         contents.add_patterns(INVENTORY.name, inventory::table().patterns());
         contents.add_patterns(JOBS.name, jobs::table().iter().flat_map(Routes::patterns));
+        contents.add_patterns(WEBHOOKS.name, webhooks::table().patterns());
         let router = identity::routes(router, identity.clone());
         contents.add(IDENTITY.name, &router);
         contents.add_patterns(CATALOG.name, services::catalog_table(0).patterns());
@@ -154,9 +162,10 @@ impl Applications {
             .mount(session::PREFIX, session)
             .mount(inventory::PREFIX, inventory)
             .mount(jobs::PREFIX, jobs)
+            .mount(webhooks::PREFIX, hooks)
             .mount(services::CATALOG_PREFIX, catalog)
             .mount(services::BILLING_PREFIX, billing);
-        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, JOBS, CANVAS, LAB];
+        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, JOBS, WEBHOOKS, CANVAS, LAB];
         home::routes(router, &entries, contents).build().map_err(Failure::Routes)
     }
 
@@ -198,6 +207,7 @@ impl Applications {
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
     pub async fn end(self) {
         self.canvas.end().await;
+        self.webhooks.end().await;
     }
 }
 
@@ -302,6 +312,14 @@ impl Services {
         if self.redis.is_some() { "Redis" } else { IN_MEMORY }
     }
 
+    fn webhooks(&self, config: WebhooksConfig, shutdown: &Shutdown) -> Webhooks {
+        let store = match &self.postgres {
+            Some(postgres) => webhooks::store::Store::postgres(config.store, postgres.clone()),
+            None => webhooks::store::Store::memory(config.store, config.clock.clone()),
+        };
+        Webhooks::new(config, store, shutdown.clone())
+    }
+
     fn place_of_records(&self) -> &'static str {
         if self.postgres.is_some() { "PostgreSQL" } else { IN_MEMORY }
     }
@@ -360,6 +378,10 @@ fn jobs_config(settings: &Settings) -> JobsConfig {
     }
 }
 
+fn webhooks_config(settings: &Settings) -> WebhooksConfig {
+    WebhooksConfig { allow_private: settings.webhooks_allow_private, ..WebhooksConfig::default() }
+}
+
 fn identity_config(settings: &Settings, address: SocketAddr) -> Result<IdentityConfig, Failure> {
     let origin = settings.public_url.as_ref().map_or_else(|| origin_of(address), PublicUrl::to_string);
     let keys = KeysConfig {
@@ -403,7 +425,7 @@ pub fn shown(settings: &Settings) -> Shown {
     let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
     let (session, identity, services) =
         (session_config(settings), IdentityConfig::default(), ServicesConfig::default());
-    let (inventory, jobs) = (inventory_config(settings), jobs_config(settings));
+    let (inventory, jobs, webhooks) = (inventory_config(settings), jobs_config(settings), webhooks_config(settings));
     let (accounts, throttle) = (AccountsConfig::default(), ThrottleConfig::default());
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
@@ -419,6 +441,7 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(services.bounds(), services.kept())
         .with(inventory.bounds(), if is_in_memory { inventory.kept() } else { Vec::new() })
         .with(jobs.bounds(), jobs.kept())
+        .with(webhooks.bounds(), webhooks.kept(is_in_memory))
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), lab::kept())
 }

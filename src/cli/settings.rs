@@ -40,6 +40,8 @@ pub struct Settings {
     pub inspect_remote: bool,
     pub metrics_remote: bool,
     pub jobs_remote: bool,
+    /// Whether webhooks may go to addresses that are not public.
+    pub webhooks_allow_private: bool,
     pub terse_errors: bool,
     /// Whose word is taken for the address of a client.
     pub trusted_proxy: Vec<Cidr>,
@@ -75,6 +77,7 @@ impl Default for Settings {
             inspect_remote: false,
             metrics_remote: false,
             jobs_remote: false,
+            webhooks_allow_private: false,
             terse_errors: false,
             trusted_proxy: Vec::new(),
             fanout: None,
@@ -208,6 +211,13 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Server,
         about: "Let others than this machine use /jobs. Whoever can may enqueue, cancel and discard: put a login before it",
         slot: |settings| Box::new(&mut settings.jobs_remote),
+    },
+    Setting {
+        key: "webhooks_allow_private",
+        group: Group::Server,
+        about: "Let webhooks go to addresses that are not public: this machine and what is beside it. Whoever can register an \
+                endpoint then reaches what this server reaches",
+        slot: |settings| Box::new(&mut settings.webhooks_allow_private),
     },
     Setting {
         key: "terse_errors",
