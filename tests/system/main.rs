@@ -36,6 +36,7 @@ mod migrations;
 mod nodes;
 mod process;
 mod resets;
+mod schemathesis;
 mod server;
 mod service;
 mod services;
