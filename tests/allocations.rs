@@ -10,7 +10,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use firstbyte::http::durations::Durations;
 use firstbyte::http::router::Routes;
+use firstbyte::http::server::Watched;
 use firstbyte::http::test::TestServer;
 use firstbyte::http::{Handler, Middleware, Request, Response, Router, Server};
 use firstbyte::net::memory::duplex;
@@ -71,11 +73,20 @@ fn mounted() -> Routes {
 
 /// Allocations a request, which must be the same for each.
 fn count(handler: impl Handler) -> usize {
+    count_of(Server::new(handler))
+}
+
+/// The same where each request is counted.
+fn count_counted(handler: impl Handler) -> usize {
+    count_of(Server::new(handler).watched_by(&Watched { durations: Some(Durations::new()), ..Watched::default() }))
+}
+
+fn count_of(server: Server<impl Handler>) -> usize {
     const REQUEST: &[u8] = b"GET /text/plain HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n";
     const ROUNDS: usize = 100;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        let server = TestServer::new(Server::new(handler));
+        let server = TestServer::new(server);
         let (mut client, theirs) = duplex(64 * 1024);
         tokio::spawn(server.drive(([127, 0, 0, 1], 1).into(), theirs));
         let mut room = [0; 4096];
@@ -105,6 +116,8 @@ fn each_router_costs_one_allocation_and_all_else_none() {
         ("a router behind one middleware", count(Stamp.around(routes())), 1),
         ("a router behind five middleware", count(five(routes())), 1),
         ("a router in a router", count(mounted()), 2),
+        ("a function, counted", count_counted(plaintext), 0),
+        ("a router in a router, counted", count_counted(mounted()), 2),
     ];
     for (what, allocations, expected) in found {
         println!("{what}: {allocations} allocations a request");

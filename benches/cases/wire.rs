@@ -12,10 +12,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use firstbyte::http::durations::Durations;
 use firstbyte::http::middleware::{
     BodyLimit, Cors, Logger, RateLimit, Recover, RequestId, SecurityHeaders, Timeout, TrustedProxies, order,
 };
 use firstbyte::http::router::Routes;
+use firstbyte::http::server::Watched;
 use firstbyte::http::test::TestServer;
 use firstbyte::http::{Handler, Json, Middleware, Request, Router, Server};
 use firstbyte::net::{Duplex, MemoryStream, ReadHalf, WriteHalf, duplex};
@@ -49,6 +51,8 @@ pub struct Traffic {
 pub enum Layers {
     /// None.
     None,
+    /// None, but the server counts how long each request takes, as `firstbyte serve` does.
+    Counted,
     /// What a public API has at least: [`five`].
     Five,
     /// All of them: [`nine`].
@@ -77,7 +81,7 @@ impl Traffic {
 }
 
 /// The kinds of traffic that are measured.
-pub fn traffic() -> [Traffic; 8] {
+pub fn traffic() -> [Traffic; 10] {
     let hello = b"Hello, World!";
     let plaintext: &[u8] = include_bytes!("../../tests/corpus/bench/benchmark-client-169.http");
     let json = replaced(plaintext, "/plaintext", "/json");
@@ -91,6 +95,11 @@ pub fn traffic() -> [Traffic; 8] {
     [
         Traffic::new("/plaintext", plaintext, 1, hello),
         Traffic::new("/plaintext pipelined by 16", plaintext, 16, hello),
+        Traffic { layers: Layers::Counted, ..Traffic::new("/plaintext counted", plaintext, 1, hello) },
+        Traffic {
+            layers: Layers::Counted,
+            ..Traffic::new("/plaintext counted, pipelined by 16", plaintext, 16, hello)
+        },
         Traffic { layers: Layers::Five, ..Traffic::new("/plaintext behind five middleware", plaintext, 1, hello) },
         Traffic { layers: Layers::Nine, ..Traffic::new("/plaintext behind nine middleware", plaintext, 1, hello) },
         Traffic::new("/json", &json, 1, br#"{"message":"Hello, World!"}"#),
@@ -169,9 +178,10 @@ impl Tape {
     /// When they are wrong.
     pub fn new(traffic: Traffic) -> Tape {
         let drive = match traffic.layers {
-            Layers::None => driving(routes()),
-            Layers::Five => driving(five(routes())),
-            Layers::Nine => driving(nine(routes())),
+            Layers::None => driving(serving(routes())),
+            Layers::Counted => driving(counting(routes())),
+            Layers::Five => driving(serving(five(routes()))),
+            Layers::Nine => driving(serving(nine(routes()))),
         };
         let tape = Tape { drive, traffic };
         tape.serve(1);
@@ -190,14 +200,19 @@ impl Tape {
     }
 }
 
-/// Serves a connection with `handler`, to its end.
-fn driving(handler: impl Handler) -> Box<dyn Fn(Duplex<TapeReader, TapeWriter>)> {
-    let (runtime, server) = (runtime(), serving(handler));
+/// Serves a connection with `server`, to its end.
+fn driving(server: TestServer<impl Handler>) -> Box<dyn Fn(Duplex<TapeReader, TapeWriter>)> {
+    let runtime = runtime();
     Box::new(move |stream| runtime.block_on(server.drive(PEER, stream)))
 }
 
 fn serving<H: Handler>(handler: H) -> TestServer<H> {
     TestServer::new(Server::new(handler))
+}
+
+fn counting<H: Handler>(handler: H) -> TestServer<H> {
+    let watched = Watched { durations: Some(Durations::new()), ..Watched::default() };
+    TestServer::new(Server::new(handler).watched_by(&watched))
 }
 
 /// Both ends of a tape.
@@ -300,6 +315,7 @@ impl<'r> Client<'r> {
         let (stream, served) = duplex(DUPLEX_BYTES);
         match traffic.layers {
             Layers::None => runtime.spawn(serving(routes()).drive(PEER, served)),
+            Layers::Counted => runtime.spawn(counting(routes()).drive(PEER, served)),
             Layers::Five => runtime.spawn(serving(five(routes())).drive(PEER, served)),
             Layers::Nine => runtime.spawn(serving(nine(routes())).drive(PEER, served)),
         };

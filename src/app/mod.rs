@@ -11,6 +11,8 @@ pub mod health;
 pub mod home;
 pub mod identity;
 pub mod inspect;
+pub mod inventory;
+pub mod jobs;
 pub mod lab;
 pub mod limits;
 pub mod page;

@@ -14,10 +14,12 @@
 //! Limits: [`PATIENCE`], [`PostgresConfig`].
 
 mod bounds;
+pub mod cache;
 pub mod migrations;
 pub mod postgres;
 mod presence;
 pub mod redis;
+mod tally;
 pub mod url;
 
 use std::fmt;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bounds::rows as bounds;
+pub use cache::{Cache, CacheConfig};
 pub use migrations::Migration;
 pub use postgres::{Failure, Postgres, PostgresConfig};
 pub use presence::PATIENCE;

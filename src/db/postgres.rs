@@ -23,6 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -33,12 +36,17 @@ pub use tokio_postgres::types::ToSql;
 
 use super::migrations::{self, Applied, Migration};
 use super::presence::{CONNECT_TIME, Presence, pause, within};
+use super::tally::{Gauges, Tally, UP};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
+use client::{Cleaning, Statement};
 use connector::Connector;
 
 /// Before the next attempt when the database cannot be given its shape, or lets nobody in.
 const MIGRATE_PERIOD: Duration = Duration::from_secs(5);
+
+/// Bounds of the histogram of statements, in seconds: those that OpenTelemetry gives to operations of a database.
+const SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// What a PostgreSQL is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +90,28 @@ struct Shared {
     connector: Connector,
     pool: Pool,
     config: PostgresConfig,
+    counts: Counts,
+}
+
+/// What `/metrics` tells of it.
+struct Counts {
+    statements: Tally,
+    seconds: Histogram,
+    cleanings: Tally,
+    none_in_time: Counter,
+}
+
+/// The connections of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Those that there are.
+    pub size: usize,
+    /// Those that are on loan, or are being made, or cleaned.
+    pub in_use: usize,
+    /// Who waits for one.
+    pub waiting: usize,
+    /// Those that there may be: [`PostgresConfig::connections_max`].
+    pub max: usize,
 }
 
 /// Whether `url` is that of a PostgreSQL: `postgres://[user:password@]host[:port][/database]`.
@@ -116,7 +146,7 @@ impl Postgres {
         let connector = Connector::new(url, config.statement_time)?;
         let presence = Presence::new("PostgreSQL", &url.to_string(), config.patience);
         let pool = pool(&connector, config.connections_max);
-        let shared = Arc::new(Shared { presence, connector, pool, config });
+        let shared = Arc::new(Shared { presence, connector, pool, config, counts: Counts::new() });
         let mut tasks = JoinSet::new();
         tasks.spawn(upkeep(Arc::clone(&shared), migrations.to_vec()));
         Ok(Postgres { shared, _upkeep: Arc::new(tasks) })
@@ -141,6 +171,55 @@ impl Postgres {
         // If it has become silent just now, whoever asks next is told.
         self.shared.presence.doubt();
         self.shared.presence.here().await
+    }
+
+    /// How much of the pool is in use.
+    pub fn status(&self) -> PoolStatus {
+        self.shared.status()
+    }
+
+    /// Its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("firstbyte_postgres");
+        self.shared.counts.register(registry);
+        let shared = Arc::downgrade(&self.shared);
+        registry.register_collector(Box::new(Gauges::new(move || {
+            let shared = shared.upgrade();
+            let status = shared.as_ref().map_or(PoolStatus::NONE, |shared| shared.status());
+            let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            [
+                (UP, i64::from(shared.is_some_and(|shared| shared.presence.is_known()))),
+                (("connections", "Connections that there are"), number(status.size)),
+                (("connections_in_use", "Connections on loan, being made or being cleaned"), number(status.in_use)),
+                (("connections_max", "Connections that there may be"), number(status.max)),
+                (("connections_awaited", "Who waits for a connection"), number(status.waiting)),
+            ]
+        })));
+    }
+}
+
+impl PoolStatus {
+    const NONE: PoolStatus = PoolStatus { size: 0, in_use: 0, waiting: 0, max: 0 };
+}
+
+impl Counts {
+    fn new() -> Counts {
+        Counts {
+            statements: Tally::of::<Statement>(),
+            seconds: Histogram::new(SECONDS),
+            cleanings: Tally::of::<Cleaning>(),
+            none_in_time: Counter::default(),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.statements.register(registry, "statements", "Statements, by what came of them");
+        let help = "How long they took, those that were given up left out";
+        registry.register_with_unit("statement_duration", help, Unit::Seconds, self.seconds.clone());
+        let help = "Connections on which something was given up: told to stop and used again, or closed";
+        self.cleanings.register(registry, "cleanings", help);
+        let help = "Times that there was no connection in time, because all were in use";
+        registry.register("connections_none_in_time", help, self.none_in_time.clone());
     }
 }
 
@@ -171,11 +250,18 @@ impl Shared {
     }
 
     fn none_in_time(&self) -> Unavailable {
-        let status = self.pool.status();
-        if status.size < status.max_size {
+        let status = self.status();
+        if status.size < status.max {
             return self.presence.unavailable("a connection could not be made in time");
         }
-        self.presence.is_full(&format_args!("no connection in time: {} are in use", status.max_size))
+        self.counts.none_in_time.inc();
+        self.presence.is_full(&format_args!("no connection in time: {} are in use", status.max))
+    }
+
+    fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        PoolStatus { size: status.size, in_use, waiting: status.waiting, max: status.max_size }
     }
 
     /// What comes of `work` at the server, unless it takes too long.

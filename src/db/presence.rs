@@ -144,6 +144,11 @@ impl<C: Clone> Presence<C> {
         is_news
     }
 
+    /// Whether it is known to be there.
+    pub fn is_known(&self) -> bool {
+        matches!(*self.state.borrow(), State::Here(_))
+    }
+
     /// It was there a moment ago, and may be again.
     pub fn is_lost(&self) {
         self.state.send_replace(State::Unknown);

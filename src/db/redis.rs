@@ -19,6 +19,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult,
@@ -29,6 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::presence::{CONNECT_TIME, Presence, pause, within};
+use super::tally::{Gauges, Outcome, Tally, UP};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
 
@@ -38,12 +40,13 @@ type Connection = MultiplexedConnection;
 #[derive(Clone)]
 pub struct Redis {
     shared: Arc<Shared>,
+    /// How long a command may take in all.
+    answer_time: Duration,
 }
 
 struct Shared {
     presence: Arc<Presence<Connection>>,
-    /// How long a command may take in all.
-    answer_time: Duration,
+    commands: Tally,
     /// Ends when the last handle goes.
     _upkeep: JoinSet<()>,
 }
@@ -80,7 +83,15 @@ impl Redis {
         let presence = Arc::new(Presence::new("Redis", &url.to_string(), answer_time));
         let mut tasks = JoinSet::new();
         tasks.spawn(upkeep(client, Arc::clone(&presence), answer_time));
-        Ok(Redis { shared: Arc::new(Shared { presence, answer_time, _upkeep: tasks }) })
+        Ok(Redis {
+            shared: Arc::new(Shared { presence, commands: Tally::of::<Command>(), _upkeep: tasks }),
+            answer_time,
+        })
+    }
+
+    /// The same connection, for commands that are given up after `answer_time`: who has another way takes it sooner.
+    pub fn with_answer_time(&self, answer_time: Duration) -> Redis {
+        Redis { answer_time, ..self.clone() }
     }
 
     /// What `command` is answered.
@@ -123,21 +134,50 @@ impl Redis {
     }
 
     async fn in_time<T>(&self, work: impl AsyncFnOnce(Connection) -> RedisResult<T>) -> Result<T, Unavailable> {
-        let Shared { presence, answer_time, .. } = &*self.shared;
-        let done = within(*answer_time, async {
+        let (presence, answer_time) = (&self.shared.presence, self.answer_time);
+        let done = within(answer_time, async {
             let connection = presence.here().await?;
             Ok(work(connection).await)
         });
-        match done.await {
-            Some(Ok(Ok(answer))) => Ok(answer),
-            Some(Ok(Err(error))) if is_of_connection(&error) => Err(presence.unavailable(error)),
-            Some(Ok(Err(error))) => Err(presence.refuses(&error)),
-            Some(Err(unavailable)) => Err(unavailable),
+        let (outcome, answer) = match done.await {
+            Some(Ok(Ok(answer))) => (Command::Done, Ok(answer)),
+            Some(Ok(Err(error))) if is_of_connection(&error) => (Command::Away, Err(presence.unavailable(error))),
+            Some(Ok(Err(error))) => (Command::Refused, Err(presence.refuses(&error))),
+            Some(Err(unavailable)) => (Command::Away, Err(unavailable)),
             None => {
                 presence.doubt();
-                Err(presence.unavailable(format_args!("no answer in {answer_time:?}")))
+                (Command::Late, Err(presence.unavailable(format_args!("no answer in {answer_time:?}"))))
             }
-        }
+        };
+        self.shared.commands.add(outcome);
+        answer
+    }
+
+    /// Its metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("firstbyte_redis");
+        self.shared.commands.register(registry, "commands", "Commands, pipelines and scripts, by what came of them");
+        let presence = Arc::clone(&self.shared.presence);
+        registry.register_collector(Box::new(Gauges::new(move || [(UP, i64::from(presence.is_known()))])));
+    }
+}
+
+/// What has come of a command.
+#[derive(Clone, Copy)]
+enum Command {
+    Done,
+    /// Redis is there, and does not do it.
+    Refused,
+    /// Nothing was said in time. It may have been done.
+    Late,
+    Away,
+}
+
+impl Outcome for Command {
+    const NAMES: &'static [&'static str] = &["done", "refused", "late", "away"];
+
+    fn place(self) -> usize {
+        self as usize
     }
 }
 

@@ -10,6 +10,7 @@
 use std::any::Any;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::http::h1::framing;
 use crate::http::h1::head::{HeadParser, Progress, RequestHead};
 use crate::http::pattern::Pattern;
 use crate::http::recycle::{Recycle, Recycled, recycled_by_thread};
+use crate::http::route_id::RouteId;
 use crate::http::route_tree::Captures;
 use crate::http::{Body, Fault, Fields, Limits, Method, ProtocolError, Target, Version};
 use crate::net::admission::Permit;
@@ -38,6 +40,8 @@ pub struct Peer {
     card: Arc<Card>,
     reception: Arc<Reception>,
     context: OnceLock<Context>,
+    /// Where the request that is at work has been led to: who counts it when it is over no longer has it.
+    route: AtomicU32,
     /// Given back when nothing works for this peer any more: a shutdown waits for it.
     _seat: Option<Permit>,
 }
@@ -54,7 +58,7 @@ pub(crate) struct Reception {
 impl Peer {
     pub(crate) fn new(card: &Arc<Card>, reception: &Arc<Reception>, seat: Option<Permit>) -> Arc<Peer> {
         let (card, reception) = (Arc::clone(card), Arc::clone(reception));
-        Arc::new(Peer { card, reception, context: OnceLock::new(), _seat: seat })
+        Arc::new(Peer { card, reception, context: OnceLock::new(), route: AtomicU32::new(0), _seat: seat })
     }
 
     /// Address of the other end of the connection.
@@ -75,6 +79,18 @@ impl Peer {
     /// Cancelled when the connection is over; the parent of each request's context. Made when first asked for.
     pub fn context(&self) -> &Context {
         self.context.get_or_init(|| self.reception.context.child())
+    }
+
+    /// The route that the request at work has found so far; none, where a new one begins.
+    #[inline]
+    pub(crate) fn lead_to(&self, route: RouteId) {
+        self.route.store(route.number(), Relaxed);
+    }
+
+    /// The nearest route that the last request has found.
+    #[inline]
+    pub(crate) fn route(&self) -> RouteId {
+        RouteId::from_number(self.route.load(Relaxed))
     }
 
     /// The connection is over.

@@ -30,6 +30,7 @@ use crate::http::explain::Problem;
 use crate::http::field::name;
 use crate::http::pattern::{Pattern, PatternError};
 use crate::http::request::{Peer, authority};
+use crate::http::route_id::RouteId;
 use crate::http::route_tree::{Conflict, Lookup, MethodSet, RouteTree};
 use crate::http::{BodyError, Fault, Handler, IntoResponse, Method, Middleware, Request, Response, Status};
 
@@ -84,6 +85,7 @@ type MountedAnswer<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 struct Endpoint {
     pattern: &'static Pattern,
+    id: RouteId,
     options: RouteOptions,
     call: Call,
 }
@@ -203,7 +205,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             Err(error) => return self.faults.push(RouteFault::Pattern(error)),
         };
         // A route lives as long as its process. Leaking its pattern once lets every request name it without a count.
-        let endpoint = Endpoint { pattern: Box::leak(Box::new(pattern.clone())), options, call };
+        let leaked: &'static Pattern = Box::leak(Box::new(pattern.clone()));
+        let endpoint = Endpoint { pattern: leaked, id: RouteId::of(leaked), options, call };
         if let Err(conflict) = self.tree.insert(pattern, endpoint) {
             self.faults.push(RouteFault::Conflict(conflict));
         }
@@ -277,6 +280,7 @@ impl Handler for Routes {
         };
         let conditions = Conditions::of(head.method, &head.fields);
         request.head.route = Some(endpoint.pattern);
+        request.peer().lead_to(endpoint.id);
         request.limit_content(endpoint.options.content_bytes_max.unwrap_or(request.content_bytes_max()));
         let bytes_max = request.content_bytes_max();
         let mut response = if request.content().length().is_some_and(|length| length > bytes_max) {

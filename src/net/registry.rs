@@ -40,8 +40,36 @@ const NEVER: u64 = u64::MAX;
 pub struct Registry {
     next: AtomicU64,
     warm: AtomicUsize,
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+/// A part of the table.
+#[derive(Debug, Default)]
+struct Shard {
     /// Each card knows its place, which makes this half as large as a map, and a card as quick to take out.
-    shards: [Mutex<Vec<Arc<Card>>>; SHARDS],
+    cards: Vec<Arc<Card>>,
+    /// What those had counted that are closed.
+    closed: Traffic,
+}
+
+/// What has come and gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Requests answered, and messages of WebSockets received.
+    pub served: u64,
+}
+
+/// The table in a few numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Open connections by phase, in the order of [`Phase::ALL`].
+    pub phases: [usize; Phase::ALL.len()],
+    /// What went over these connections, and over all that were open before. It never goes back.
+    pub traffic: Traffic,
 }
 
 /// What one connection says about itself.
@@ -114,8 +142,8 @@ impl Registry {
         let id = self.next.fetch_add(1, Relaxed);
         let card = Card::new(id, peer, now);
         let mut shard = self.shard(id);
-        card.place.store(shard.len() as u32, Relaxed);
-        shard.push(Arc::clone(&card));
+        card.place.store(shard.cards.len() as u32, Relaxed);
+        shard.cards.push(Arc::clone(&card));
         drop(shard);
         Registered { registry: Arc::clone(self), card }
     }
@@ -125,15 +153,30 @@ impl Registry {
         let now = Instant::now();
         let mut all = Vec::new();
         for shard in &self.shards {
-            all.extend(lock(shard).iter().map(|card| card.snapshot(now)));
+            all.extend(lock(shard).cards.iter().map(|card| card.snapshot(now)));
         }
         all.sort_unstable_by_key(|snapshot| snapshot.id);
         all
     }
 
+    /// All connections counted. It looks at each and allocates nothing.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for shard in &self.shards {
+            // Under one lock: a connection that closes meanwhile is counted as open or as closed, and not as both.
+            let shard = lock(shard);
+            census.traffic.add(shard.closed);
+            for card in &shard.cards {
+                census.phases[card.phase() as usize] += 1;
+                census.traffic.add(card.traffic());
+            }
+        }
+        census
+    }
+
     /// How many connections are open.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
+        self.shards.iter().map(|shard| lock(shard).cards.len()).sum()
     }
 
     /// Whether no connection is open.
@@ -145,7 +188,7 @@ impl Registry {
     pub fn wake_all(&self) {
         for shard in &self.shards {
             // Not under the lock: who is woken may leave the table at once.
-            let cards: Vec<Arc<Card>> = lock(shard).clone();
+            let cards: Vec<Arc<Card>> = lock(shard).cards.clone();
             cards.iter().for_each(|card| card.wake());
         }
     }
@@ -175,7 +218,7 @@ impl Registry {
         let mut next = None;
         let mut due = Vec::new();
         for shard in &self.shards {
-            for card in lock(shard).iter().filter(|card| card.phase() == Phase::Idle) {
+            for card in lock(shard).cards.iter().filter(|card| card.phase() == Phase::Idle) {
                 match earlier(card.deadline_at(), card.warm_until()) {
                     Some(end) if end <= now => due.push(Arc::clone(card)),
                     end => next = earlier(next, end),
@@ -186,7 +229,7 @@ impl Registry {
         next
     }
 
-    fn shard(&self, id: u64) -> MutexGuard<'_, Vec<Arc<Card>>> {
+    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
         lock(&self.shards[id as usize % SHARDS])
     }
 }
@@ -222,8 +265,9 @@ impl Drop for Registered {
         self.cool();
         let mut shard = self.registry.shard(self.card.id);
         let place = self.card.place.load(Relaxed);
-        shard.swap_remove(place as usize);
-        if let Some(moved) = shard.get(place as usize) {
+        shard.cards.swap_remove(place as usize);
+        shard.closed.add(self.card.traffic());
+        if let Some(moved) = shard.cards.get(place as usize) {
             moved.place.store(place, Relaxed);
         }
     }
@@ -234,6 +278,14 @@ impl std::ops::Deref for Registered {
 
     fn deref(&self) -> &Arc<Card> {
         &self.card
+    }
+}
+
+impl Traffic {
+    fn add(&mut self, more: Traffic) {
+        self.received_bytes += more.received_bytes;
+        self.sent_bytes += more.sent_bytes;
+        self.served += more.served;
     }
 }
 
@@ -367,6 +419,14 @@ impl Card {
         self.queued.store(bytes as u32, Relaxed);
     }
 
+    fn traffic(&self) -> Traffic {
+        Traffic {
+            received_bytes: self.received.load(Relaxed),
+            sent_bytes: self.sent.load(Relaxed),
+            served: self.served.load(Relaxed),
+        }
+    }
+
     /// The card as it stands at `now`.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let now_ms = self.millis(now);
@@ -449,6 +509,25 @@ mod tests {
         }
         drop(many);
         assert!(registry.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_census_counts_the_open_by_phase_and_the_traffic_of_the_closed_too() {
+        let registry = Registry::new();
+        let many: Vec<_> = (0..40).map(|_| registry.register(peer(), Instant::now())).collect();
+        for (index, registered) in many.iter().enumerate() {
+            registered.received(10);
+            registered.sent(100);
+            registered.served();
+            if index % 4 == 0 {
+                registered.enter(Phase::Handler, Instant::now());
+            }
+        }
+        let traffic = Traffic { received_bytes: 400, sent_bytes: 4_000, served: 40 };
+        let phases = [30, 0, 10, 0, 0, 0, 0, 0];
+        assert_eq!(registry.census(), Census { phases, traffic });
+        drop(many);
+        assert_eq!(registry.census(), Census { phases: [0; 8], traffic });
     }
 
     #[tokio::test(start_paused = true)]

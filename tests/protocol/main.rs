@@ -11,6 +11,7 @@ mod deadlines;
 mod deflate;
 mod differential;
 mod dropped;
+mod durations;
 mod frames;
 mod fuzzed;
 mod half_close;

@@ -53,6 +53,35 @@ const RULES: &[Rule] = &[
     Rule { below: "app/canvas/stamped", except: None, never: CORE_NEVER },
     Rule { below: "app/canvas/grid", except: None, never: CORE_NEVER },
     Rule { below: "app/canvas/domain", except: None, never: CORE_NEVER },
+    // The inventory's layers: handlers → services → repositories → domain.
+    Rule {
+        below: "app/inventory/handlers",
+        except: None,
+        never: &["inventory::repositories", "Repositories", "crate::db", "tokio_postgres"],
+    },
+    Rule {
+        below: "app/inventory/services",
+        except: None,
+        never: &["inventory::handlers", "crate::http", "crate::db::postgres", "tokio_postgres", "SELECT ", "UPDATE "],
+    },
+    Rule {
+        below: "app/inventory/repositories",
+        except: None,
+        never: &["inventory::handlers", "inventory::services", "crate::http"],
+    },
+    Rule {
+        below: "app/inventory/domain",
+        except: None,
+        never: &[
+            "inventory::handlers",
+            "inventory::services",
+            "inventory::repositories",
+            "crate::http",
+            "crate::db",
+            "tokio_postgres",
+            "tokio",
+        ],
+    },
     Rule { below: "ws/frame", except: None, never: CORE_NEVER },
     Rule { below: "ws/mask", except: None, never: CORE_NEVER },
     Rule { below: "ws/utf8", except: None, never: CORE_NEVER },
@@ -214,4 +243,14 @@ fn breaches_are_seen() {
     check("app/chain/handlers.rs", "use crate::app::chain::domain;", 0);
     check("app/chain/mod.rs", "use crate::app::page::Page;", 0);
     check("app/home/mod.rs", "use crate::app::inspect::annotate;", 0);
+    check("app/inventory/handlers/orders.rs", "use crate::app::inventory::services::Inventory;", 0);
+    check("app/inventory/handlers/orders.rs", "use crate::app::inventory::repositories::Repositories;", 1);
+    check("app/inventory/handlers.rs", "use crate::db::Postgres;", 1);
+    check("app/inventory/services/orders.rs", "use crate::app::inventory::repositories::Repositories;", 0);
+    check("app/inventory/services/orders.rs", "use crate::http::Request;", 1);
+    check("app/inventory/services/orders.rs", "const FIND: &str = \"SELECT 1\";", 1);
+    check("app/inventory/repositories/memory.rs", "use crate::app::inventory::services::Inventory;", 1);
+    check("app/inventory/repositories/postgres.rs", "use crate::http::Status;", 1);
+    check("app/inventory/domain/order.rs", "use crate::app::inventory::repositories::Repositories;", 1);
+    check("app/inventory/domain/order.rs", "use crate::db::Postgres;", 1);
 }

@@ -23,7 +23,6 @@
 //! Never: shows anything to a client on another machine, unless told to; shows its own traffic to itself.
 //! Limits: [`table::ROWS_MAX`], those of [`crate::net::tap`].
 
-pub mod access;
 pub mod annotate;
 mod bounds;
 pub mod fields;
@@ -34,6 +33,7 @@ pub mod terminal;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+pub use crate::app::page::access;
 pub use bounds::{bounds, kept};
 pub use handlers::routes;
 pub use terminal::trace_to_terminal;

@@ -6,6 +6,7 @@
 //! Spec: RFC 9110 12.5.1 (Accept), 12.5.5 (Vary); CSP 3 (Content-Security-Policy).
 //! Never: writes a text into HTML that [`escaped`] has not seen.
 
+pub mod access;
 mod address;
 mod asset;
 
@@ -28,6 +29,10 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 /// What a page of forms may do: send them here as well, and run nothing.
 const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
                            frame-ancestors 'none'";
+
+/// What a page of forms may do that keeps itself up to date: both.
+const LIVE_FORM_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+                                base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The places that every page leads to.
 const PLACES: [(&str, &str); 4] =
@@ -172,6 +177,11 @@ pub fn fresh(response: Response) -> Response {
 /// (Fetch 3.2), which is what a page that hides its origin sends.
 pub fn with_forms(response: Response) -> Response {
     guarded_by(FORM_POLICY, "same-origin", response).with(name::CACHE_CONTROL, "no-store")
+}
+
+/// As [`with_forms`], for a page that runs a script of this server besides: its forms work without.
+pub fn with_forms_and_script(response: Response) -> Response {
+    guarded_by(LIVE_FORM_POLICY, "same-origin", response).with(name::CACHE_CONTROL, "no-store")
 }
 
 /// As [`fresh`], for an answer whose form was chosen by `Accept`.

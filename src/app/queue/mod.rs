@@ -20,6 +20,7 @@ pub mod cron;
 pub mod domain;
 mod error;
 pub mod kinds;
+pub mod schedule;
 mod store;
 
 use std::sync::Arc;
@@ -36,8 +37,18 @@ pub use error::QueueError;
 pub use kinds::{JobError, Kinds, Running};
 
 /// The shape of a database, in the order of its files.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "queue/0001_queue", sql: include_str!("migrations/0001_queue.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "queue/0001_queue",
+        sql: include_str!("migrations/0001_queue.sql"),
+        down: Some(include_str!("migrations/0001_queue.down.sql")),
+    },
+    Migration {
+        name: "queue/0002_schedules",
+        sql: include_str!("migrations/0002_schedules.sql"),
+        down: Some(include_str!("migrations/0002_schedules.down.sql")),
+    },
+];
 
 /// What a queue is made with.
 #[derive(Clone, Debug, PartialEq)]

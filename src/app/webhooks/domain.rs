@@ -18,6 +18,7 @@ pub mod retry;
 pub mod signature;
 pub mod url;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -89,7 +90,7 @@ pub struct Message {
     pub event_type: EventType,
     /// The content that is sent, byte for byte, in every attempt.
     #[serde(skip)]
-    pub payload: String,
+    pub payload: Bytes,
     /// When it was taken.
     pub created_at: Timestamp,
 }

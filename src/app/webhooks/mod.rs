@@ -2,4 +2,9 @@
 //!
 //! Never: dials an address that is not public, unless told that it may.
 
+pub mod clock;
 pub mod domain;
+pub mod store;
+
+#[cfg(test)]
+mod tests;

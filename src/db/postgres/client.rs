@@ -29,6 +29,7 @@ use tokio_postgres::{Error, Row};
 use super::Shared;
 use super::connector::STATEMENT_SLACK;
 use super::failure::Failure;
+use crate::db::tally::Outcome;
 
 /// How long a connection may take to become clean. Its place in the pool is taken meanwhile.
 const CLEAN_TIME: Duration = Duration::from_secs(1);
@@ -160,18 +161,24 @@ impl Client {
         if self.left().is_some_and(|left| left.is_zero()) {
             return Err(Failure::TimedOut);
         }
-        let mut in_use = InUse { client: self, is_over: false };
+        let mut in_use = InUse { client: self, is_over: false, outcome: Statement::Dropped };
         let Some(connection) = &in_use.client.connection else {
             return Err(shared.presence.unavailable("the transaction was given up").into());
         };
-        let answer = shared.in_time(deadline, ask.on(connection)).await?;
-        in_use.is_over = true;
-        answer.map_err(|error| {
-            Failure::of(error, |why| {
-                shared.presence.doubt();
-                shared.presence.unavailable(why)
+        let begun = Instant::now();
+        let answer = shared.in_time(deadline, ask.on(connection)).await;
+        let answer = answer.and_then(|answer| {
+            in_use.is_over = true;
+            shared.counts.seconds.observe(begun.elapsed().as_secs_f64());
+            answer.map_err(|error| {
+                Failure::of(error, |why| {
+                    shared.presence.doubt();
+                    shared.presence.unavailable(why)
+                })
             })
-        })
+        });
+        in_use.outcome = Statement::of(&answer);
+        answer
     }
 
     /// Takes the connection away, and lets it be used again when nothing goes on any more.
@@ -255,10 +262,66 @@ impl Drop for Transaction<'_> {
 struct InUse<'a> {
     client: &'a mut Client,
     is_over: bool,
+    outcome: Statement,
+}
+
+/// What has come of a statement.
+#[derive(Clone, Copy)]
+pub(super) enum Statement {
+    Done,
+    /// By a constraint.
+    Refused,
+    Serialization,
+    TimedOut,
+    Unavailable,
+    /// It is wrong.
+    Wrong,
+    /// Nobody waited for it any more.
+    Dropped,
+}
+
+/// What has become of a connection on which something was given up.
+#[derive(Clone, Copy)]
+pub(super) enum Cleaning {
+    Done,
+    Closed,
+}
+
+impl Statement {
+    fn of(answer: &Result<Answer, Failure>) -> Statement {
+        match answer {
+            Ok(_) => Statement::Done,
+            Err(Failure::Unavailable(_)) => Statement::Unavailable,
+            Err(Failure::TimedOut) => Statement::TimedOut,
+            Err(Failure::Serialization) => Statement::Serialization,
+            Err(Failure::Other(_)) => Statement::Wrong,
+            Err(
+                Failure::Unique { .. } | Failure::ForeignKey { .. } | Failure::Check { .. } | Failure::NotNull { .. },
+            ) => Statement::Refused,
+        }
+    }
+}
+
+impl Outcome for Statement {
+    const NAMES: &'static [&'static str] =
+        &["done", "refused", "serialization", "timed_out", "unavailable", "wrong", "dropped"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+impl Outcome for Cleaning {
+    const NAMES: &'static [&'static str] = &["done", "closed"];
+
+    fn place(self) -> usize {
+        self as usize
+    }
 }
 
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
+        self.client.shared.counts.statements.add(self.outcome);
         if !self.is_over {
             self.client.give_up(true);
         }
@@ -273,7 +336,9 @@ async fn clean(connection: Object, is_busy: bool, last: &str, shared: Arc<Shared
         }
         connection.batch_execute(last).await.ok()
     });
-    if cleaned.await != Ok(Some(())) {
+    let is_clean = cleaned.await == Ok(Some(()));
+    shared.counts.cleanings.add(if is_clean { Cleaning::Done } else { Cleaning::Closed });
+    if !is_clean {
         drop(Object::take(connection));
     }
 }

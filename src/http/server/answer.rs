@@ -28,6 +28,7 @@ use crate::http::h1::chunked;
 use crate::http::h1::encode::{AnswerHead, Connection, encode_answer_head};
 use crate::http::h1::framing::{AnswerContent, AnswerFraming, decide_response};
 use crate::http::h1::machine::{Receive, Received};
+use crate::http::route_id::RouteId;
 use crate::http::server::content::Loan;
 use crate::http::server::drive::{Asked, Driver, End, MaybeLoan};
 use crate::http::server::refusal::Refusal;
@@ -80,6 +81,7 @@ impl<T: Transport> Driver<T> {
         if framing.sends_content {
             self.queue_ready(response.body_mut());
         }
+        self.count(shared, asked, response.status());
         self.finish_answer(framing, response.head_mut().upgrade.take())
     }
 
@@ -91,7 +93,8 @@ impl<T: Transport> Driver<T> {
         mut response: Response,
         loan: MaybeLoan<T>,
     ) -> Result<(), End> {
-        let mut first = self.first_piece(shared, asked.deadline, &mut response, loan.as_ref()).await?;
+        let first = self.first_piece(shared, asked.deadline, &mut response, loan.as_ref()).await;
+        let mut first = first.map_err(|end| self.unanswered(shared, asked, end))?;
         let limits = &shared.config.limits;
         let (rest, refused) = self.settle(&mut response, loan, shared);
         if let Some(problem) = refused {
@@ -107,7 +110,7 @@ impl<T: Transport> Driver<T> {
         }
         let framing = self.begin_answer(shared, asked, &mut response, taken, rest.allows_reuse(limits));
         let (mut head, body) = response.into_parts();
-        let upgrade = head.upgrade.take();
+        let (status, upgrade) = (head.status, head.upgrade.take());
         let mut begun = Begun { framing, body, endless: head.endless };
         drop(head);
         let sent = if begun.framing.sends_content && !self.queue_ready(&mut begun.body) {
@@ -118,6 +121,7 @@ impl<T: Transport> Driver<T> {
         self.now = Instant::now();
         // Whether it was sent or broke off, its body goes here, and gives back what it was made of.
         drop(begun);
+        self.count(shared, asked, status);
         match sent.and_then(|()| self.finish_answer(framing, upgrade)) {
             Ok(()) => self.drain(shared, rest).await,
             // RFC 9110 7.8: the other protocol begins behind the content.
@@ -180,6 +184,11 @@ impl<T: Transport> Driver<T> {
     pub(super) fn answer_refusal<H>(&mut self, shared: &Shared<H>, refusal: Refusal) {
         let mut response = refusal.problem.into_response();
         word(&mut response, refusal.style, shared);
+        if let (Some(durations), Some(method)) = (&shared.watch.durations, refusal.method) {
+            // A head that was waited for has begun when its first byte came.
+            let began = if self.card.phase() == Phase::Head { self.card.since() } else { self.now };
+            durations.record(method, RouteId::NONE, response.status(), began.elapsed());
+        }
         let (head, mut body) = response.into_parts();
         // The words of a problem are always all there.
         let declared = AnswerContent::Length(body.length().unwrap_or_default());

@@ -38,6 +38,7 @@ use crate::http::h1::machine::Receive;
 use crate::http::h1::{chunked, encode};
 use crate::http::recycle::Recycled;
 use crate::http::request::{Head, Peer};
+use crate::http::route_id::RouteId;
 use crate::http::server::answer::final_answer;
 use crate::http::server::content::{self, Loan};
 use crate::http::server::idle::{Idle, Left};
@@ -45,7 +46,7 @@ use crate::http::server::refusal::{Refusal, accept_lines, style};
 use crate::http::server::{Shared, trace};
 use crate::http::tally::Reached;
 use crate::http::upgrade::OnUpgrade;
-use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Version};
+use crate::http::{Body, Fault, Handler, IntoResponse, Method, Request, Response, Status, Version};
 use crate::net::connection::{Inbound, Lost, Outbound};
 use crate::net::context::{self, Reason};
 use crate::net::deadline::{Phase, Timer, within};
@@ -92,6 +93,8 @@ pub(super) struct Asked {
     /// Whether the client has invited us to another protocol.
     pub(super) upgrade: bool,
     pub(super) wording: Wording,
+    /// When its head was there.
+    pub(super) began: Instant,
     /// When its handler must have answered.
     pub(super) deadline: Option<Instant>,
 }
@@ -235,7 +238,10 @@ impl<T: Transport> Driver<T> {
                             self.enter(Phase::Handler, asked.deadline);
                         }
                         self.decide_wording(shared, &mut asked);
-                        Box::pin(self.await_handler(shared, handling, &mut loan, context)).await?
+                        match Box::pin(self.await_handler(shared, handling, &mut loan, context)).await {
+                            Ok(response) => response,
+                            Err(end) => return Err(self.unanswered(shared, &asked, end)),
+                        }
                     }
                 }
             };
@@ -262,14 +268,33 @@ impl<T: Transport> Driver<T> {
     /// What must be remembered of a request.
     fn asked<H>(&mut self, shared: &Shared<H>, head: &Head, framing: &RequestFraming) -> Asked {
         self.awaits_next = true;
+        self.peer.0.lead_to(RouteId::NONE);
         Asked {
             method: head.method,
             version: head.version,
             keep_alive: framing.keep_alive,
             upgrade: framing.upgrade,
             wording: Wording::InBuffer { head_len: head.fields.bytes.len(), bytes_back: head.fields.bytes.len() },
+            began: self.now,
             deadline: within(self.now, shared.config.deadlines.handler),
         }
+    }
+
+    /// Counts a request that is over: the last byte of its answer is on its way.
+    #[inline]
+    pub(super) fn count<H>(&mut self, shared: &Shared<H>, asked: &Asked, status: Status) {
+        let Some(durations) = &shared.watch.durations else { return };
+        self.now = Instant::now();
+        let took = self.now.saturating_duration_since(asked.began);
+        durations.record(Some(asked.method), self.peer.0.route(), status, took);
+    }
+
+    /// Counts a request that is never answered, as the access log does: because of `end`.
+    pub(super) fn unanswered<H>(&mut self, shared: &Shared<H>, asked: &Asked, end: End) -> End {
+        let is_ours = matches!(end, End::Forced);
+        let status = if is_ours { Status::SERVICE_UNAVAILABLE } else { Status::CLIENT_CLOSED_REQUEST };
+        self.count(shared, asked, status);
+        end
     }
 
     /// Goes on parsing in what has arrived; `None` when the head is not complete. Most heads arrive whole, and nothing is

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::http::durations::Durations;
 use crate::http::explain::{Place, Problem};
 use crate::http::request::Reception;
 use crate::http::server::drive::Driver;
@@ -90,11 +91,19 @@ pub struct Watched {
     pub hub: Arc<Hub>,
     /// The counts of what was refused, and of bounds that were met.
     pub tally: Arc<Tally>,
+    /// How long requests took, where somebody wants to know: it costs each of them a look at the clock.
+    pub durations: Option<Arc<Durations>>,
 }
 
 impl Default for Watched {
     fn default() -> Self {
-        Watched { shutdown: Shutdown::new(), registry: Registry::new(), hub: Hub::new(), tally: Arc::default() }
+        Watched {
+            shutdown: Shutdown::new(),
+            registry: Registry::new(),
+            hub: Hub::new(),
+            tally: Arc::default(),
+            durations: None,
+        }
     }
 }
 

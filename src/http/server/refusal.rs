@@ -21,6 +21,8 @@ pub(super) struct Refusal {
     pub(super) style: Style,
     /// Whether content may follow the answer's head.
     pub(super) has_content: bool,
+    /// What was asked for, where a request had begun, as far as it was understood.
+    pub(super) method: Option<Option<Method>>,
 }
 
 impl Refusal {
@@ -28,7 +30,7 @@ impl Refusal {
     pub(super) fn of_head<H>(shared: &Shared<H>, received: &[u8], error: ProtocolError) -> Box<Refusal> {
         // Only what stands before the fault was understood, and that is the same however the bytes came.
         let understood = &received[..error.at.min(received.len())];
-        let has_content = !understood.trim_ascii_start().starts_with(b"HEAD ");
+        let method = method(understood);
         let mut problem = Problem::of_bytes(error, received).with_limit_of(&shared.config.limits);
         // RFC 6585 5: where one field is at fault, the 431 should name it.
         if error.fault == Fault::HeadTooLarge
@@ -36,18 +38,30 @@ impl Refusal {
         {
             problem = problem.with_field(field);
         }
-        Box::new(Refusal { problem, style: style(shared, accept_lines(received)), has_content })
+        let (style, has_content) = (style(shared, accept_lines(received)), method != Some(Method::HEAD));
+        Box::new(Refusal { problem, style, has_content, method: Some(method) })
     }
 
     /// Refuses a connection that was not yet read from.
     pub(super) fn of_nothing<H>(shared: &Shared<H>, problem: Problem) -> Box<Refusal> {
-        Box::new(Refusal { problem, style: style(shared, std::iter::empty()), has_content: true })
+        Box::new(Refusal { problem, style: style(shared, std::iter::empty()), has_content: true, method: None })
     }
 
     /// Refuses a request whose head was in order.
     pub(super) fn of_request(asked: &Asked, style: Style, problem: Problem) -> Box<Refusal> {
-        Box::new(Refusal { problem, style, has_content: asked.method != Method::HEAD })
+        Box::new(Refusal {
+            problem,
+            style,
+            has_content: asked.method != Method::HEAD,
+            method: Some(Some(asked.method)),
+        })
     }
+}
+
+/// The method of a head whose request-line was understood as far as that.
+fn method(understood: &[u8]) -> Option<Method> {
+    let line = understood.trim_ascii_start();
+    Method::parse(&line[..line.iter().position(|&byte| byte == b' ')?])
 }
 
 /// How the answers to a request word what went wrong.

@@ -44,6 +44,11 @@ impl Zone {
         self.rules.iana_name().unwrap_or("UTC")
     }
 
+    /// An instant as it is said here: RFC 3339, with the offset.
+    pub fn shown(&self, instant: Timestamp) -> String {
+        instant.to_zoned(self.rules.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    }
+
     /// What its clocks show at an instant.
     pub fn civil(&self, instant: Timestamp) -> DateTime {
         self.rules.to_datetime(instant)

@@ -1,4 +1,4 @@
-//! Owns the question who may look: clients on this machine, who asked this machine.
+//! Owns the question who may use what is for the operator: clients on this machine, who asked this machine.
 //!
 //! The one idea: a page on `evil.example` cannot read another site's answers, unless its name is made to point here (DNS
 //! rebinding). Then the connection comes from this machine's own browser, and only `Host` tells.

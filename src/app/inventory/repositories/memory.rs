@@ -1,0 +1,249 @@
+//! Owns products, orders and keys in memory: three tables behind one lock.
+//!
+//! The one idea: whoever holds the lock is alone, so every method is a transaction that looks first and then writes. It is never
+//! held over an await.
+//!
+//! What it cannot promise: it is gone with its process, and other nodes know nothing of it. A product that is deleted is gone at
+//! once, where a database keeps the row for its orders; an order of one has nowhere to give its stock back to.
+//!
+//! Never: drops what was accepted to make room: what does not fit is refused.
+//! Limits: [`MemoryConfig`].
+
+mod keys;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::app::inventory::domain::cursor::Position;
+use crate::app::inventory::domain::order::{Offer, Pieces, Status};
+use crate::app::inventory::domain::{
+    Claim, Details, Draft, Once, Order, OrderQuery, Product, ProductQuery, new_id, now,
+};
+use crate::app::inventory::error::Error;
+use keys::Keys;
+
+/// Products that are there at the start, to try it with: SKU, name, description, price, stock, tag.
+const SEEDS: [(&str, &str, &str, i64, i64, &str); 6] = [
+    ("BOLT-M8", "Bolt M8", "Hexagon head, galvanised; a piece", 25, 10_000, "steel"),
+    ("NUT-M8", "Nut M8", "Fits the bolt", 10, 12_000, "steel"),
+    ("LAMP-01", "Desk lamp", "Light for long nights", 3_999, 12, "light"),
+    ("CABLE-5M", "Cable, 5 m", "With earth", 1_250, 40, "electric"),
+    ("KETTLE-1", "Kettle", "1.7 l; switches itself off", 4_500, 3, "kitchen"),
+    ("CHAIR-X", "Chair", "Out of stock, so that there is something to refuse", 12_900, 0, "wood"),
+];
+
+/// How much is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// Living products. Default: 2,000.
+    pub products_max: usize,
+    /// Orders. Default: 2,000.
+    pub orders_max: usize,
+    /// Bytes of answers that are kept for their keys. Default: 8 MiB.
+    pub answers_bytes_max: usize,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        MemoryConfig { products_max: 2_000, orders_max: 2_000, answers_bytes_max: 8 << 20 }
+    }
+}
+
+/// Products, orders and keys.
+pub struct Memory {
+    config: MemoryConfig,
+    tables: Mutex<Tables>,
+}
+
+struct Tables {
+    products: BTreeMap<Uuid, Product>,
+    skus: HashMap<String, Uuid>,
+    orders: BTreeMap<Uuid, Order>,
+    keys: Keys,
+}
+
+impl Memory {
+    pub(super) fn new(config: MemoryConfig) -> Memory {
+        let tables = Tables {
+            products: BTreeMap::new(),
+            skus: HashMap::new(),
+            orders: BTreeMap::new(),
+            keys: Keys::new(config.answers_bytes_max),
+        };
+        Memory { config, tables: Mutex::new(tables) }
+    }
+
+    pub(super) fn seeded(config: MemoryConfig) -> Memory {
+        let memory = Memory::new(config);
+        let products: Vec<Product> = SEEDS.iter().take(config.products_max).map(seed).collect();
+        let mut tables = memory.lock();
+        for product in products {
+            tables.put(product);
+        }
+        drop(tables);
+        memory
+    }
+
+    pub(super) fn add(&self, products: &[Product], claim: Option<&Claim>) -> Result<Once<Vec<Product>>, Error> {
+        let mut tables = self.lock();
+        if let Some(answer) = claim.map(|claim| tables.keys.look(claim)).transpose()?.flatten() {
+            return Ok(Once::Again(answer));
+        }
+        let is_taken =
+            |(index, product): (usize, &Product)| tables.skus.contains_key(&product.details.sku).then_some(index);
+        let taken: Vec<usize> = products.iter().enumerate().filter_map(is_taken).collect();
+        if !taken.is_empty() {
+            return Err(Error::SkuTaken(taken));
+        }
+        if tables.products.len() + products.len() > self.config.products_max {
+            return Err(Error::Full("product"));
+        }
+        if let Some(claim) = claim {
+            tables.keys.keep(claim, &products)?;
+        }
+        for product in products {
+            tables.put(product.clone());
+        }
+        Ok(Once::First(products.to_vec()))
+    }
+
+    pub(super) fn find(&self, id: Uuid) -> Option<Product> {
+        self.lock().products.get(&id).cloned()
+    }
+
+    pub(super) fn list(&self, query: &ProductQuery) -> Vec<Product> {
+        let tables = self.lock();
+        let wanted = tables.products.values().filter(|product| query.wants(product));
+        let mut placed: Vec<(Position, &Product)> =
+            wanted.map(|product| (query.sort.position(product), product)).collect();
+        let is_descending = query.sort.is_descending;
+        placed.retain(|(position, _)| is_behind(position, query.after.as_ref(), is_descending));
+        placed.sort_unstable_by(|(one, _), (other, _)| if is_descending { other.cmp(one) } else { one.cmp(other) });
+        placed.into_iter().take(query.limit + 1).map(|(_, product)| product.clone()).collect()
+    }
+
+    pub(super) fn replace(&self, product: &Product) -> Result<bool, Error> {
+        let mut tables = self.lock();
+        let Some(before) = tables.products.get(&product.id) else { return Ok(false) };
+        if before.version + 1 != product.version {
+            return Ok(false);
+        }
+        if tables.skus.get(&product.details.sku).is_some_and(|of| *of != product.id) {
+            return Err(Error::SkuTaken(vec![0]));
+        }
+        let sku = before.details.sku.clone();
+        tables.skus.remove(&sku);
+        tables.put(product.clone());
+        Ok(true)
+    }
+
+    pub(super) fn delete(&self, id: Uuid, version: i64) -> bool {
+        let mut tables = self.lock();
+        if tables.products.get(&id).is_none_or(|product| product.version != version) {
+            return false;
+        }
+        if let Some(product) = tables.products.remove(&id) {
+            tables.skus.remove(&product.details.sku);
+        }
+        true
+    }
+
+    pub(super) fn place(&self, draft: &Draft, claim: &Claim) -> Result<Once<Order>, Error> {
+        let mut tables = self.lock();
+        if let Some(answer) = tables.keys.look(claim)? {
+            return Ok(Once::Again(answer));
+        }
+        let pieces = draft.pieces();
+        let offers = pieces.keys().filter_map(|id| Some((*id, offer(tables.products.get(id)?)))).collect();
+        let order = draft.price(&offers).map_err(Error::OutOfStock)?;
+        if tables.orders.len() == self.config.orders_max {
+            return Err(Error::Full("order"));
+        }
+        tables.keys.keep(claim, &order)?;
+        tables.move_stock(&pieces, -1, draft.at);
+        tables.orders.insert(order.id, order.clone());
+        Ok(Once::First(order))
+    }
+
+    pub(super) fn find_order(&self, id: Uuid) -> Option<Order> {
+        self.lock().orders.get(&id).cloned()
+    }
+
+    pub(super) fn list_orders(&self, query: &OrderQuery) -> Vec<Order> {
+        let tables = self.lock();
+        let has_status = |order: &&Order| query.status.is_none_or(|status| status == order.status);
+        let mut wanted: Vec<&Order> = tables.orders.values().filter(has_status).collect();
+        wanted.retain(|order| is_behind(&order.position(), query.after.as_ref(), true));
+        wanted.sort_unstable_by_key(|order| std::cmp::Reverse(order.position()));
+        wanted.into_iter().take(query.limit + 1).cloned().collect()
+    }
+
+    pub(super) fn cancel(&self, id: Uuid, at: Timestamp) -> Result<Order, Error> {
+        let mut tables = self.lock();
+        let order = tables.orders.get(&id).ok_or(Error::NotFound("order"))?.clone();
+        if order.status != Status::Placed {
+            return Err(Error::NotCancellable(order.status));
+        }
+        tables.move_stock(&order.pieces(), 1, at);
+        let order = order.with_status(Status::Cancelled, at);
+        tables.orders.insert(id, order.clone());
+        Ok(order)
+    }
+
+    pub(super) fn confirm(&self, id: Uuid, at: Timestamp) -> Option<Order> {
+        let mut tables = self.lock();
+        let order = tables.orders.get_mut(&id)?;
+        if order.status == Status::Placed {
+            *order = order.clone().with_status(Status::Confirmed, at);
+        }
+        Some(order.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn put(&mut self, product: Product) {
+        self.skus.insert(product.details.sku.clone(), product.id);
+        self.products.insert(product.id, product);
+    }
+
+    /// Adds `sign` times the pieces to what there is.
+    fn move_stock(&mut self, pieces: &Pieces, sign: i64, at: Timestamp) {
+        for (id, quantity) in pieces {
+            if let Some(product) = self.products.get_mut(id) {
+                product.details.stock += sign * quantity;
+                product.version += 1;
+                product.updated_at = at;
+            }
+        }
+    }
+}
+
+/// Whether `position` comes later in its list than `after`.
+fn is_behind(position: &Position, after: Option<&Position>, is_descending: bool) -> bool {
+    after.is_none_or(|after| if is_descending { position < after } else { position > after })
+}
+
+fn offer(product: &Product) -> Offer {
+    let Details { sku, price_cents, currency, stock, .. } = &product.details;
+    Offer { sku: sku.clone(), price_cents: *price_cents, currency: currency.clone(), stock: *stock }
+}
+
+fn seed(&(sku, name, description, price_cents, stock, tag): &(&str, &str, &str, i64, i64, &str)) -> Product {
+    let details = Details {
+        sku: sku.to_owned(),
+        name: name.to_owned(),
+        description: description.to_owned(),
+        price_cents,
+        currency: "EUR".to_owned(),
+        stock,
+        tags: vec![tag.to_owned()],
+    };
+    Product::new(new_id(), details, now())
+}

@@ -1,0 +1,438 @@
+//! Owns webhooks in memory: maps behind one lock, in the order of their names, which is the order of time.
+//!
+//! The one idea: `due` holds what is pending, for each endpoint in the order in which it is due. A claim looks at the first of
+//! each, so it costs as much as there are endpoints, however much is pending.
+//!
+//! Never: holds the lock over an await; survives its process.
+//! Invariants: a delivery is in `due` while and only while it is pending; its message and its endpoint are there.
+//! Limits: [`Bounds`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    ATTEMPTS_MAX, Backlog, Bounds, Change, Claim, Claimed, Finished, Key, Logged, NewMessage, Published, StoreError,
+    after, before,
+};
+use crate::app::webhooks::clock::Clock;
+use crate::app::webhooks::domain::retry::Verdict;
+use crate::app::webhooks::domain::url::URL_BYTES_MAX;
+use crate::app::webhooks::domain::{
+    Attempt, Delivery, DeliveryId, Disabled, ERROR_CHARS_MAX, Endpoint, EndpointId, Message, MessageId, Previous, State,
+};
+use crate::net::lock::lock;
+
+/// A delivery without its texts: what maps and sets take of it, measured and rounded up.
+const DELIVERY_BYTES: u64 = 512;
+
+/// An attempt without its text.
+const ATTEMPT_BYTES: u64 = 96;
+
+/// What an endpoint takes besides its URL: patterns, description, secrets.
+const ENDPOINT_BYTES: u64 = 4 * 1024;
+
+pub(super) struct Memory {
+    bounds: Bounds,
+    clock: Clock,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    endpoints: BTreeMap<EndpointId, Endpoint>,
+    messages: BTreeMap<MessageId, Stored>,
+    deliveries: BTreeMap<DeliveryId, Row>,
+    keys: HashMap<String, ([u8; 32], MessageId)>,
+    due: BTreeMap<EndpointId, BTreeSet<(Timestamp, DeliveryId)>>,
+    /// What is at work, and until when at most.
+    leased: HashMap<DeliveryId, (EndpointId, Timestamp)>,
+}
+
+struct Stored {
+    message: Message,
+    deliveries: Vec<DeliveryId>,
+}
+
+struct Row {
+    delivery: Delivery,
+    attempts: Vec<Attempt>,
+    number: u32,
+    fence: i64,
+}
+
+impl Memory {
+    pub(super) fn new(bounds: Bounds, clock: Clock) -> Memory {
+        Memory { bounds, clock, kept: Mutex::default() }
+    }
+
+    /// Each message may go to each endpoint, but no more are kept than may be pending, and one message more.
+    pub(super) fn bytes_max(bounds: &Bounds, payload_bytes_max: u64) -> u64 {
+        let (endpoints, messages) = (bounds.endpoints_max as u64, bounds.messages_max as u64);
+        let deliveries = deliveries_max(bounds) as u64;
+        let attempts = u64::from(ATTEMPTS_MAX) * (ATTEMPT_BYTES + 4 * ERROR_CHARS_MAX as u64);
+        endpoints * (ENDPOINT_BYTES + URL_BYTES_MAX as u64)
+            + messages * (payload_bytes_max + 1024)
+            + deliveries * (DELIVERY_BYTES + attempts)
+    }
+
+    pub(super) fn add(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+        let mut kept = lock(&self.kept);
+        if kept.endpoints.len() >= self.bounds.endpoints_max {
+            return Err(StoreError::EndpointsFull);
+        }
+        kept.endpoints.insert(endpoint.id, endpoint.clone());
+        Ok(())
+    }
+
+    pub(super) fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        Ok(lock(&self.kept).endpoints.values().cloned().collect())
+    }
+
+    pub(super) fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        Ok(lock(&self.kept).endpoints.get(&id).cloned())
+    }
+
+    pub(super) fn change(&self, id: EndpointId, change: &Change) -> Result<Option<Endpoint>, StoreError> {
+        let now = self.clock.now();
+        let mut kept = lock(&self.kept);
+        let Some(endpoint) = kept.endpoints.get_mut(&id) else { return Ok(None) };
+        let Change { url, events, description, enabled, secret } = change;
+        endpoint.url = url.clone().unwrap_or_else(|| endpoint.url.clone());
+        endpoint.events = events.clone().unwrap_or_else(|| endpoint.events.clone());
+        endpoint.description = description.clone().unwrap_or_else(|| endpoint.description.clone());
+        if let Some((secret, overlap)) = secret {
+            let before = std::mem::replace(&mut endpoint.secret, secret.clone());
+            endpoint.previous = Some(Previous { secret: before, until: after(now, *overlap) });
+        }
+        match enabled {
+            Some(true) => (endpoint.disabled, endpoint.failing_since) = (None, None),
+            Some(false) => kept.disable(id, Disabled::ByOwner, now),
+            None => {}
+        }
+        Ok(kept.endpoints.get(&id).cloned())
+    }
+
+    pub(super) fn remove(&self, id: EndpointId) -> Result<bool, StoreError> {
+        let mut kept = lock(&self.kept);
+        let was_there = kept.endpoints.remove(&id).is_some();
+        kept.due.remove(&id);
+        kept.deliveries.retain(|_, row| row.delivery.endpoint != id);
+        kept.leased.retain(|_, (endpoint, _)| *endpoint != id);
+        let Kept { messages, deliveries, .. } = &mut *kept;
+        for stored in messages.values_mut() {
+            stored.deliveries.retain(|delivery| deliveries.contains_key(delivery));
+        }
+        Ok(was_there)
+    }
+
+    pub(super) fn publish(&self, new: &NewMessage) -> Result<Published, StoreError> {
+        let now = self.clock.now();
+        let mut kept = lock(&self.kept);
+        if let Some(earlier) = kept.earlier(new.key.as_ref())? {
+            return Ok(earlier);
+        }
+        let wanting = |endpoint: &&Endpoint| endpoint.disabled.is_none() && endpoint.events.wants(&new.event_type);
+        let endpoints: Vec<EndpointId> = kept.endpoints.values().filter(wanting).map(|endpoint| endpoint.id).collect();
+        if kept.pending() + endpoints.len() > self.bounds.pending_max || !kept.make_room(&self.bounds, endpoints.len())
+        {
+            return Err(StoreError::PendingFull);
+        }
+        let message = Message {
+            id: MessageId::new(now),
+            event_type: new.event_type.clone(),
+            payload: new.payload.clone(),
+            created_at: now,
+        };
+        let count = endpoints.len();
+        let deliveries = endpoints.into_iter().map(|endpoint| kept.add_delivery(message.id, endpoint, now)).collect();
+        if let Some(Key { text, request }) = &new.key {
+            kept.keys.insert(text.clone(), (*request, message.id));
+        }
+        kept.messages.insert(message.id, Stored { message: message.clone(), deliveries });
+        Ok(Published { message, deliveries: count, is_new: true })
+    }
+
+    pub(super) fn message(&self, id: MessageId) -> Result<Option<(Message, Vec<Logged>)>, StoreError> {
+        let kept = lock(&self.kept);
+        let Some(stored) = kept.messages.get(&id) else { return Ok(None) };
+        let deliveries = stored.deliveries.iter().filter_map(|id| kept.deliveries.get(id)).map(Row::logged);
+        Ok(Some((stored.message.clone(), deliveries.collect())))
+    }
+
+    pub(super) fn latest(&self) -> Result<Option<MessageId>, StoreError> {
+        Ok(lock(&self.kept).messages.last_key_value().map(|(id, _)| *id))
+    }
+
+    pub(super) fn deliveries(&self, id: EndpointId, limit: usize) -> Result<Option<Vec<Logged>>, StoreError> {
+        let kept = lock(&self.kept);
+        if !kept.endpoints.contains_key(&id) {
+            return Ok(None);
+        }
+        let of_it = kept.deliveries.values().rev().filter(|row| row.delivery.endpoint == id);
+        Ok(Some(of_it.take(limit).map(Row::logged).collect()))
+    }
+
+    pub(super) fn replay(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let now = self.clock.now();
+        let mut kept = lock(&self.kept);
+        let Some(row) = kept.deliveries.get(&id) else { return Ok(None) };
+        let endpoint = row.delivery.endpoint;
+        if kept.endpoints.get(&endpoint).is_none_or(|endpoint| endpoint.disabled.is_some()) {
+            return Err(StoreError::Disabled);
+        }
+        if row.delivery.state != State::Pending && kept.pending() >= self.bounds.pending_max {
+            return Err(StoreError::PendingFull);
+        }
+        kept.leave_due(id);
+        let Some(row) = kept.deliveries.get_mut(&id) else { return Ok(None) };
+        row.delivery =
+            Delivery { state: State::Pending, tries: 0, next_at: Some(now), finished_at: None, ..row.delivery.clone() };
+        let delivery = row.delivery.clone();
+        kept.due.entry(endpoint).or_default().insert((now, id));
+        Ok(Some(delivery))
+    }
+
+    pub(super) fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        let now = self.clock.now();
+        let mut kept = lock(&self.kept);
+        let chosen = kept.choose(claim, now);
+        Ok(chosen.into_iter().filter_map(|id| kept.lease(id, after(now, claim.lease))).collect())
+    }
+
+    pub(super) fn finish(
+        &self,
+        claimed: &Claimed,
+        attempt: &Attempt,
+        verdict: Verdict,
+        failing_max: Duration,
+    ) -> Result<Finished, StoreError> {
+        let now = self.clock.now();
+        let mut kept = lock(&self.kept);
+        if !kept.give_back(claimed) {
+            return Ok(Finished { is_ours: false, disabled: false });
+        }
+        let Some(row) = kept.deliveries.get_mut(&claimed.delivery) else {
+            return Ok(Finished { is_ours: false, disabled: false });
+        };
+        row.attempted(attempt);
+        let was_pending = row.delivery.state == State::Pending;
+        if was_pending {
+            kept.settle(claimed.delivery, verdict, now);
+        }
+        let disabled = kept.judge(claimed.endpoint.id, verdict, failing_max, now);
+        Ok(Finished { is_ours: true, disabled })
+    }
+
+    pub(super) fn release(&self, claimed: &Claimed) -> Result<(), StoreError> {
+        lock(&self.kept).give_back(claimed);
+        Ok(())
+    }
+
+    pub(super) fn backlog(&self) -> Result<Backlog, StoreError> {
+        let now = self.clock.now();
+        let kept = lock(&self.kept);
+        let at_work = kept.leased.values().filter(|(_, until)| now < *until).count() as u64;
+        let first = kept.due.values().filter_map(BTreeSet::first).map(|(at, _)| *at).min();
+        let oldest = first.map_or(Duration::ZERO, |at| Duration::try_from(now.duration_since(at)).unwrap_or_default());
+        Ok(Backlog { pending: kept.pending() as u64, at_work, oldest })
+    }
+
+    /// What is old goes when there is something new.
+    pub(super) fn sweep(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+/// Deliveries that are kept, finished ones included.
+fn deliveries_max(bounds: &Bounds) -> usize {
+    2 * bounds.pending_max
+}
+
+impl Kept {
+    fn earlier(&self, key: Option<&Key>) -> Result<Option<Published>, StoreError> {
+        let Some((key, (request, id))) = key.and_then(|key| Some((key, self.keys.get(&key.text)?))) else {
+            return Ok(None);
+        };
+        if *request != key.request {
+            return Err(StoreError::KeyReused);
+        }
+        let earlier = self.messages.get(id).map(|stored| Published {
+            message: stored.message.clone(),
+            deliveries: stored.deliveries.len(),
+            is_new: false,
+        });
+        Ok(earlier)
+    }
+
+    fn pending(&self) -> usize {
+        self.due.values().map(BTreeSet::len).sum()
+    }
+
+    /// Forgets the oldest messages that are finished, until there is room for one with so many deliveries. Whether there is.
+    fn make_room(&mut self, bounds: &Bounds, deliveries: usize) -> bool {
+        let is_fitting = |kept: &Kept| {
+            kept.messages.len() < bounds.messages_max && kept.deliveries.len() + deliveries <= deliveries_max(bounds)
+        };
+        while !is_fitting(self) {
+            let is_finished = |stored: &Stored| {
+                let mut rows = stored.deliveries.iter().filter_map(|id| self.deliveries.get(id));
+                rows.all(|row| row.delivery.state != State::Pending)
+            };
+            let oldest = self.messages.iter().find(|(_, stored)| is_finished(stored)).map(|(id, _)| *id);
+            let Some(stored) = oldest.and_then(|id| self.messages.remove(&id)) else { return false };
+            for id in &stored.deliveries {
+                self.deliveries.remove(id);
+            }
+            self.keys.retain(|_, (_, message)| *message != stored.message.id);
+        }
+        true
+    }
+
+    fn add_delivery(&mut self, message: MessageId, endpoint: EndpointId, now: Timestamp) -> DeliveryId {
+        let id = DeliveryId::new(now);
+        let delivery = Delivery {
+            id,
+            message,
+            endpoint,
+            state: State::Pending,
+            tries: 0,
+            next_at: Some(now),
+            finished_at: None,
+            last: None,
+        };
+        self.deliveries.insert(id, Row { delivery, attempts: Vec::new(), number: 0, fence: 0 });
+        self.due.entry(endpoint).or_default().insert((now, id));
+        id
+    }
+
+    /// What a claim gets: of each endpoint the first that are due; of those the ones of endpoints with the least at work; of
+    /// those no more at one host than may be.
+    fn choose(&self, claim: &Claim, now: Timestamp) -> Vec<DeliveryId> {
+        let (mut at_host, mut at_endpoint) = (HashMap::<String, usize>::new(), HashMap::<EndpointId, usize>::new());
+        for (endpoint, _) in self.leased.values().filter(|(_, until)| now < *until) {
+            *at_endpoint.entry(*endpoint).or_default() += 1;
+            if let Some(endpoint) = self.endpoints.get(endpoint) {
+                *at_host.entry(endpoint.url.host()).or_default() += 1;
+            }
+        }
+        let mut candidates = Vec::new();
+        for (id, due) in &self.due {
+            let Some(endpoint) = self.endpoints.get(id) else { continue };
+            let (host, busy) = (endpoint.url.host(), at_endpoint.get(id).copied().unwrap_or_default());
+            let is_free = |delivery: &DeliveryId| self.leased.get(delivery).is_none_or(|(_, until)| *until <= now);
+            let ready = due.iter().take_while(|(at, _)| *at <= now).filter(|(_, delivery)| is_free(delivery));
+            let ready = ready.take(claim.limit).enumerate();
+            candidates.extend(ready.map(|(turn, (at, delivery))| (busy + turn, *at, *delivery, host.clone())));
+        }
+        candidates.sort_unstable();
+        let mut has_place = |host: &String| {
+            let exception = claim.hosts.iter().find(|(name, _)| name == host).map(|(_, max)| *max);
+            let used = at_host.entry(host.clone()).or_default();
+            *used += 1;
+            *used <= exception.unwrap_or(claim.at_host_max)
+        };
+        let chosen = candidates.into_iter().filter(|(.., host)| has_place(host)).map(|(_, _, id, _)| id);
+        chosen.take(claim.limit).collect()
+    }
+
+    fn lease(&mut self, id: DeliveryId, until: Timestamp) -> Option<Claimed> {
+        let row = self.deliveries.get_mut(&id)?;
+        row.fence += 1;
+        self.leased.insert(id, (row.delivery.endpoint, until));
+        Some(Claimed {
+            delivery: id,
+            fence: row.fence,
+            tries: row.delivery.tries,
+            attempts: row.number,
+            message: self.messages.get(&row.delivery.message)?.message.clone(),
+            endpoint: self.endpoints.get(&row.delivery.endpoint)?.clone(),
+        })
+    }
+
+    /// Ends a lease. Whether it was still this claimant's.
+    fn give_back(&mut self, claimed: &Claimed) -> bool {
+        let is_ours = self.deliveries.get(&claimed.delivery).is_some_and(|row| row.fence == claimed.fence);
+        is_ours && self.leased.remove(&claimed.delivery).is_some()
+    }
+
+    /// Takes a delivery out of those that are due.
+    fn leave_due(&mut self, id: DeliveryId) {
+        let Some(row) = self.deliveries.get(&id) else { return };
+        let (endpoint, next_at) = (row.delivery.endpoint, row.delivery.next_at);
+        if let (Some(due), Some(at)) = (self.due.get_mut(&endpoint), next_at) {
+            due.remove(&(at, id));
+            if due.is_empty() {
+                self.due.remove(&endpoint);
+            }
+        }
+    }
+
+    fn settle(&mut self, id: DeliveryId, verdict: Verdict, now: Timestamp) {
+        self.leave_due(id);
+        let Some(row) = self.deliveries.get_mut(&id) else { return };
+        let delivery = &mut row.delivery;
+        (delivery.state, delivery.next_at) = match verdict {
+            Verdict::Delivered => (State::Delivered, None),
+            Verdict::Gone | Verdict::GivenUp => (State::Failed, None),
+            Verdict::Again(wait) => (State::Pending, Some(after(now, wait))),
+        };
+        let endpoint = delivery.endpoint;
+        match delivery.next_at {
+            Some(at) => drop(self.due.entry(endpoint).or_default().insert((at, id))),
+            None => delivery.finished_at = Some(now),
+        }
+    }
+
+    /// What an attempt means for its endpoint. Whether it was disabled.
+    fn judge(&mut self, id: EndpointId, verdict: Verdict, failing_max: Duration, now: Timestamp) -> bool {
+        let Some(endpoint) = self.endpoints.get_mut(&id).filter(|endpoint| endpoint.disabled.is_none()) else {
+            return false;
+        };
+        let why = match verdict {
+            Verdict::Delivered => {
+                endpoint.failing_since = None;
+                return false;
+            }
+            Verdict::Gone => Disabled::Gone,
+            Verdict::Again(_) | Verdict::GivenUp => Disabled::Failing,
+        };
+        let since = *endpoint.failing_since.get_or_insert(now);
+        if why == Disabled::Failing && since > before(now, failing_max) {
+            return false;
+        }
+        self.disable(id, why, now);
+        true
+    }
+
+    /// Nothing is sent any more, and what was to be is cancelled; what is at work comes to its end.
+    fn disable(&mut self, id: EndpointId, why: Disabled, now: Timestamp) {
+        if let Some(endpoint) = self.endpoints.get_mut(&id) {
+            endpoint.disabled = Some(why);
+        }
+        for (_, delivery) in self.due.remove(&id).unwrap_or_default() {
+            if let Some(row) = self.deliveries.get_mut(&delivery) {
+                row.delivery =
+                    Delivery { state: State::Cancelled, next_at: None, finished_at: Some(now), ..row.delivery.clone() };
+            }
+        }
+    }
+}
+
+impl Row {
+    fn logged(&self) -> Logged {
+        Logged { delivery: self.delivery.clone(), attempts: self.attempts.clone() }
+    }
+
+    fn attempted(&mut self, attempt: &Attempt) {
+        self.delivery.tries += 1;
+        self.number = attempt.number;
+        self.delivery.last = Some(attempt.clone());
+        if self.attempts.len() >= ATTEMPTS_MAX as usize {
+            self.attempts.remove(0);
+        }
+        self.attempts.push(attempt.clone());
+    }
+}

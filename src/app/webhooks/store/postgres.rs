@@ -1,0 +1,535 @@
+//! Owns webhooks in PostgreSQL: four tables, and every statement on them.
+//!
+//! The one idea: the database's clock is the only one. When a delivery is due, when a lease ends and what came first is judged
+//! by `clock_timestamp()`, so nodes whose clocks differ agree.
+//!
+//! A claim costs as much as there are endpoints, however much is pending: of each it reads the beginning of an index. Rows that
+//! another node is claiming are skipped, not waited for, and looked at again once they are locked.
+//!
+//! Never: reads a row and writes it back, but under a lock.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{
+    ATTEMPTS_MAX, Backlog, Bounds, Change, Claim, Claimed, Finished, Key, Logged, NewMessage, Published, StoreError,
+};
+use crate::app::webhooks::domain::event::{EventType, Filter};
+use crate::app::webhooks::domain::id::Id;
+use crate::app::webhooks::domain::retry::Verdict;
+use crate::app::webhooks::domain::signature::Secret;
+use crate::app::webhooks::domain::url::{EndpointUrl, Reach};
+use crate::app::webhooks::domain::{
+    Attempt, Delivery, DeliveryId, Disabled, Endpoint, EndpointId, Message, MessageId, Previous, State,
+};
+use crate::db::postgres::{Client, Transaction};
+use crate::db::{Failure, Migration, Postgres};
+
+/// The shape that the database needs.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    name: "webhooks/0001_webhooks",
+    sql: include_str!("../migrations/0001_webhooks.sql"),
+    down: Some(include_str!("../migrations/0001_webhooks.down.sql")),
+}];
+
+/// The lock of the endpoints' number: `webhooks` in ASCII.
+const ENDPOINTS_LOCK: i64 = i64::from_be_bytes(*b"webhooks");
+
+/// Messages that one sweep forgets.
+const SWEPT_MAX: i64 = 1_000;
+
+const ADD: &str = "INSERT INTO webhook_endpoints (id, url, host, events, description, secret, created_at)
+    SELECT $1::uuid, $2, $3, $4::text[], $5, $6::bytea, $7::timestamptz
+    WHERE (SELECT count(*) FROM webhook_endpoints) < $8::bigint";
+
+const ENDPOINTS: &str = "SELECT * FROM webhook_endpoints ORDER BY id";
+
+const ENDPOINT: &str = "SELECT * FROM webhook_endpoints WHERE id = $1";
+
+const CHANGE: &str = "UPDATE webhook_endpoints SET
+        url = coalesce($2, url), host = coalesce($3, host), events = coalesce($4, events),
+        description = coalesce($5, description),
+        previous_secret = CASE WHEN $6::bytea IS NULL THEN previous_secret ELSE secret END,
+        previous_until = CASE WHEN $6::bytea IS NULL THEN previous_until
+            ELSE clock_timestamp() + $7::float8 * interval '1 second' END,
+        secret = coalesce($6, secret),
+        disabled = CASE $8::bool WHEN true THEN NULL WHEN false THEN 'by_owner' ELSE disabled END,
+        failing_since = CASE WHEN $8::bool THEN NULL ELSE failing_since END
+    WHERE id = $1 RETURNING *";
+
+const REMOVE: &str = "DELETE FROM webhook_endpoints WHERE id = $1";
+
+/// Those who register and those who remove wait; who wants what may be read by all at once.
+const WANTING: &str = "SELECT id, events FROM webhook_endpoints WHERE disabled IS NULL ORDER BY id FOR KEY SHARE";
+
+const PENDING: &str =
+    "SELECT count(*) FROM (SELECT FROM webhook_deliveries WHERE state = 'pending' LIMIT $1::bigint) AS pending";
+
+const ADD_MESSAGE: &str = "INSERT INTO webhook_messages (id, event_type, payload, key, request)
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO NOTHING RETURNING created_at";
+
+const ADD_DELIVERIES: &str = "INSERT INTO webhook_deliveries (id, message_id, endpoint_id)
+    SELECT new.id, $1, new.endpoint_id FROM unnest($2::uuid[], $3::uuid[]) AS new (id, endpoint_id)";
+
+const EARLIER: &str = "SELECT m.*, (SELECT count(*) FROM webhook_deliveries d WHERE d.message_id = m.id) AS deliveries
+    FROM webhook_messages m WHERE key = $1";
+
+const MESSAGE: &str = "SELECT * FROM webhook_messages WHERE id = $1";
+
+const LATEST: &str = "SELECT id FROM webhook_messages ORDER BY created_at DESC, id DESC LIMIT 1";
+
+const OF_MESSAGE: &str = "SELECT * FROM webhook_deliveries WHERE message_id = $1 ORDER BY endpoint_id";
+
+const OF_ENDPOINT: &str = "SELECT * FROM webhook_deliveries WHERE endpoint_id = $1 ORDER BY id DESC LIMIT $2";
+
+const ATTEMPTS: &str = "SELECT * FROM webhook_attempts WHERE delivery_id = ANY($1) ORDER BY delivery_id, number";
+
+const REPLAY: &str = "UPDATE webhook_deliveries d
+    SET state = 'pending', tries = 0, next_at = clock_timestamp(), finished_at = NULL
+    FROM webhook_endpoints e WHERE d.id = $1 AND e.id = d.endpoint_id AND e.disabled IS NULL RETURNING d.*";
+
+const EXISTS: &str = "SELECT state FROM webhook_deliveries WHERE id = $1";
+
+/// `busy`: how much is at work at each endpoint. `due`: of each, the first that may be tried, counted (`place`) on from what is
+/// at work. `seated`: the same counted by host, in the order in which they would be served. The rest takes those that have a
+/// seat, the lowest places first, and looks at each again under its lock.
+const CLAIM: &str = "WITH busy AS (
+        SELECT id, host, disabled, (SELECT count(*) FROM webhook_deliveries
+            WHERE endpoint_id = e.id AND lease_until > clock_timestamp()) AS count
+        FROM webhook_endpoints e
+    ), host AS (
+        SELECT busy.host, sum(count) AS used, coalesce(min(limits.most), $2::bigint) AS most
+        FROM busy LEFT JOIN unnest($3::text[], $4::bigint[]) AS limits (host, most) ON limits.host = busy.host
+        GROUP BY busy.host
+    ), due AS (
+        SELECT first.id, first.next_at, busy.host,
+            busy.count + row_number() OVER (PARTITION BY busy.id ORDER BY first.next_at, first.id) AS place
+        FROM busy CROSS JOIN LATERAL (
+            SELECT id, next_at FROM webhook_deliveries
+            WHERE endpoint_id = busy.id AND state = 'pending' AND next_at <= clock_timestamp()
+                AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+            ORDER BY next_at, id LIMIT $1::bigint
+        ) AS first
+        WHERE busy.disabled IS NULL
+    ), seated AS (
+        SELECT due.*, host.most, host.used + row_number() OVER
+            (PARTITION BY due.host ORDER BY due.place, due.next_at, due.id) AS seat
+        FROM due JOIN host USING (host)
+    ), chosen AS (
+        SELECT d.id, seated.place, seated.next_at FROM seated JOIN webhook_deliveries d ON d.id = seated.id
+        WHERE seated.seat <= seated.most AND d.state = 'pending' AND d.next_at <= clock_timestamp()
+            AND (d.lease_until IS NULL OR d.lease_until <= clock_timestamp())
+        ORDER BY seated.place, seated.next_at, d.id LIMIT $1::bigint
+        FOR UPDATE OF d SKIP LOCKED
+    )
+    UPDATE webhook_deliveries d
+    SET fence = fence + 1, lease_until = clock_timestamp() + $5::float8 * interval '1 second'
+    FROM chosen WHERE d.id = chosen.id
+    RETURNING d.id, d.fence, d.tries, d.attempts, d.message_id, d.endpoint_id, chosen.place, chosen.next_at AS due_at";
+
+const ENDPOINTS_OF: &str = "SELECT * FROM webhook_endpoints WHERE id = ANY($1)";
+
+const MESSAGES_OF: &str = "SELECT * FROM webhook_messages WHERE id = ANY($1)";
+
+/// What was cancelled meanwhile stays so.
+const FINISH: &str = "UPDATE webhook_deliveries
+    SET lease_until = NULL, tries = tries + 1, attempts = $3,
+        state = CASE WHEN state = 'pending' THEN $4 ELSE state END,
+        next_at = CASE WHEN state = 'pending' AND $4 = 'pending'
+            THEN clock_timestamp() + $5::float8 * interval '1 second' END,
+        finished_at = CASE WHEN state = 'pending' AND $4 = 'pending' THEN NULL
+            ELSE coalesce(finished_at, clock_timestamp()) END
+    WHERE id = $1 AND fence = $2 AND lease_until IS NOT NULL RETURNING endpoint_id";
+
+const ADD_ATTEMPT: &str = "INSERT INTO webhook_attempts (delivery_id, number, at, status, latency_ms, error)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+
+const FORGET_ATTEMPT: &str = "DELETE FROM webhook_attempts WHERE delivery_id = $1 AND number <= $2";
+
+const WELL: &str = "UPDATE webhook_endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL";
+
+const ILL: &str = "UPDATE webhook_endpoints SET failing_since = clock_timestamp()
+    WHERE id = $1 AND failing_since IS NULL AND disabled IS NULL";
+
+const DISABLE: &str = "UPDATE webhook_endpoints SET disabled = $2 WHERE id = $1 AND disabled IS NULL
+    AND ($2 = 'gone' OR failing_since <= clock_timestamp() - $3::float8 * interval '1 second')";
+
+const CANCEL: &str =
+    "UPDATE webhook_deliveries SET state = 'cancelled', next_at = NULL, finished_at = clock_timestamp()
+    WHERE endpoint_id = $1 AND state = 'pending'";
+
+const RELEASE: &str = "UPDATE webhook_deliveries SET lease_until = NULL WHERE id = $1 AND fence = $2";
+
+const BACKLOG: &str = "SELECT count(*), count(*) FILTER (WHERE lease_until > clock_timestamp()),
+        coalesce(extract(epoch FROM clock_timestamp() - min(next_at)), 0)::float8
+    FROM webhook_deliveries WHERE state = 'pending'";
+
+const SWEEP: &str = "DELETE FROM webhook_messages WHERE id IN (
+        SELECT id FROM webhook_messages m WHERE created_at < clock_timestamp() - $1::float8 * interval '1 second'
+            AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.message_id = m.id AND d.state = 'pending')
+        ORDER BY created_at LIMIT $2)";
+
+#[derive(Clone)]
+pub(super) struct Store {
+    bounds: Bounds,
+    database: Postgres,
+}
+
+impl Store {
+    pub(super) fn new(bounds: Bounds, database: Postgres) -> Store {
+        Store { bounds, database }
+    }
+
+    pub(super) async fn add(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+        let Endpoint { id, url, events, description, secret, created_at, .. } = endpoint;
+        let (url, host, events, max) =
+            (url.to_string(), url.host(), events.patterns(), count(self.bounds.endpoints_max));
+        let mut client = self.client().await?;
+        let mut transaction = client.transaction().await?;
+        // Of many who register at once each has to see the others.
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ENDPOINTS_LOCK]).await?;
+        let added = transaction
+            .execute(ADD, &[&id.uuid(), &url, &host, &events, description, &secret.bytes(), created_at, &max])
+            .await?;
+        transaction.commit().await?;
+        if added == 1 { Ok(()) } else { Err(StoreError::EndpointsFull) }
+    }
+
+    pub(super) async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        self.client().await?.query(ENDPOINTS, &[]).await?.iter().map(endpoint).collect()
+    }
+
+    pub(super) async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
+        let row = self.client().await?.query_opt(ENDPOINT, &[&id.uuid()]).await?;
+        row.as_ref().map(endpoint).transpose()
+    }
+
+    pub(super) async fn change(&self, id: EndpointId, change: &Change) -> Result<Option<Endpoint>, StoreError> {
+        let (url, host) = (change.url.as_ref().map(EndpointUrl::to_string), change.url.as_ref().map(EndpointUrl::host));
+        let events = change.events.as_ref().map(Filter::patterns);
+        let secret = change.secret.as_ref().map(|(secret, _)| secret.bytes());
+        let overlap = change.secret.as_ref().map(|(_, overlap)| overlap.as_secs_f64());
+        let mut client = self.client().await?;
+        let mut transaction = client.transaction().await?;
+        let row = transaction
+            .query_opt(
+                CHANGE,
+                &[&id.uuid(), &url, &host, &events, &change.description, &secret, &overlap, &change.enabled],
+            )
+            .await?;
+        if change.enabled == Some(false) {
+            transaction.execute(CANCEL, &[&id.uuid()]).await?;
+        }
+        transaction.commit().await?;
+        row.as_ref().map(endpoint).transpose()
+    }
+
+    pub(super) async fn remove(&self, id: EndpointId) -> Result<bool, StoreError> {
+        Ok(self.client().await?.execute(REMOVE, &[&id.uuid()]).await? == 1)
+    }
+
+    pub(super) async fn publish(&self, new: &NewMessage) -> Result<Published, StoreError> {
+        let mut client = self.client().await?;
+        let mut transaction = client.transaction().await?;
+        let published = self.publish_in(&mut transaction, new).await?;
+        transaction.commit().await?;
+        Ok(published)
+    }
+
+    async fn publish_in(&self, transaction: &mut Transaction<'_>, new: &NewMessage) -> Result<Published, StoreError> {
+        let (id, payload) = (MessageId::new(Timestamp::now()), std::str::from_utf8(&new.payload).map_err(failed)?);
+        let (key, request) = new.key.as_ref().map(|Key { text, request }| (text, &request[..])).unzip();
+        // The key first: who comes second with it waits here for the first, and then finds it.
+        let added = transaction
+            .query_opt(ADD_MESSAGE, &[&id.uuid(), &new.event_type.as_str(), &payload, &key, &request])
+            .await?;
+        let Some(row) = added else { return earlier(transaction, new).await };
+        let mut endpoints = Vec::new();
+        for row in transaction.query(WANTING, &[]).await? {
+            let events: Vec<String> = row.try_get("events")?;
+            if Filter::parse(&events).map_err(failed)?.wants(&new.event_type) {
+                endpoints.push(row.try_get::<_, Uuid>("id")?);
+            }
+        }
+        if self.pending(transaction).await? + endpoints.len() > self.bounds.pending_max {
+            return Err(StoreError::PendingFull);
+        }
+        let ids: Vec<Uuid> = endpoints.iter().map(|_| DeliveryId::new(Timestamp::now()).uuid()).collect();
+        transaction.execute(ADD_DELIVERIES, &[&id.uuid(), &ids, &endpoints]).await?;
+        let message = Message {
+            id,
+            event_type: new.event_type.clone(),
+            payload: new.payload.clone(),
+            created_at: row.try_get("created_at")?,
+        };
+        Ok(Published { message, deliveries: endpoints.len(), is_new: true })
+    }
+
+    /// How many are pending, counted no further than they may be.
+    async fn pending(&self, transaction: &mut Transaction<'_>) -> Result<usize, StoreError> {
+        let rows = transaction.query(PENDING, &[&count(self.bounds.pending_max)]).await?;
+        let pending: i64 = rows.first().ok_or_else(|| strange("nothing is counted"))?.try_get(0)?;
+        Ok(usize::try_from(pending).unwrap_or(usize::MAX))
+    }
+
+    pub(super) async fn message(&self, id: MessageId) -> Result<Option<(Message, Vec<Logged>)>, StoreError> {
+        let mut client = self.client().await?;
+        let Some(row) = client.query_opt(MESSAGE, &[&id.uuid()]).await? else { return Ok(None) };
+        let rows = client.query(OF_MESSAGE, &[&id.uuid()]).await?;
+        Ok(Some((message(&row)?, logged(&mut client, &rows).await?)))
+    }
+
+    pub(super) async fn latest(&self) -> Result<Option<MessageId>, StoreError> {
+        let row = self.client().await?.query_opt(LATEST, &[]).await?;
+        row.map(|row| Ok(Id::of_uuid(row.try_get(0)?))).transpose()
+    }
+
+    pub(super) async fn deliveries(&self, id: EndpointId, limit: usize) -> Result<Option<Vec<Logged>>, StoreError> {
+        let mut client = self.client().await?;
+        if client.query_opt(ENDPOINT, &[&id.uuid()]).await?.is_none() {
+            return Ok(None);
+        }
+        let rows = client.query(OF_ENDPOINT, &[&id.uuid(), &count(limit)]).await?;
+        logged(&mut client, &rows).await.map(Some)
+    }
+
+    pub(super) async fn replay(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let mut client = self.client().await?;
+        let mut transaction = client.transaction().await?;
+        let Some(row) = transaction.query_opt(EXISTS, &[&id.uuid()]).await? else { return Ok(None) };
+        let is_pending = row.try_get::<_, &str>(0)? == State::Pending.name();
+        if !is_pending && self.pending(&mut transaction).await? >= self.bounds.pending_max {
+            return Err(StoreError::PendingFull);
+        }
+        let row = transaction.query_opt(REPLAY, &[&id.uuid()]).await?.ok_or(StoreError::Disabled)?;
+        transaction.commit().await?;
+        delivery(&row, None).map(Some)
+    }
+
+    pub(super) async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
+        let (hosts, most): (Vec<&str>, Vec<i64>) =
+            claim.hosts.iter().map(|(host, most)| (&**host, count(*most))).unzip();
+        let (limit, at_host_max, lease) = (count(claim.limit), count(claim.at_host_max), claim.lease.as_secs_f64());
+        let mut client = self.client().await?;
+        let mut rows = client.query(CLAIM, &[&limit, &at_host_max, &hosts, &most, &lease]).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        // An UPDATE returns rows in any order.
+        let order =
+            |row: &Row| (row.get::<_, i64>("place"), row.get::<_, Timestamp>("due_at"), row.get::<_, Uuid>("id"));
+        rows.sort_by_key(order);
+        let ids = |column: &str| rows.iter().map(|row| row.try_get::<_, Uuid>(column)).collect::<Result<Vec<_>, _>>();
+        let endpoints = client.query(ENDPOINTS_OF, &[&ids("endpoint_id")?]).await?;
+        let messages = client.query(MESSAGES_OF, &[&ids("message_id")?]).await?;
+        rows.iter().filter_map(|row| claimed(row, &endpoints, &messages).transpose()).collect()
+    }
+
+    pub(super) async fn finish(
+        &self,
+        claimed: &Claimed,
+        attempt: &Attempt,
+        verdict: Verdict,
+        failing_max: Duration,
+    ) -> Result<Finished, StoreError> {
+        let (state, wait) = match verdict {
+            Verdict::Delivered => (State::Delivered, 0.0),
+            Verdict::Gone | Verdict::GivenUp => (State::Failed, 0.0),
+            Verdict::Again(wait) => (State::Pending, wait.as_secs_f64()),
+        };
+        let (id, number) = (claimed.delivery.uuid(), signed(attempt.number));
+        let mut client = self.client().await?;
+        let mut transaction = client.transaction().await?;
+        let finished = transaction.query_opt(FINISH, &[&id, &claimed.fence, &number, &state.name(), &wait]).await?;
+        let Some(row) = finished else { return Ok(Finished { is_ours: false, disabled: false }) };
+        let (status, latency) = (attempt.status.map(i32::from), signed(attempt.latency_ms));
+        transaction.execute(ADD_ATTEMPT, &[&id, &number, &attempt.at, &status, &latency, &attempt.error]).await?;
+        if attempt.number > ATTEMPTS_MAX {
+            transaction.execute(FORGET_ATTEMPT, &[&id, &signed(attempt.number - ATTEMPTS_MAX)]).await?;
+        }
+        let disabled = judge(&mut transaction, row.try_get("endpoint_id")?, verdict, failing_max).await?;
+        transaction.commit().await?;
+        Ok(Finished { is_ours: true, disabled })
+    }
+
+    pub(super) async fn release(&self, claimed: &Claimed) -> Result<(), StoreError> {
+        self.client().await?.execute(RELEASE, &[&claimed.delivery.uuid(), &claimed.fence]).await?;
+        Ok(())
+    }
+
+    pub(super) async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let row = self.client().await?.query_opt(BACKLOG, &[]).await?.ok_or_else(|| strange("nothing is counted"))?;
+        let number = |column: usize| Ok::<_, StoreError>(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0));
+        let oldest = Duration::try_from_secs_f64(row.try_get(2)?).unwrap_or_default();
+        Ok(Backlog { pending: number(0)?, at_work: number(1)?, oldest })
+    }
+
+    pub(super) async fn sweep(&self) -> Result<u64, StoreError> {
+        let retention = self.bounds.retention.as_secs_f64();
+        Ok(self.client().await?.execute(SWEEP, &[&retention, &SWEPT_MAX]).await?)
+    }
+
+    async fn client(&self) -> Result<Client, StoreError> {
+        Ok(self.database.client().await?)
+    }
+}
+
+/// What was made by an earlier request with this key.
+async fn earlier(transaction: &mut Transaction<'_>, new: &NewMessage) -> Result<Published, StoreError> {
+    let Some(Key { text, request }) = &new.key else { return Err(strange("a message without a key was there")) };
+    let row = transaction.query_opt(EARLIER, &[text]).await?.ok_or_else(|| strange("a key has vanished"))?;
+    if row.try_get::<_, &[u8]>("request")? != request {
+        return Err(StoreError::KeyReused);
+    }
+    let deliveries = usize::try_from(row.try_get::<_, i64>("deliveries")?).map_err(failed)?;
+    Ok(Published { message: message(&row)?, deliveries, is_new: false })
+}
+
+/// What an attempt means for its endpoint. Whether it was disabled.
+async fn judge(
+    transaction: &mut Transaction<'_>,
+    endpoint: Uuid,
+    verdict: Verdict,
+    failing_max: Duration,
+) -> Result<bool, StoreError> {
+    let why = match verdict {
+        Verdict::Delivered => {
+            transaction.execute(WELL, &[&endpoint]).await?;
+            return Ok(false);
+        }
+        Verdict::Gone => Disabled::Gone,
+        Verdict::Again(_) | Verdict::GivenUp => Disabled::Failing,
+    };
+    transaction.execute(ILL, &[&endpoint]).await?;
+    let disabled = transaction.execute(DISABLE, &[&endpoint, &why.name(), &failing_max.as_secs_f64()]).await? == 1;
+    if disabled {
+        transaction.execute(CANCEL, &[&endpoint]).await?;
+    }
+    Ok(disabled)
+}
+
+async fn logged(client: &mut Client, rows: &[Row]) -> Result<Vec<Logged>, StoreError> {
+    let ids = rows.iter().map(|row| row.try_get::<_, Uuid>("id")).collect::<Result<Vec<_>, _>>()?;
+    let attempts = client.query(ATTEMPTS, &[&ids]).await?;
+    let of = |id: Uuid| attempts.iter().filter(move |row| row.get::<_, Uuid>("delivery_id") == id);
+    let logged = ids.iter().zip(rows).map(|(id, row)| {
+        let attempts = of(*id).map(attempt).collect::<Result<Vec<_>, _>>()?;
+        Ok(Logged { delivery: delivery(row, attempts.last().cloned())?, attempts })
+    });
+    logged.collect()
+}
+
+fn claimed(row: &Row, endpoints: &[Row], messages: &[Row]) -> Result<Option<Claimed>, StoreError> {
+    let named = |rows: &'_ [Row], column: &str| -> Result<Option<usize>, StoreError> {
+        let id: Uuid = row.try_get(column)?;
+        Ok(rows.iter().position(|row| row.get::<_, Uuid>("id") == id))
+    };
+    // Removed in this moment: then there is nothing to be done.
+    let Some((at, of)) = named(endpoints, "endpoint_id")?.zip(named(messages, "message_id")?) else { return Ok(None) };
+    Ok(Some(Claimed {
+        delivery: Id::of_uuid(row.try_get("id")?),
+        fence: row.try_get("fence")?,
+        tries: unsigned(row, "tries")?,
+        attempts: unsigned(row, "attempts")?,
+        message: message(&messages[of])?,
+        endpoint: endpoint(&endpoints[at])?,
+    }))
+}
+
+/// What a row says. Somebody else may write into the table, so nothing is taken for granted; but an address that may not be
+/// dialled is for the connection to refuse.
+fn endpoint(row: &Row) -> Result<Endpoint, StoreError> {
+    let (url, disabled): (&str, Option<&str>) = (row.try_get("url")?, row.try_get("disabled")?);
+    let events: Vec<String> = row.try_get("events")?;
+    let secret = Secret::of_bytes(row.try_get("secret")?).map_err(failed)?;
+    let previous = row.try_get::<_, Option<&[u8]>>("previous_secret")?.zip(row.try_get("previous_until")?);
+    let previous =
+        previous.map(|(secret, until)| Ok(Previous { secret: Secret::of_bytes(secret).map_err(failed)?, until }));
+    Ok(Endpoint {
+        id: Id::of_uuid(row.try_get("id")?),
+        url: EndpointUrl::parse(url, Reach::Anywhere).map_err(failed)?,
+        events: Filter::parse(&events).map_err(failed)?,
+        description: row.try_get("description")?,
+        secret,
+        previous: previous.transpose().map_err(|error: StoreError| error)?,
+        disabled: disabled.and_then(Disabled::named),
+        failing_since: row.try_get("failing_since")?,
+        created_at: row.try_get("created_at")?,
+    })
+}
+
+fn message(row: &Row) -> Result<Message, StoreError> {
+    Ok(Message {
+        id: Id::of_uuid(row.try_get("id")?),
+        event_type: EventType::parse(row.try_get("event_type")?).map_err(failed)?,
+        payload: Bytes::from(row.try_get::<_, String>("payload")?),
+        created_at: row.try_get("created_at")?,
+    })
+}
+
+fn delivery(row: &Row, last: Option<Attempt>) -> Result<Delivery, StoreError> {
+    let state: &str = row.try_get("state")?;
+    Ok(Delivery {
+        id: Id::of_uuid(row.try_get("id")?),
+        message: Id::of_uuid(row.try_get("message_id")?),
+        endpoint: Id::of_uuid(row.try_get("endpoint_id")?),
+        state: State::named(state).ok_or_else(|| strange(format!("{state} is no state of a delivery")))?,
+        tries: unsigned(row, "tries")?,
+        next_at: row.try_get("next_at")?,
+        finished_at: row.try_get("finished_at")?,
+        last,
+    })
+}
+
+fn attempt(row: &Row) -> Result<Attempt, StoreError> {
+    let status = row.try_get::<_, Option<i32>>("status")?.map(u16::try_from).transpose().map_err(failed)?;
+    Ok(Attempt {
+        number: unsigned(row, "number")?,
+        at: row.try_get("at")?,
+        status,
+        latency_ms: unsigned(row, "latency_ms")?,
+        error: row.try_get("error")?,
+    })
+}
+
+fn unsigned(row: &Row, column: &str) -> Result<u32, StoreError> {
+    u32::try_from(row.try_get::<_, i32>(column)?).map_err(failed)
+}
+
+/// A count that does not fit is further away than any bound.
+fn signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Failed(Box::new(error))
+}
+
+fn strange(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Failed(what.into())
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> StoreError {
+        match failure {
+            Failure::Unavailable(unavailable) => StoreError::Unavailable(Box::new(unavailable)),
+            // Nothing was done, and the client may come again.
+            Failure::Serialization => StoreError::Unavailable(Box::new(Failure::Serialization)),
+            failure => StoreError::Failed(Box::new(failure)),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> StoreError {
+        Failure::from(error).into()
+    }
+}
