@@ -24,7 +24,12 @@ use firstbyte::app::home::{self, Contents};
 use firstbyte::app::identity::keyring::KeysConfig;
 use firstbyte::app::identity::{self, Identity, IdentityConfig};
 use firstbyte::app::inspect::{self, Inspector};
+use firstbyte::app::inventory::repositories::Repositories;
+use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
+use firstbyte::app::jobs::{self, JobsConfig};
 use firstbyte::app::limits::{self, Shown};
+use firstbyte::app::queue::schedule::Schedules;
+use firstbyte::app::queue::{self, Queue, QueueConfig};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
@@ -39,11 +44,11 @@ use firstbyte::jwt::{Algorithm, KeyError, SigningKey};
 
 use super::settings::Settings;
 use super::value::PublicUrl;
-use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, LAB, SESSION};
+use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION};
 
 /// What gives the database its shape.
 fn migrations() -> Vec<Migration> {
-    [accounts::store::MIGRATIONS, identity::MIGRATIONS].concat()
+    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS].concat()
 }
 
 /// The applications, with whatever each leans on.
@@ -53,6 +58,9 @@ pub struct Applications {
     canvas: Canvas,
     accounts: Accounts,
     identity: Identity,
+    inventory: Inventory,
+    queue: Queue,
+    schedules: Schedules,
 }
 
 /// The services that the settings name.
@@ -89,12 +97,16 @@ impl Applications {
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
-        Ok(Applications { settings: settings.clone(), services, canvas, accounts, identity })
+        let inventory = services.inventory(&inventory_config(settings));
+        let queue = services.queue();
+        let schedules = services.schedules(&queue);
+        let settings = settings.clone();
+        Ok(Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules })
     }
 
     /// All routes.
     pub fn routes(&self, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-        let Applications { settings, services, canvas, accounts, identity } = self;
+        let Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules } = self;
         self.introduce_all();
         let chain = introduced("chain", chain::routes(chain_config(settings)), IN_MEMORY)?;
         let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
@@ -104,14 +116,21 @@ impl Applications {
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
+        let inventory = inventory::routes(inventory_config(settings), inventory.clone());
+        let inventory = introduced("inventory", inventory, services.place_of_records())?;
+        let jobs = jobs::routes(jobs_config(settings), queue.clone(), schedules.clone());
+        let jobs = introduced("jobs", jobs, services.place_of_records())?;
+
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
-        let router = session::assets(health::routes(router, health));
+        let router = jobs::assets(session::assets(health::routes(router, health)));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
+        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
+        contents.add_patterns(JOBS.name, jobs::table().iter().flat_map(Routes::patterns));
         let router = identity::routes(router, identity.clone());
         contents.add(IDENTITY.name, &router);
         contents.add_patterns(CATALOG.name, services::catalog_table(0).patterns());
@@ -123,9 +142,11 @@ impl Applications {
         let router = router
             .mount(chain::PREFIX, chain)
             .mount(session::PREFIX, session)
+            .mount(inventory::PREFIX, inventory)
+            .mount(jobs::PREFIX, jobs)
             .mount(services::CATALOG_PREFIX, catalog)
             .mount(services::BILLING_PREFIX, billing);
-        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, CANVAS, LAB];
+        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, JOBS, CANVAS, LAB];
         home::routes(router, &entries, contents).build().map_err(Failure::Routes)
     }
 
@@ -135,8 +156,8 @@ impl Applications {
         let pictures = settings.canvas_store.as_ref().map_or(IN_MEMORY.to_owned(), Keep::to_string);
         introduce("lab", "none", "none: nothing is kept");
         introduce("canvas", "none", &pictures);
-        introduce("accounts", "none", services.place_of_accounts());
-        introduce("identity", "none", services.place_of_accounts());
+        introduce("accounts", "none", services.place_of_records());
+        introduce("identity", "none", services.place_of_records());
     }
 
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
@@ -208,11 +229,34 @@ impl Services {
         }
     }
 
+    fn inventory(&self, config: &InventoryConfig) -> Inventory {
+        let repositories = match &self.postgres {
+            Some(postgres) => Repositories::postgres(postgres.clone()),
+            None => Repositories::demo(config.memory),
+        };
+        Inventory::new(config.service, repositories)
+    }
+
+    fn queue(&self) -> Queue {
+        let config = QueueConfig::default();
+        match &self.postgres {
+            Some(postgres) => Queue::postgres(config, postgres.clone()),
+            None => Queue::memory(config),
+        }
+    }
+
+    fn schedules(&self, queue: &Queue) -> Schedules {
+        match &self.postgres {
+            Some(postgres) => Schedules::postgres(queue.clone(), postgres.clone()),
+            None => Schedules::memory(queue.clone()),
+        }
+    }
+
     fn place_of_sessions(&self) -> &'static str {
         if self.redis.is_some() { "Redis" } else { IN_MEMORY }
     }
 
-    fn place_of_accounts(&self) -> &'static str {
+    fn place_of_records(&self) -> &'static str {
         if self.postgres.is_some() { "PostgreSQL" } else { IN_MEMORY }
     }
 
@@ -255,6 +299,18 @@ fn local_keys(identity: Identity) -> KeySource {
 
 fn session_config(settings: &Settings) -> SessionConfig {
     SessionConfig { trusted_proxies: settings.trusted_proxy.clone(), ..SessionConfig::default() }
+}
+
+fn inventory_config(settings: &Settings) -> InventoryConfig {
+    InventoryConfig { trusted_proxies: settings.trusted_proxy.clone(), ..InventoryConfig::default() }
+}
+
+fn jobs_config(settings: &Settings) -> JobsConfig {
+    JobsConfig {
+        is_in_memory: settings.database_url.is_none(),
+        trusted_proxies: settings.trusted_proxy.clone(),
+        ..JobsConfig::default()
+    }
 }
 
 fn identity_config(settings: &Settings, address: SocketAddr) -> Result<IdentityConfig, Failure> {
@@ -300,6 +356,7 @@ pub fn shown(settings: &Settings) -> Shown {
     let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
     let (session, identity, services) =
         (session_config(settings), IdentityConfig::default(), ServicesConfig::default());
+    let (inventory, jobs) = (inventory_config(settings), jobs_config(settings));
     let (accounts, throttle) = (AccountsConfig::default(), ThrottleConfig::default());
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
@@ -312,6 +369,8 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(accounts.bounds(&throttle), accounts.kept(&throttle))
         .with(identity.bounds(), identity.kept(is_in_memory))
         .with(services.bounds(), services.kept())
+        .with(inventory.bounds(), if is_in_memory { inventory.kept() } else { Vec::new() })
+        .with(jobs.bounds(), jobs.kept())
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), lab::kept())
 }

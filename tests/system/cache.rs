@@ -76,7 +76,10 @@ impl Node {
         let (mut registry, mut text) = (Registry::default(), String::new());
         self.cache.register(&mut registry);
         encode(&mut text, &registry).unwrap();
-        let line = text.lines().find(|line| !line.starts_with('#') && line.contains(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        let line = text
+            .lines()
+            .find(|line| !line.starts_with('#') && line.contains(name))
+            .unwrap_or_else(|| panic!("{name}: {text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 }

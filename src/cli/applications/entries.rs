@@ -50,6 +50,25 @@ pub(super) const BILLING: Entry = Entry {
     tries: &["curl -i http://{at}/billing/invoices"],
 };
 
+pub(super) const INVENTORY: Entry = Entry {
+    name: "The inventory",
+    path: "/api/v1/products",
+    about: "Products and orders as a production API keeps them: every fault of a request at once, versions that nobody \
+            overwrites unseen, orders that take stock all or not at all, and a key that makes a second try harmless.",
+    tries: &[
+        "curl -i 'http://{at}/api/v1/products?sort=-price_cents&limit=2'",
+        r#"curl -i --json '{"sku":"","price_cents":-1}' http://{at}/api/v1/products"#,
+    ],
+};
+
+pub(super) const JOBS: Entry = Entry {
+    name: "Jobs",
+    path: "/jobs",
+    about: "Work that is done later, and at least once: claimed with a lease, tried again with growing pauses, a dead letter \
+            at the end, whoever dies meanwhile.",
+    tries: &[r#"curl -i --json '{"kind":"echo","payload":{"hello":"ada"}}' http://{at}/jobs/api/jobs"#],
+};
+
 pub(super) const CANVAS: Entry = Entry {
     name: "The canvas",
     path: "/canvas/lobby",
