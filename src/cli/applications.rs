@@ -116,6 +116,7 @@ impl Applications {
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
+        let shelf = inventory::page::routes(inventory_config(settings), inventory.clone());
         let inventory = inventory::routes(inventory_config(settings), inventory.clone());
         let inventory = introduced("inventory", inventory, services.place_of_records())?;
         let jobs = jobs::routes(jobs_config(settings), queue.clone(), schedules.clone());
@@ -125,11 +126,11 @@ impl Applications {
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
-        let router = jobs::assets(session::assets(health::routes(router, health)));
+        let router = inventory::page::assets(jobs::assets(session::assets(health::routes(router, health))));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
-        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
+        contents.add_patterns(INVENTORY.name, inventory::table().iter().flat_map(Routes::patterns));
         contents.add_patterns(JOBS.name, jobs::table().iter().flat_map(Routes::patterns));
         let router = identity::routes(router, identity.clone());
         contents.add(IDENTITY.name, &router);
@@ -143,6 +144,7 @@ impl Applications {
             .mount(chain::PREFIX, chain)
             .mount(session::PREFIX, session)
             .mount(inventory::PREFIX, inventory)
+            .mount(inventory::page::PREFIX, shelf)
             .mount(jobs::PREFIX, jobs)
             .mount(services::CATALOG_PREFIX, catalog)
             .mount(services::BILLING_PREFIX, billing);

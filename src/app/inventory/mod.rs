@@ -17,6 +17,7 @@ mod bounds;
 pub mod domain;
 pub mod error;
 mod handlers;
+pub mod page;
 pub mod repositories;
 pub mod services;
 
@@ -103,9 +104,9 @@ pub fn routes(config: InventoryConfig, inventory: Inventory) -> impl Handler {
 }
 
 /// The routes of the application alone, over nothing: for whoever lists them.
-pub fn table() -> Routes {
+pub fn table() -> [Routes; 2] {
     let inventory = Inventory::new(ServiceConfig::default(), Repositories::memory(MemoryConfig::default()));
-    handlers::routes(inventory, 0, 0)
+    [handlers::routes(inventory.clone(), 0, 0), page::table(inventory)]
 }
 
 #[cfg(test)]
