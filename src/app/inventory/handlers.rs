@@ -15,7 +15,7 @@ mod products;
 mod refusal;
 
 use crate::app::inventory::services::Inventory;
-use crate::app::inventory::PREFIX;
+use crate::app::inventory::{PREFIX, openapi};
 use crate::http::Router;
 use crate::http::router::{RouteOptions, Routes};
 
@@ -40,5 +40,5 @@ pub(super) fn routes(inventory: Inventory, bytes_max: u64, bulk_bytes_max: u64) 
             .route("GET /orders/{id}", orders::one)
             .route("POST /orders/{id}/cancel", orders::cancel)
     });
-    routes.build().expect("eleven patterns that do not meet")
+    openapi::route(routes).build().expect("twelve patterns that do not meet")
 }

@@ -17,6 +17,7 @@ mod bounds;
 pub mod domain;
 pub mod error;
 mod handlers;
+mod openapi;
 pub mod page;
 pub mod repositories;
 pub mod services;
