@@ -30,6 +30,7 @@ mod health;
 mod http_client;
 mod identity;
 mod inventory;
+mod inventory_page;
 mod jwt;
 mod layers;
 mod limits;

@@ -47,10 +47,13 @@ fn compare(server: &Server) {
             .contains(" 200 OK")
             .then_some(())
     });
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/schemathesis.toml");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system");
     let status = Command::new(schemathesis)
+        .env("PYTHONPATH", &here)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_checks")
         .arg("--config-file")
-        .arg(config)
+        .arg(here.join("schemathesis.toml"))
         .arg("run")
         .args(["--phases", "examples,coverage,fuzzing,stateful", "--max-examples", EXAMPLES])
         .arg(server.url("/api/v1/openapi.json"))

@@ -15,7 +15,7 @@ pub(super) fn list(status: &str, orders: &[Order], next: Option<&str>) -> String
         format!("<p class=\"empty\">No orders{}.</p>\n", if status.is_empty() { " yet" } else { " of this kind" })
     } else {
         format!(
-            "<table class=\"shelf\">\n<thead><tr><th scope=\"col\">Order</th><th scope=\"col\">Status</th>\
+            "<table class=\"shelf\">\n<thead><tr><th scope=\"col\">Order</th><th scope=\"col\" class=\"n\">Status</th>\
              <th scope=\"col\" class=\"n\">Pieces</th><th scope=\"col\" class=\"n\">Total</th></tr></thead>\n\
              <tbody>\n{rows}</tbody>\n</table>\n"
         )
@@ -39,7 +39,7 @@ fn row(order: &Order) -> String {
     let pieces: i64 = order.lines.iter().map(|line| line.quantity).sum();
     format!(
         "<tr><td><a class=\"name\" href=\"{PREFIX}/orders/{id}\">{}</a><span class=\"sku\">{id}</span></td>\
-         <td>{}</td><td class=\"n\">{pieces}</td><td class=\"n\">{}</td></tr>\n",
+         <td class=\"n\">{}</td><td class=\"n less\" data-unit=\"pieces\">{pieces}</td><td class=\"n wide\">{}</td></tr>\n",
         moment(order.created_at),
         badge(*status),
         escaped(&money::price(order.total_cents, &order.currency)),
@@ -65,7 +65,7 @@ pub(super) fn order(order: &Order) -> String {
     let Order { id, status, currency, .. } = order;
     let lines: String = order.lines.iter().map(|line| line_row(line, currency)).collect();
     format!(
-        "<h1>An order</h1>\n<dl class=\"facts\"><dt>status</dt><dd>{status_badge}</dd><dt>placed</dt><dd>{placed}</dd>\
+        "<dl class=\"facts\"><dt>status</dt><dd>{status_badge}</dd><dt>placed</dt><dd>{placed}</dd>\
          <dt>changed</dt><dd>{changed}</dd><dt>as JSON</dt>\
          <dd><a href=\"/api/v1/orders/{id}\"><code>{id}</code></a></dd></dl>\n\
          <h2>Lines</h2>\n<table class=\"shelf\">\n<thead><tr><th scope=\"col\">Product</th>\
@@ -85,8 +85,8 @@ fn line_row(line: &Line, currency: &str) -> String {
     let Line { product_id, sku, quantity, unit_price_cents } = line;
     let price = |minor: i64| escaped(&money::price(minor, currency));
     format!(
-        "<tr><td><a class=\"name\" href=\"{PREFIX}/products/{product_id}\">{}</a></td><td class=\"n\">{quantity}</td>\
-         <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+        "<tr><td><a class=\"name\" href=\"{PREFIX}/products/{product_id}\">{}</a></td><td class=\"n\" data-unit=\"pieces\">{quantity}</td>\
+         <td class=\"n less\" data-unit=\"each\">{}</td><td class=\"n wide\">{}</td></tr>\n",
         escaped(sku),
         price(*unit_price_cents),
         price(quantity * unit_price_cents),
@@ -148,7 +148,7 @@ mod tests {
         let html = list("placed", &[order_of(Status::Placed)], Some("CURSOR"));
         assert!(html.contains("?status=placed\" aria-current=\"true\">placed"), "{html}");
         assert!(html.contains("?after=CURSOR&amp;status=placed\""), "{html}");
-        assert!(html.contains("<td class=\"n\">4</td><td class=\"n\">150.00 EUR</td>"), "{html}");
+        assert!(html.contains(">4</td><td class=\"n wide\">150.00 EUR</td>"), "{html}");
         assert!(list("", &[], None).contains("No orders yet."));
         assert!(list("cancelled", &[], None).contains("No orders of this kind."));
     }

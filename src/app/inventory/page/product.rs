@@ -51,7 +51,8 @@ impl Desk<'_> {
     /// The same, and what it says beside what was to be saved: somebody else has changed it meanwhile.
     pub(super) fn stale_html(&self) -> String {
         let there = Form::of(self.product);
-        let differing = FIELDS.iter().filter(|field| self.form.text(**field) != there.text(**field));
+        let (one, other) = (self.form.content(), there.content());
+        let differing = FIELDS.iter().filter(|field| one[field.member] != other[field.member]);
         let rows: String = differing.map(|field| row(*field, self.form, &there)).collect();
         let both = if rows.is_empty() {
             "<p>Nothing but the version: it says what you say.</p>\n".to_owned()

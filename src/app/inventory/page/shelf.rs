@@ -25,8 +25,8 @@ pub(super) struct Asked {
 
 /// The orders to choose from, the usual one first.
 const SORTS: [(&str, &str); 8] = [
-    ("-created_at", "latest first"),
     ("created_at", "oldest first"),
+    ("-created_at", "latest first"),
     ("name", "name, A to Z"),
     ("-name", "name, Z to A"),
     ("price_cents", "cheapest first"),
@@ -104,7 +104,7 @@ fn row(product: &Product) -> String {
     };
     format!(
         "<tr><td><a class=\"name\" href=\"{PREFIX}/products/{}\">{}</a><span class=\"sku\">{}</span></td>\
-         <td class=\"wide tags\">{tags}</td><td class=\"n\">{}</td><td class=\"n stock\">{stock}</td></tr>\n",
+         <td class=\"wide\"><div class=\"tags\">{tags}</div></td><td class=\"n\">{}</td><td class=\"n less\" data-unit=\"left\">{stock}</td></tr>\n",
         product.id,
         escaped(&details.name),
         escaped(&details.sku),
