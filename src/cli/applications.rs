@@ -130,6 +130,7 @@ impl Applications {
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
+        let shelf = inventory::page::routes(inventory_config(settings), inventory.clone());
         let inventory = inventory::routes(inventory_config(settings), inventory.clone());
         let inventory = introduced("inventory", inventory, services.place_of_records())?;
         let jobs = JobsConfig { kinds: self.kinds().names().cloned().collect(), ..jobs_config(settings) };
@@ -142,11 +143,12 @@ impl Applications {
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
         let router = metrics::routes(router, self.metrics(watched));
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
-        let router = webhooks::assets(jobs::assets(session::assets(health::routes(router, health))));
+        let router = jobs::assets(session::assets(health::routes(router, health)));
+        let router = webhooks::assets(inventory::page::assets(router));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
-        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
+        contents.add_patterns(INVENTORY.name, inventory::table().iter().flat_map(Routes::patterns));
         contents.add_patterns(JOBS.name, jobs::table().iter().flat_map(Routes::patterns));
         contents.add_patterns(WEBHOOKS.name, webhooks::table().patterns());
         let router = identity::routes(router, identity.clone());
@@ -161,6 +163,7 @@ impl Applications {
             .mount(chain::PREFIX, chain)
             .mount(session::PREFIX, session)
             .mount(inventory::PREFIX, inventory)
+            .mount(inventory::page::PREFIX, shelf)
             .mount(jobs::PREFIX, jobs)
             .mount(webhooks::PREFIX, hooks)
             .mount(services::CATALOG_PREFIX, catalog)
