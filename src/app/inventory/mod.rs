@@ -17,6 +17,8 @@ mod bounds;
 pub mod domain;
 pub mod error;
 mod handlers;
+mod openapi;
+pub mod page;
 pub mod repositories;
 pub mod services;
 
@@ -107,11 +109,11 @@ pub fn routes(config: InventoryConfig, inventory: Inventory) -> impl Handler {
 }
 
 /// The routes of the application alone, over nothing: for whoever lists them.
-pub fn table() -> Routes {
+pub fn table() -> [Routes; 2] {
     let config = InventoryConfig::default();
     let cache = Cache::new(None, config.cache);
     let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, None);
-    handlers::routes(inventory, 0, 0)
+    [handlers::routes(inventory.clone(), 0, 0), page::table(inventory)]
 }
 
 #[cfg(test)]
