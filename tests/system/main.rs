@@ -37,6 +37,7 @@ mod migrations;
 mod nodes;
 mod process;
 mod queue;
+mod queue_figures;
 mod queue_kills;
 mod resets;
 mod schedules;
