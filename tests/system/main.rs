@@ -44,6 +44,7 @@ mod nodes;
 mod over_postgres;
 mod process;
 mod queue;
+mod queue_figures;
 mod queue_kills;
 mod resets;
 mod schedules;

@@ -15,6 +15,7 @@ use firstbyte::app::queue::domain::{Filter, Job, JobId, KindName, NewJob, State}
 use firstbyte::app::queue::{MIGRATIONS, Queue, QueueConfig};
 use firstbyte::db::{Postgres, PostgresConfig};
 use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -33,6 +34,7 @@ struct Siege {
     workers: usize,
     concurrency: usize,
     kill_period: Duration,
+    kills_max: usize,
     /// How long it may take in all.
     limit: Duration,
 }
@@ -126,8 +128,10 @@ async fn besiege(siege: Siege) {
     while session.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         assert!(begun.elapsed() < siege.limit, "{:?}", queue.counts().await);
         sleep(siege.kill_period).await;
-        fleet.kill(next % siege.workers);
-        next += 1;
+        if next < siege.kills_max {
+            fleet.kill(next % siege.workers);
+            next += 1;
+        }
     }
     let took = begun.elapsed();
     let jobs = all(&queue, "effect").await;
@@ -195,9 +199,51 @@ async fn jobs_survive_workers_that_are_killed() {
         workers: 3,
         concurrency: 8,
         kill_period: Duration::from_millis(500),
+        kills_max: 8,
         limit: Duration::from_secs(60),
     })
     .await;
+}
+
+/// It has jobs, is stopped for longer than its lease, and goes on when others have done them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_was_stopped_is_refused_when_it_goes_on() {
+    let Some(service) = Service::start(Kind::Postgres) else { return };
+    let queue = Queue::postgres(QueueConfig::default(), open(&service));
+    let session = connect(&service.url()).await;
+    let mut fleet = Fleet::start(&service.url(), 1, 8);
+    queue.enqueue_many(&vec![job("effect", json!({"ms": 300})); 6]).await.unwrap();
+    let begun = "SELECT count(*) FROM queue_effects WHERE what = 'begun'";
+    let started = Instant::now();
+    while session.query_one(begun, &[]).await.unwrap().get::<_, i64>(0) < 6 {
+        assert!(started.elapsed() < SOON, "{:?}", queue.counts().await);
+        sleep(Duration::from_millis(5)).await;
+    }
+    let stopped = Pid::from_child(&fleet.workers[0]);
+    kill_process(stopped, Signal::STOP).unwrap();
+    fleet.workers.push(fleet.worker());
+    let started = Instant::now();
+    while queue.counts().await.unwrap().of(State::Completed) < 6 {
+        assert!(started.elapsed() < SOON, "{:?}", queue.counts().await);
+        sleep(Duration::from_millis(20)).await;
+    }
+    let before = all(&queue, "effect").await;
+    kill_process(stopped, Signal::CONT).unwrap();
+    // It learns what has become of it, and joins anew.
+    let joined = "SELECT count(*) FROM queue_workers WHERE name LIKE $1";
+    let name = format!("{}-%", fleet.workers[0].id());
+    while session.query_one(joined, &[&name]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(started.elapsed() < SOON * 2, "it does not come back");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(all(&queue, "effect").await, before, "what it brought was refused");
+    let (tries, late) = check_history(&session, &before).await;
+    assert_eq!((tries, late), (12, 0), "each was tried by both, and had its effect by the second");
+    let echo = queue.enqueue(&job("echo", Value::Null)).await.unwrap().job.id;
+    while queue.find(echo).await.unwrap().unwrap().state != State::Completed {
+        assert!(started.elapsed() < SOON * 2);
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// 10,000 jobs, a kill every half second.
@@ -210,6 +256,7 @@ async fn ten_thousand_jobs_survive_a_kill_every_half_second() {
         workers: 4,
         concurrency: 16,
         kill_period: Duration::from_millis(500),
+        kills_max: usize::MAX,
         limit: Duration::from_secs(900),
     })
     .await;
