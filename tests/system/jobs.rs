@@ -41,10 +41,16 @@ fn jobs(node: &Server) -> Vec<Value> {
     listed["data"].as_array().unwrap_or_else(|| panic!("{listed}")).clone()
 }
 
-/// Lets the schedule have seen to nothing for a minute and a half.
-async fn let_a_minute_pass(session: &Client) {
-    let rewind = "UPDATE queue_schedules SET seen_until = clock_timestamp() - interval '90 seconds'";
+/// Forgets all jobs, lets schedules have seen to nothing for a minute and a half, and has `node` look at once.
+async fn let_a_minute_pass(session: &Client, node: &Server) {
+    let rewind = "DELETE FROM queue_jobs;
+         UPDATE queue_schedules SET seen_until = clock_timestamp() - interval '90 seconds'";
     session.batch_execute(rewind).await.unwrap();
+    let name = format!("wake-{}", fastrand::u32(..));
+    assert!(
+        post(node, "/jobs/api/schedules", &json!({"name": name, "cron": "@yearly", "kind": "echo"}))["data"]
+            .is_object()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,8 +76,7 @@ async fn two_nodes_share_jobs_and_schedules_and_one_that_is_killed_leaves_the_ot
     let schedule = json!({"name": "minutely", "cron": "* * * * *", "kind": "echo", "payload": "again"});
     assert_eq!(post(&first, "/jobs/api/schedules", &schedule)["data"]["enabled"], true);
     assert_eq!(post(&second, "/jobs/api/schedules", &schedule)["code"], "schedule_taken");
-    session.batch_execute("DELETE FROM queue_jobs").await.unwrap();
-    let_a_minute_pass(&session).await;
+    let_a_minute_pass(&session, &second).await;
     wait_for("a job of the schedule is done", || {
         jobs(&second).iter().any(|job| job["state"] == "completed").then_some(())
     });
@@ -82,8 +87,7 @@ async fn two_nodes_share_jobs_and_schedules_and_one_that_is_killed_leaves_the_ot
     assert!(keys.iter().all(|key| key.starts_with("schedule:minutely:")), "{keys:?}");
 
     first.signal(Signal::KILL);
-    session.batch_execute("DELETE FROM queue_jobs").await.unwrap();
-    let_a_minute_pass(&session).await;
+    let_a_minute_pass(&session, &second).await;
     wait_for("the node that is left makes it and works it", || {
         jobs(&second).iter().any(|job| job["state"] == "completed").then_some(())
     });

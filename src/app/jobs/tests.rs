@@ -6,27 +6,22 @@ use crate::http::test::{Answer, call};
 use crate::http::{Method, Request, Status};
 
 /// The application over memory.
-struct Stage {
-    handler: Box<dyn Fn(Request) -> std::pin::Pin<Box<dyn Future<Output = Answer>>>>,
+struct Stage<H> {
+    handler: H,
 }
 
-fn stage(config: JobsConfig) -> Stage {
+fn stage(config: JobsConfig) -> Stage<impl Handler> {
     let queue = Queue::memory(QueueConfig::default());
-    let handler = Arc::new(routes(config, queue.clone(), Schedules::memory(queue)));
-    let handler = move |request: Request| -> std::pin::Pin<Box<dyn Future<Output = Answer>>> {
-        let handler = Arc::clone(&handler);
-        Box::pin(async move { call(&*handler, request).await })
-    };
-    Stage { handler: Box::new(handler) }
+    Stage { handler: routes(config, queue.clone(), Schedules::memory(queue)) }
 }
 
-impl Stage {
+impl<H: Handler> Stage<H> {
     async fn call(&self, request: Request) -> Answer {
         self.call_from("127.0.0.1:9", request).await
     }
 
     async fn call_from(&self, peer: &str, request: Request) -> Answer {
-        (self.handler)(request.with_peer(peer.parse::<std::net::SocketAddr>().expect("an address"))).await
+        call(&self.handler, request.with_peer(peer.parse::<std::net::SocketAddr>().expect("an address"))).await
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -126,6 +121,7 @@ async fn everything_that_is_wrong_is_said_at_once_with_its_place() {
     check(jobs, many, &places).await;
     let both = json!({"kind": "echo", "delay_ms": 1, "run_at": "2026-01-01T00:00:00Z"});
     check(jobs, both, &[("/delay_ms", "contradictory")]).await;
+    check(jobs, json!({"kind": "echo", "run_at": "2999-01-01T00:00:00Z"}), &[("/run_at", "invalid")]).await;
     let large = json!({"kind": "echo", "payload": "x".repeat(PAYLOAD_BYTES_MAX)});
     check(jobs, large, &[("/payload", "too_large")]).await;
     let schedules = "/jobs/api/schedules";
