@@ -28,13 +28,15 @@ use firstbyte::app::inventory::repositories::Repositories;
 use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
 use firstbyte::app::jobs::{self, JobsConfig};
 use firstbyte::app::limits::{self, Shown};
-use firstbyte::app::queue::schedule::Schedules;
-use firstbyte::app::queue::{self, Queue, QueueConfig};
+use firstbyte::app::metrics::{self, Metrics};
+use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
+use firstbyte::app::queue::{self, Kinds, Queue, QueueConfig, Workers, WorkersConfig};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
 use firstbyte::app::webhooks::{self, Webhooks, WebhooksConfig};
 use firstbyte::app::{errors, lab};
+use firstbyte::db::cache::Cache;
 use firstbyte::db::{self, Migration, Postgres, PostgresConfig, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
 use firstbyte::http::middleware::{WrongOrder, order_line};
@@ -49,7 +51,7 @@ use super::value::PublicUrl;
 use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION, WEBHOOKS};
 
 /// What gives the database its shape.
-fn migrations() -> Vec<Migration> {
+pub fn migrations() -> Vec<Migration> {
     [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS, webhooks::MIGRATIONS]
         .concat()
 }
@@ -65,6 +67,12 @@ pub struct Applications {
     queue: Queue,
     schedules: Schedules,
     webhooks: Webhooks,
+}
+
+/// What is at work beside the requests: jobs, and what makes them.
+pub struct Work {
+    workers: Option<Workers>,
+    scheduler: Scheduler,
 }
 
 /// The services that the settings name.
@@ -101,8 +109,8 @@ impl Applications {
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
-        let inventory = services.inventory(&inventory_config(settings));
         let queue = services.queue();
+        let inventory = services.inventory(&inventory_config(settings), &queue);
         let schedules = services.schedules(&queue);
         let webhooks = services.webhooks(webhooks_config(settings), shutdown);
         let settings = settings.clone();
@@ -122,21 +130,25 @@ impl Applications {
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
+        let shelf = inventory::page::routes(inventory_config(settings), inventory.clone());
         let inventory = inventory::routes(inventory_config(settings), inventory.clone());
         let inventory = introduced("inventory", inventory, services.place_of_records())?;
-        let jobs = jobs::routes(jobs_config(settings), queue.clone(), schedules.clone());
+        let jobs = JobsConfig { kinds: self.kinds().names().cloned().collect(), ..jobs_config(settings) };
+        let jobs = jobs::routes(jobs, queue.clone(), schedules.clone());
         let jobs = introduced("jobs", jobs, services.place_of_records())?;
         let hooks = introduced("webhooks", webhooks::routes(webhooks.clone()), services.place_of_records())?;
 
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
+        let router = metrics::routes(router, self.metrics(watched));
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
-        let router = webhooks::assets(jobs::assets(session::assets(health::routes(router, health))));
+        let router = jobs::assets(session::assets(health::routes(router, health)));
+        let router = webhooks::assets(inventory::page::assets(router));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
-        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
+        contents.add_patterns(INVENTORY.name, inventory::table().iter().flat_map(Routes::patterns));
         contents.add_patterns(JOBS.name, jobs::table().iter().flat_map(Routes::patterns));
         contents.add_patterns(WEBHOOKS.name, webhooks::table().patterns());
         let router = identity::routes(router, identity.clone());
@@ -151,12 +163,24 @@ impl Applications {
             .mount(chain::PREFIX, chain)
             .mount(session::PREFIX, session)
             .mount(inventory::PREFIX, inventory)
+            .mount(inventory::page::PREFIX, shelf)
             .mount(jobs::PREFIX, jobs)
             .mount(webhooks::PREFIX, hooks)
             .mount(services::CATALOG_PREFIX, catalog)
             .mount(services::BILLING_PREFIX, billing);
         let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, JOBS, WEBHOOKS, CANVAS, LAB];
         home::routes(router, &entries, contents).build().map_err(Failure::Routes)
+    }
+
+    /// What the process counts, and what each counts that it leans on.
+    fn metrics(&self, watched: &Watched) -> Metrics {
+        let Applications { settings, services, .. } = self;
+        let metrics = Metrics::new(watched, settings.metrics_remote);
+        metrics.register(|registry| {
+            services.redis.iter().for_each(|redis| redis.register(registry));
+            services.postgres.iter().for_each(|postgres| postgres.register(registry));
+        });
+        metrics
     }
 
     /// Says where the data of those is that have no chain of middleware.
@@ -169,10 +193,34 @@ impl Applications {
         introduce("identity", "none", services.place_of_records());
     }
 
+    /// Begins to work jobs, as many at a time as the settings say, and to see to schedules, until the shutdown.
+    pub fn work(&self, watched: &Watched) -> Work {
+        let (concurrency, shutdown) = (self.settings.job_workers, &watched.shutdown);
+        let config = WorkersConfig { concurrency, drain: self.settings.deadlines.drain, ..WorkersConfig::default() };
+        let start = || Workers::start(self.queue.clone(), self.kinds(), config, shutdown.clone());
+        let scheduler = Scheduler::start(self.schedules.clone(), SchedulerConfig::default(), shutdown.clone());
+        Work { workers: (concurrency > 0).then(start), scheduler }
+    }
+
+    /// The jobs that are worked here.
+    fn kinds(&self) -> Kinds {
+        queue::demo::kinds(Kinds::new(), self.services.postgres.clone())
+    }
+
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
     pub async fn end(self) {
         self.canvas.end().await;
         self.webhooks.end().await;
+    }
+}
+
+impl Work {
+    /// Ends it: jobs at work are finished, or given back.
+    pub async fn end(self) {
+        self.scheduler.end().await;
+        if let Some(workers) = self.workers {
+            workers.end().await;
+        }
     }
 }
 
@@ -239,12 +287,15 @@ impl Services {
         }
     }
 
-    fn inventory(&self, config: &InventoryConfig) -> Inventory {
+    fn inventory(&self, config: &InventoryConfig, queue: &Queue) -> Inventory {
         let repositories = match &self.postgres {
             Some(postgres) => Repositories::postgres(postgres.clone()),
             None => Repositories::demo(config.memory),
         };
-        Inventory::new(config.service, repositories)
+        // What this process keeps for itself is nobody else's to read.
+        let redis = self.redis.clone().filter(|_| self.postgres.is_some());
+        let cache = Cache::new(redis, config.cache);
+        Inventory::new(config.service, repositories, cache, Some(queue.clone()))
     }
 
     fn queue(&self) -> Queue {
@@ -325,6 +376,7 @@ fn inventory_config(settings: &Settings) -> InventoryConfig {
 
 fn jobs_config(settings: &Settings) -> JobsConfig {
     JobsConfig {
+        allow_remote: settings.jobs_remote,
         is_in_memory: settings.database_url.is_none(),
         trusted_proxies: settings.trusted_proxy.clone(),
         ..JobsConfig::default()
@@ -386,6 +438,7 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(db::bounds(), [])
         .with(PostgresConfig::default().bounds(), PostgresConfig::default().kept())
         .with(inspect::bounds(), inspect::kept(settings.trace))
+        .with(metrics::bounds(), metrics::kept())
         .with(chain.bounds(), chain.kept())
         .with(session.bounds(), session.kept())
         .with(accounts.bounds(&throttle), accounts.kept(&throttle))

@@ -107,7 +107,7 @@ const CORE_CRATES_OF: &[(&str, &str)] =
     &[("ws/utf8", "simdutf8"), ("ws/deflate", "flate2"), ("jwt/", "base64"), ("jwt/", "serde"), ("jwt/", "serde_json")];
 
 /// Pages that show the server at work: they may name each other.
-const OURSELVES: &[&str] = &["errors", "home", "inspect", "limits"];
+const OURSELVES: &[&str] = &["errors", "home", "inspect", "limits", "metrics"];
 
 /// What every application may use.
 const SHARED_APPS: &[&str] = &["accounts", "page", "queue"];
@@ -166,7 +166,7 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
 /// The application of a line's import, when it is not that of the file. Pages about the server itself build on each other.
 fn other_app<'a>(path: &str, line: &'a str) -> Option<&'a str> {
     let own = path.strip_prefix("app/")?.split_once('/')?.0;
-    let named = line.split_once("crate::app::")?.1.split([':', ';', ',', ' ', '{']).next()?;
+    let named = line.split_once("crate::app::")?.1.split([':', ';', ',', ' ', '{', ')']).next()?;
     (named != own && !SHARED_APPS.contains(&named) && !OURSELVES.contains(&own)).then_some(named)
 }
 

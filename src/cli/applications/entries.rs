@@ -52,7 +52,7 @@ pub(super) const BILLING: Entry = Entry {
 
 pub(super) const INVENTORY: Entry = Entry {
     name: "The inventory",
-    path: "/api/v1/products",
+    path: "/inventory",
     about: "Products and orders as a production API keeps them: every fault of a request at once, versions that nobody \
             overwrites unseen, orders that take stock all or not at all, and a key that makes a second try harmless.",
     tries: &[
