@@ -110,10 +110,14 @@ pub fn routes(config: InventoryConfig, inventory: Inventory) -> impl Handler {
 
 /// The routes of the application alone, over nothing: for whoever lists them.
 pub fn table() -> [Routes; 2] {
-    let config = InventoryConfig::default();
-    let cache = Cache::new(None, config.cache);
-    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, None);
+    let inventory = in_memory();
     [handlers::routes(inventory.clone(), 0, 0), page::table(inventory)]
+}
+
+/// Over nothing but memory, which is empty.
+fn in_memory() -> Inventory {
+    let config = InventoryConfig::default();
+    Inventory::new(config.service, Repositories::memory(config.memory), Cache::new(None, config.cache), None)
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The page as a browser uses it: forms are filled in with what the page before had in them, and sent.
 
 use super::*;
-use crate::app::inventory::repositories::{MemoryConfig, Repositories};
-use crate::app::inventory::services::ServiceConfig;
+use crate::app::inventory::in_memory;
 use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
 
@@ -11,8 +10,7 @@ struct Visitor<H> {
 }
 
 fn visitor() -> Visitor<impl Handler> {
-    let inventory = Inventory::new(ServiceConfig::default(), Repositories::memory(MemoryConfig::default()));
-    Visitor { page: routes(InventoryConfig::default(), inventory) }
+    Visitor { page: routes(InventoryConfig::default(), in_memory()) }
 }
 
 impl<H: Handler> Visitor<H> {
