@@ -38,7 +38,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     pub trace: bool,
     pub inspect_remote: bool,
+    pub metrics_remote: bool,
     pub jobs_remote: bool,
+    /// Whether webhooks may go to addresses that are not public.
+    pub webhooks_allow_private: bool,
     pub terse_errors: bool,
     /// Whose word is taken for the address of a client.
     pub trusted_proxy: Vec<Cidr>,
@@ -72,7 +75,9 @@ impl Default for Settings {
             log_format: LogFormat::Auto,
             trace: false,
             inspect_remote: false,
+            metrics_remote: false,
             jobs_remote: false,
+            webhooks_allow_private: false,
             terse_errors: false,
             trusted_proxy: Vec::new(),
             fanout: None,
@@ -196,10 +201,23 @@ pub const SETTINGS: &[Setting] = &[
         slot: |settings| Box::new(&mut settings.inspect_remote),
     },
     Setting {
+        key: "metrics_remote",
+        group: Group::Server,
+        about: "Let others than this machine read /metrics: a Prometheus elsewhere, and whoever else comes by",
+        slot: |settings| Box::new(&mut settings.metrics_remote),
+    },
+    Setting {
         key: "jobs_remote",
         group: Group::Server,
         about: "Let others than this machine use /jobs. Whoever can may enqueue, cancel and discard: put a login before it",
         slot: |settings| Box::new(&mut settings.jobs_remote),
+    },
+    Setting {
+        key: "webhooks_allow_private",
+        group: Group::Server,
+        about: "Let webhooks go to addresses that are not public: this machine and what is beside it. Whoever can register an \
+                endpoint then reaches what this server reaches",
+        slot: |settings| Box::new(&mut settings.webhooks_allow_private),
     },
     Setting {
         key: "terse_errors",

@@ -20,6 +20,7 @@ use firstbyte::db::{Postgres, PostgresConfig, ServiceUrl};
 use firstbyte::http::Router;
 use firstbyte::http::router::Routes;
 use firstbyte::http::server::{Ended, Watched};
+use firstbyte::net::Listener;
 
 use super::applications::{self, migrations};
 use super::serve::{self, Failure};
@@ -115,7 +116,7 @@ pub fn run(matches: &ArgMatches, environment: &HashMap<String, String>) -> ExitC
 
 async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failure> {
     let watched = Watched::default();
-    let listeners = serve::open(&mut settings, &watched)?;
+    let listeners = listen(&mut settings, &watched)?;
     let url = settings.database_url.clone().expect("it was asked for");
     let database = open(&url, concurrency)?;
     let queue = Queue::postgres(QueueConfig::default(), database.clone());
@@ -134,6 +135,15 @@ async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failu
     scheduler.end().await;
     let WorkersEnded { cut, .. } = workers.end().await;
     Ok(if cut == 0 { Ended::Drained } else { Ended::Cut { connections: cut } })
+}
+
+/// Hears signals, and listens if it is to.
+fn listen(settings: &mut Settings, watched: &Watched) -> Result<Vec<Listener>, Failure> {
+    if settings.listen.is_empty() {
+        watched.shutdown.listen_for_signals().map_err(Failure::Signals)?;
+        return Ok(Vec::new());
+    }
+    serve::open(settings, watched)
 }
 
 /// Connections for the jobs and for what is written down of them.

@@ -16,7 +16,7 @@
 //! Limits: [`PostgresConfig`].
 
 mod client;
-mod connector;
+pub(super) mod connector;
 pub(super) mod failure;
 mod listen;
 

@@ -6,3 +6,4 @@ pub mod queue;
 pub mod schedules;
 pub mod sessions;
 pub mod webhooks;
+pub mod workers;
