@@ -34,6 +34,7 @@ use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
 use firstbyte::app::{errors, lab};
+use firstbyte::db::cache::Cache;
 use firstbyte::db::{self, Migration, Postgres, PostgresConfig, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
 use firstbyte::http::middleware::{WrongOrder, order_line};
@@ -97,8 +98,8 @@ impl Applications {
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
-        let inventory = services.inventory(&inventory_config(settings));
         let queue = services.queue();
+        let inventory = services.inventory(&inventory_config(settings), &queue);
         let schedules = services.schedules(&queue);
         let settings = settings.clone();
         Ok(Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules })
@@ -231,12 +232,13 @@ impl Services {
         }
     }
 
-    fn inventory(&self, config: &InventoryConfig) -> Inventory {
+    fn inventory(&self, config: &InventoryConfig, queue: &Queue) -> Inventory {
         let repositories = match &self.postgres {
             Some(postgres) => Repositories::postgres(postgres.clone()),
             None => Repositories::demo(config.memory),
         };
-        Inventory::new(config.service, repositories)
+        let cache = Cache::new(self.redis.clone(), config.cache);
+        Inventory::new(config.service, repositories, cache, Some(queue.clone()))
     }
 
     fn queue(&self) -> Queue {

@@ -1,21 +1,26 @@
 //! The inventory over a real PostgreSQL: what it does as memory does, and what only a database can go through.
 
+mod beside;
 mod outage;
 mod transactions;
 
+use std::time::Duration;
+
 use firstbyte::app::inventory::MIGRATIONS;
 use firstbyte::app::inventory::repositories::Repositories;
-use firstbyte::db::Postgres;
+use firstbyte::db::{Migration, Postgres};
 use tokio::time::sleep;
-
-use std::time::Duration;
 
 use crate::database::Database;
 use crate::suites::inventory as suite;
 
-/// A database, when it answers.
 async fn opened(database: &Database) -> Postgres {
-    let postgres = database.open(MIGRATIONS);
+    opened_with(database, MIGRATIONS).await
+}
+
+/// A database, when it answers.
+async fn opened_with(database: &Database, migrations: &[Migration]) -> Postgres {
+    let postgres = database.open(migrations);
     while postgres.check().await.is_err() {
         sleep(Duration::from_millis(5)).await;
     }

@@ -25,6 +25,7 @@ pub mod services;
 use std::time::Duration;
 
 use crate::db::Migration;
+use crate::db::cache::{Cache, CacheConfig};
 use crate::http::bounds::{Bound, Part};
 use crate::http::middleware::trusted_proxies::Cidr;
 use crate::http::middleware::{
@@ -35,7 +36,7 @@ use crate::http::{Handler, Middleware};
 use handlers::Problems;
 use repositories::{MemoryConfig, Repositories};
 
-pub use services::{Inventory, ServiceConfig};
+pub use services::{Inventory, ServiceConfig, confirm_orders};
 
 /// Where the application is mounted.
 pub const PREFIX: &str = "/api/v1";
@@ -54,6 +55,8 @@ pub struct InventoryConfig {
     pub service: ServiceConfig,
     /// How much is kept where there is no database.
     pub memory: MemoryConfig,
+    /// How copies of products are kept in Redis, where there is one.
+    pub cache: CacheConfig,
     /// Proxies whose word on the client's address is believed. Default: none.
     pub trusted_proxies: Vec<Cidr>,
     /// Bytes of content of a request. Default: 64 KiB; the longest product has some 15, escaped 60.
@@ -69,6 +72,7 @@ impl Default for InventoryConfig {
         InventoryConfig {
             service: ServiceConfig::default(),
             memory: MemoryConfig::default(),
+            cache: CacheConfig { name: "products", ..CacheConfig::default() },
             trusted_proxies: Vec::new(),
             content_bytes_max: 64 * 1024,
             bulk_bytes_max: 1 << 20,
@@ -106,7 +110,9 @@ pub fn routes(config: InventoryConfig, inventory: Inventory) -> impl Handler {
 
 /// The routes of the application alone, over nothing: for whoever lists them.
 pub fn table() -> [Routes; 2] {
-    let inventory = Inventory::new(ServiceConfig::default(), Repositories::memory(MemoryConfig::default()));
+    let config = InventoryConfig::default();
+    let cache = Cache::new(None, config.cache);
+    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, None);
     [handlers::routes(inventory.clone(), 0, 0), page::table(inventory)]
 }
 

@@ -6,7 +6,9 @@ mod suite;
 
 #[test]
 fn the_chain_is_in_order() {
-    let inventory = Inventory::new(ServiceConfig::default(), Repositories::memory(MemoryConfig::default()));
+    let config = InventoryConfig::default();
+    let cache = Cache::new(None, config.cache);
+    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, None);
     let expected = "request_id → trusted_proxies → logger → problems → recover → security_headers → same_origin → \
                     body_limit → timeout";
     assert_eq!(order_line(&routes(InventoryConfig::default(), inventory)).as_deref(), Ok(expected));

@@ -1,8 +1,8 @@
 //! The page as a browser uses it: forms are filled in with what the page before had in them, and sent.
 
 use super::*;
-use crate::app::inventory::repositories::{MemoryConfig, Repositories};
-use crate::app::inventory::services::ServiceConfig;
+use crate::app::inventory::repositories::Repositories;
+use crate::db::cache::Cache;
 use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
 
@@ -11,8 +11,10 @@ struct Visitor<H> {
 }
 
 fn visitor() -> Visitor<impl Handler> {
-    let inventory = Inventory::new(ServiceConfig::default(), Repositories::memory(MemoryConfig::default()));
-    Visitor { page: routes(InventoryConfig::default(), inventory) }
+    let config = InventoryConfig::default();
+    let cache = Cache::new(None, config.cache);
+    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, None);
+    Visitor { page: routes(config, inventory) }
 }
 
 impl<H: Handler> Visitor<H> {
