@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::app::inventory::repositories::Repositories;
+use crate::app::queue::{Queue, QueueConfig};
 use crate::db::cache::Cache;
 use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
@@ -13,7 +14,8 @@ struct Visitor<H> {
 fn visitor() -> Visitor<impl Handler> {
     let config = InventoryConfig::default();
     let cache = Cache::new(None, config.cache);
-    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, None);
+    let queue = Queue::memory(QueueConfig::default());
+    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, Some(queue));
     Visitor { page: routes(config, inventory) }
 }
 
