@@ -25,7 +25,8 @@ SCHEMATHESIS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firstbyte/schemathesis-$(
 
 # What the tests drive, as command:package-of-Debian; where a package has no command, a file of its.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium redis-server:redis-server nats-server:nats-server \
-    postgres:postgresql openssl:openssl $(addprefix /usr/lib/python3/dist-packages/,jwt:python3-jwt cryptography:python3-cryptography)
+    postgres:postgresql openssl:openssl promtool:prometheus $(addprefix /usr/lib/python3/dist-packages/,jwt:python3-jwt \
+    cryptography:python3-cryptography prometheus_client:python3-prometheus-client)
 
 .PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn schemathesis bench bench-instructions peers check-peers bench-peers bench-ws soak fuzz clean
 

@@ -5,6 +5,8 @@
 //!   FIRSTBYTE_… ────────────────┼─layers─> settings ──serve──> exit code
 //!   --config FILE ──────────────┘        └─ every complaint ─> 2
 //!   service NAME ─ the same layers ─────> `service` ─────────> exit code
+//!   migrate ────── the same layers ─────> `migrate` ─────────> exit code
+//!   worker ─────── the same layers ─────> `worker` ──────────> exit code
 //!   check URL ──────────────────────────> `check` ───────────> exit code
 //!   ws URL, ws-bench URL ───────────────> `ws`, `ws_bench` ──> exit code
 //! ```
@@ -16,10 +18,12 @@ mod check;
 mod descriptors;
 mod layers;
 mod log;
+mod migrate;
 mod serve;
 mod service;
 mod settings;
 mod value;
+mod worker;
 mod ws;
 mod ws_bench;
 
@@ -86,6 +90,12 @@ pub fn run() -> ExitCode {
     if let Some(matches) = matches.subcommand_matches("service") {
         return service::run(matches, &environment);
     }
+    if let Some(matches) = matches.subcommand_matches("migrate") {
+        return migrate::run(matches, &environment);
+    }
+    if let Some(matches) = matches.subcommand_matches("worker") {
+        return worker::run(matches, &environment);
+    }
     // `serve` is what is meant when nothing is said.
     let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
     match load(matches, &environment) {
@@ -113,6 +123,8 @@ pub fn command() -> Command {
                 .max_term_width(120),
         )
         .subcommand(service::command())
+        .subcommand(migrate::command())
+        .subcommand(worker::command())
         .subcommand(check::command())
         .subcommand(ws::command())
         .subcommand(ws_bench::command())

@@ -16,8 +16,9 @@
 //! Limits: [`PostgresConfig`].
 
 mod client;
-mod connector;
+pub(super) mod connector;
 pub(super) mod failure;
+mod listen;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub use client::{Client, Isolation, Transaction};
 pub use failure::Failure;
+pub use listen::{Heard, Listener};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 

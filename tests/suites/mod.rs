@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod inventory;
+pub mod queue;
 pub mod schedules;
 pub mod sessions;
 pub mod webhooks;
+pub mod workers;

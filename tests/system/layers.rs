@@ -107,7 +107,7 @@ const CORE_CRATES_OF: &[(&str, &str)] =
     &[("ws/utf8", "simdutf8"), ("ws/deflate", "flate2"), ("jwt/", "base64"), ("jwt/", "serde"), ("jwt/", "serde_json")];
 
 /// Pages that show the server at work: they may name each other.
-const OURSELVES: &[&str] = &["errors", "home", "inspect", "limits"];
+const OURSELVES: &[&str] = &["errors", "home", "inspect", "limits", "metrics"];
 
 /// What every application may use.
 const SHARED_APPS: &[&str] = &["accounts", "page", "queue"];

@@ -24,6 +24,7 @@ pub mod services;
 
 use std::time::Duration;
 
+use crate::app::queue::{Queue, QueueConfig};
 use crate::db::Migration;
 use crate::db::cache::{Cache, CacheConfig};
 use crate::http::bounds::{Bound, Part};
@@ -110,10 +111,15 @@ pub fn routes(config: InventoryConfig, inventory: Inventory) -> impl Handler {
 
 /// The routes of the application alone, over nothing: for whoever lists them.
 pub fn table() -> [Routes; 2] {
-    let config = InventoryConfig::default();
-    let cache = Cache::new(None, config.cache);
-    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, None);
+    let inventory = in_memory();
     [handlers::routes(inventory.clone(), 0, 0), page::table(inventory)]
+}
+
+/// Over nothing but memory, which is empty.
+fn in_memory() -> Inventory {
+    let config = InventoryConfig::default();
+    let (cache, queue) = (Cache::new(None, config.cache), Queue::memory(QueueConfig::default()));
+    Inventory::new(config.service, Repositories::memory(config.memory), cache, Some(queue))
 }
 
 #[cfg(test)]

@@ -117,8 +117,8 @@ impl Inventory {
                 Err(Error::Contended) => self.count(Event::BegunAgain),
                 done => return done,
             }
-            let pause =
-                Duration::from_micros(u64::from(u16::from_le_bytes(crypto::random())) * pause_max * 1_000 >> 16);
+            let part = f64::from(u16::from_le_bytes(crypto::random())) / f64::from(u16::MAX);
+            let pause = Duration::from_millis(pause_max).mul_f64(part);
             if context.remaining().is_some_and(|left| left <= pause) {
                 return Err(Error::Contended);
             }

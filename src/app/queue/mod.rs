@@ -16,12 +16,17 @@
 //! Never: promises what memory cannot keep: a queue in memory goes with its process.
 //! Limits: [`QueueConfig`], [`WorkersConfig`](workers::WorkersConfig), those of [`domain`].
 
+pub mod backoff;
 pub mod cron;
+pub mod demo;
 pub mod domain;
 mod error;
 pub mod kinds;
+mod metrics;
 pub mod schedule;
-mod store;
+mod signals;
+pub mod store;
+pub mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +35,15 @@ use serde::Serialize;
 
 use crate::db::postgres::Transaction;
 use crate::db::{Migration, Postgres};
-use domain::{Counts, Cursor, Filter, Job, JobId, NewJob, PAYLOAD_BYTES_MAX, Page};
-use store::{Memory, Store};
+use domain::{Counts, Cursor, Filter, Job, JobId, NewJob, PAYLOAD_BYTES_MAX, Page, State};
+use metrics::Depth;
+use prometheus_client::registry::Registry;
+use signals::Signals;
+use store::{Retention, Store};
 
 pub use error::QueueError;
 pub use kinds::{JobError, Kinds, Running};
+pub use workers::{Workers, WorkersConfig};
 
 /// The shape of a database, in the order of its files.
 pub const MIGRATIONS: &[Migration] = &[
@@ -71,8 +80,13 @@ impl Default for QueueConfig {
 /// A queue. A clone is the same one.
 #[derive(Clone)]
 pub struct Queue {
-    config: Arc<QueueConfig>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: QueueConfig,
     store: Store,
+    signals: Signals,
 }
 
 /// What has become of a job that was to be stored.
@@ -87,14 +101,34 @@ pub struct Enqueued {
 impl Queue {
     /// Jobs in memory: gone with the process.
     pub fn memory(config: QueueConfig) -> Queue {
-        let store = Store::Memory(Arc::new(Memory::new(config.in_memory_max)));
-        Queue { config: Arc::new(config), store }
+        let store = Store::memory(config.in_memory_max);
+        Queue::over(config, store)
     }
 
     /// Jobs in a database, which all its nodes share. It has the [`MIGRATIONS`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn postgres(config: QueueConfig, database: Postgres) -> Queue {
-        let store = Store::Postgres(store::Postgres::new(database));
-        Queue { config: Arc::new(config), store }
+        Queue::over(config, Store::postgres(database))
+    }
+
+    fn over(config: QueueConfig, store: Store) -> Queue {
+        let signals = Signals::new(&store);
+        Queue { inner: Arc::new(Inner { config, store, signals }) }
+    }
+
+    /// Whether other processes have the same jobs: where they are in memory, they go with this one.
+    pub fn is_shared(&self) -> bool {
+        self.inner.store.is_shared()
+    }
+
+    /// Adds how many jobs there are, by state and kind, and how long the oldest has waited. Counted every 10 s.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn register(&self, registry: &mut Registry) {
+        Depth::register(self, registry);
     }
 
     /// Stores a job. When its key is there already, the job of that is given instead.
@@ -116,7 +150,15 @@ impl Queue {
     /// As for [`Queue::enqueue`].
     pub async fn enqueue_many(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, QueueError> {
         jobs.iter().try_for_each(check)?;
-        self.store.enqueue(jobs).await
+        let enqueued = self.inner.store.enqueue(jobs).await?;
+        let is_new = |state| enqueued.iter().any(|enqueued| enqueued.is_new && enqueued.job.state == state);
+        if is_new(State::Ready) {
+            self.inner.signals.work();
+        }
+        if is_new(State::Scheduled) {
+            self.inner.signals.planned();
+        }
+        Ok(enqueued)
     }
 
     /// Stores a job if `transaction` commits.
@@ -128,7 +170,7 @@ impl Queue {
     /// On a queue in memory, which no transaction could take back.
     pub async fn enqueue_in(&self, transaction: &mut Transaction<'_>, job: &NewJob) -> Result<Enqueued, QueueError> {
         check(job)?;
-        self.store.enqueue_in(transaction, job).await
+        self.inner.store.enqueue_in(transaction, job).await
     }
 
     /// The job called `id`.
@@ -136,7 +178,7 @@ impl Queue {
     /// # Errors
     /// A store that does not answer.
     pub async fn find(&self, id: JobId) -> Result<Option<Job>, QueueError> {
-        self.store.find(id).await
+        self.inner.store.find(id).await
     }
 
     /// At most `limit` jobs, the newest first, behind `after`.
@@ -144,7 +186,7 @@ impl Queue {
     /// # Errors
     /// A store that does not answer.
     pub async fn list(&self, filter: &Filter, after: Option<Cursor>, limit: usize) -> Result<Page, QueueError> {
-        self.store.list(filter, after, limit).await
+        self.inner.store.list(filter, after, limit).await
     }
 
     /// How many jobs there are.
@@ -152,7 +194,7 @@ impl Queue {
     /// # Errors
     /// A store that does not answer.
     pub async fn counts(&self) -> Result<Counts, QueueError> {
-        self.store.counts().await
+        self.inner.store.counts().await
     }
 
     /// Makes a job ready that is dead, cancelled, discarded or put off: now, with all its tries.
@@ -160,7 +202,9 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Unknown`], [`QueueError::WrongState`], a store that does not answer. So it is for the next two.
     pub async fn retry(&self, id: JobId) -> Result<Job, QueueError> {
-        self.store.retry(id).await
+        let job = self.inner.store.retry(id).await?;
+        self.inner.signals.work();
+        Ok(job)
     }
 
     /// Puts a dead letter away.
@@ -168,7 +212,7 @@ impl Queue {
     /// # Errors
     /// As for [`Queue::retry`].
     pub async fn discard(&self, id: JobId) -> Result<Job, QueueError> {
-        self.store.discard(id).await
+        self.inner.store.discard(id).await
     }
 
     /// Ends a job that waits, and asks for the end of one that runs: its context is cancelled, and what it has done by then
@@ -177,7 +221,20 @@ impl Queue {
     /// # Errors
     /// As for [`Queue::retry`].
     pub async fn cancel(&self, id: JobId) -> Result<Job, QueueError> {
-        self.store.cancel(id).await
+        let job = self.inner.store.cancel(id).await?;
+        if job.state == State::Running {
+            let word = self.inner.signals.cancelled(id);
+            if let Err(error) = self.inner.store.tell(&word).await {
+                tracing::debug!(%error, %id, "the worker of a cancelled job hears of it by its next beat");
+            }
+        }
+        Ok(job)
+    }
+}
+
+impl QueueConfig {
+    fn retention(&self) -> Retention {
+        Retention { over: self.keep_over, dead: self.keep_dead }
     }
 }
 
@@ -185,3 +242,6 @@ fn check(job: &NewJob) -> Result<(), QueueError> {
     let bytes = serde_json::to_vec(&job.payload).map_or(usize::MAX, |json| json.len());
     if bytes > PAYLOAD_BYTES_MAX { Err(QueueError::TooLarge { bytes }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;

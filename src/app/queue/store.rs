@@ -23,10 +23,10 @@ use crate::app::queue::Enqueued;
 use crate::app::queue::domain::{Counts, Cursor, Filter, Job, JobId, KindName, NewJob, Page};
 use crate::app::queue::error::QueueError;
 use crate::db;
-use crate::db::postgres::Transaction;
+use crate::db::postgres::{Listener, Transaction};
 
-pub(super) use memory::Memory;
-pub(super) use postgres::Postgres;
+use memory::Memory;
+use postgres::Postgres;
 
 /// Tries that failed which are remembered of a job.
 pub const ERRORS_MAX: usize = 10;
@@ -34,51 +34,77 @@ pub const ERRORS_MAX: usize = 10;
 /// Bytes of the words of one.
 pub const WHY_BYTES_MAX: usize = 1_024;
 
+/// A job whose worker was lost with it so often in a row is a suspect: it may have been the reason. One such loss is most often
+/// that of a machine. Suspects are claimed one at a time by a process, so that those that are innocent are not lost with
+/// the one that is not.
+pub const SUSPECT_LOST: u16 = 2;
+
 /// Jobs that one statement moves on.
 const BATCH: usize = 1_000;
 
 /// Keeps jobs. A clone keeps them in the same place.
 #[derive(Clone)]
-pub(super) enum Store {
+pub struct Store {
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
     Memory(Arc<Memory>),
     Postgres(Postgres),
 }
 
 /// How many jobs of one kind a worker wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ask {
+pub struct Ask {
+    /// The kind.
     pub kind: KindName,
+    /// So many.
     pub share: usize,
 }
 
-/// What a worker wants: of each kind so many, in this order, and no more than `jobs_max`; besides, so many of those whose last
-/// worker was lost with them.
+/// What a worker wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Asked {
+pub struct Asked {
+    /// Of these kinds, in this order.
     pub asks: Vec<Ask>,
+    /// No more than this in all.
     pub jobs_max: usize,
+    /// Of these, so many suspects.
     pub suspects_max: usize,
 }
 
 /// What has come of a claim.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Finish {
+pub struct Finish {
+    /// The job.
     pub id: JobId,
+    /// The number of the claim.
     pub fence: i64,
+    /// What has come of it.
     pub outcome: Outcome,
 }
 
+/// What a try may come to.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
+pub enum Outcome {
+    /// It is done, with this result.
     Completed(Value),
+    /// Once more.
     Again {
+        /// After this time.
         delay: Duration,
+        /// For this reason.
         why: String,
     },
+    /// Not any more.
     Dead {
+        /// For this reason.
         why: String,
     },
+    /// Somebody wanted it no more.
     Cancelled {
+        /// In which words.
         why: String,
     },
     /// Its worker stops. The try is given back.
@@ -87,16 +113,27 @@ pub(super) enum Outcome {
 
 /// What a worker hears when it has given a sign of life.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Beat {
+pub struct Beat {
     /// It was taken for lost: its jobs are those of others.
     pub is_lost: bool,
-    /// Jobs of its that nobody wants any more.
-    pub cancelling: Vec<JobId>,
+    /// What it holds, as the store has it.
+    pub held: Vec<Held>,
+}
+
+/// A claim that has not come to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The job.
+    pub id: JobId,
+    /// The number of the claim.
+    pub fence: i64,
+    /// Whether nobody wants it any more.
+    pub is_cancelling: bool,
 }
 
 /// What was moved on because its time has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Moved {
+pub struct Moved {
     /// From scheduled to ready.
     pub promoted: u64,
     /// Taken from workers that were lost.
@@ -107,89 +144,180 @@ pub(super) struct Moved {
 
 /// How long jobs that are over are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Retention {
+pub struct Retention {
+    /// Completed, cancelled, discarded.
     pub over: Duration,
+    /// Dead letters.
     pub dead: Duration,
 }
 
 /// Does `$call` at whichever place it is.
 macro_rules! at {
     ($store:expr, $place:ident => $call:expr) => {
-        match $store {
-            Store::Memory($place) => $call,
-            Store::Postgres($place) => $call.await,
+        match &$store.form {
+            Form::Memory($place) => $call,
+            Form::Postgres($place) => $call.await,
         }
     };
 }
 
 impl Store {
+    /// At most `jobs_max` jobs in memory: gone with the process.
+    pub fn memory(jobs_max: usize) -> Store {
+        Store { form: Form::Memory(Arc::new(Memory::new(jobs_max))) }
+    }
+
+    /// Jobs in a database, which all its nodes share. It has the [`MIGRATIONS`](super::MIGRATIONS).
+    pub fn postgres(database: db::Postgres) -> Store {
+        Store { form: Form::Postgres(Postgres::new(database)) }
+    }
+
+    /// Whether other processes may have the same jobs.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.form, Form::Postgres(_))
+    }
+
+    /// Says `word` to all who listen in other processes.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
+    pub async fn tell(&self, word: &str) -> Result<(), QueueError> {
+        match &self.form {
+            Form::Memory(_) => Ok(()),
+            Form::Postgres(postgres) => postgres.tell(word).await,
+        }
+    }
+
+    /// Hears what others say, where there are others.
+    pub(super) fn listen(&self) -> Option<Listener> {
+        match &self.form {
+            Form::Memory(_) => None,
+            Form::Postgres(postgres) => Some(postgres.listen()),
+        }
+    }
+
+    /// Stores jobs, all or none.
+    ///
+    /// # Errors
+    /// Conflicting keys, a store that is full or away. So it is for all of these.
     pub async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, QueueError> {
         at!(self, place => place.enqueue(jobs))
     }
 
+    /// Stores a job if `transaction` commits.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
+    ///
     /// # Panics
     /// In memory.
     pub async fn enqueue_in(&self, transaction: &mut Transaction<'_>, job: &NewJob) -> Result<Enqueued, QueueError> {
-        match self {
-            Store::Memory(_) => panic!("a queue in memory is in no transaction of a database"),
-            Store::Postgres(postgres) => postgres.enqueue_in(transaction, job).await,
+        match &self.form {
+            Form::Memory(_) => panic!("a queue in memory is in no transaction of a database"),
+            Form::Postgres(postgres) => postgres.enqueue_in(transaction, job).await,
         }
     }
 
+    /// The job called `id`.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn find(&self, id: JobId) -> Result<Option<Job>, QueueError> {
         at!(self, place => place.find(id))
     }
 
+    /// At most `limit` jobs behind `after`, the newest first.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn list(&self, filter: &Filter, after: Option<Cursor>, limit: usize) -> Result<Page, QueueError> {
         at!(self, place => place.list(filter, after, limit))
     }
 
+    /// How many there are.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn counts(&self) -> Result<Counts, QueueError> {
         at!(self, place => place.counts())
     }
 
+    /// See [`Queue::retry`](super::Queue::retry).
+    ///
+    /// # Errors
+    /// As there.
     pub async fn retry(&self, id: JobId) -> Result<Job, QueueError> {
         at!(self, place => place.retry(id))
     }
 
+    /// See [`Queue::discard`](super::Queue::discard).
+    ///
+    /// # Errors
+    /// As there.
     pub async fn discard(&self, id: JobId) -> Result<Job, QueueError> {
         at!(self, place => place.discard(id))
     }
 
+    /// See [`Queue::cancel`](super::Queue::cancel).
+    ///
+    /// # Errors
+    /// As there.
     pub async fn cancel(&self, id: JobId) -> Result<Job, QueueError> {
         at!(self, place => place.cancel(id))
     }
 
     /// Lets `worker` have jobs. It is lost when it gives no sign of life for `lease`.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn join(&self, worker: &str, lease: Duration) -> Result<(), QueueError> {
         at!(self, place => place.join(worker, lease))
     }
 
+    /// `worker` is alive, and will be taken for that for `lease`.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn beat(&self, worker: &str, lease: Duration) -> Result<Beat, QueueError> {
         at!(self, place => place.beat(worker, lease))
     }
 
     /// `worker` has no jobs any more; those that it has all the same are taken for lost.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn leave(&self, worker: &str) -> Result<(), QueueError> {
         at!(self, place => place.leave(worker))
     }
 
     /// Jobs for `worker`, which has joined. The try has begun when this returns.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn claim(&self, worker: &str, asked: &Asked) -> Result<Vec<Job>, QueueError> {
         at!(self, place => place.claim(worker, asked))
     }
 
     /// Writes down what came of claims, those that are still the last ones of their jobs. The fences of the others.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn finish(&self, finishes: &[Finish]) -> Result<Vec<i64>, QueueError> {
         at!(self, place => place.finish(finishes))
     }
 
     /// Makes ready what is due, and with `may_rescue` what lost workers have had.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn advance(&self, may_rescue: bool) -> Result<Moved, QueueError> {
         at!(self, place => place.advance(may_rescue))
     }
 
     /// Forgets jobs that have been over for long. How many.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
     pub async fn sweep(&self, retention: Retention) -> Result<u64, QueueError> {
         at!(self, place => place.sweep(retention))
     }

@@ -69,6 +69,14 @@ pub(super) const JOBS: Entry = Entry {
     tries: &[r#"curl -i --json '{"kind":"echo","payload":{"hello":"ada"}}' http://{at}/jobs/api/jobs"#],
 };
 
+pub(super) const WEBHOOKS: Entry = Entry {
+    name: "Webhooks",
+    path: "/webhooks",
+    about: "One event in, a signed POST to each endpoint that wants it, by ten workers, again when it fails, to public addresses \
+            alone. It teaches what a queue is for, and how a server is kept from being sent inside.",
+    tries: &["curl -i -X POST http://{at}/webhooks/demo"],
+};
+
 pub(super) const CANVAS: Entry = Entry {
     name: "The canvas",
     path: "/canvas/lobby",

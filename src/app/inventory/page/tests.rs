@@ -1,9 +1,7 @@
 //! The page as a browser uses it: forms are filled in with what the page before had in them, and sent.
 
 use super::*;
-use crate::app::inventory::repositories::Repositories;
-use crate::app::queue::{Queue, QueueConfig};
-use crate::db::cache::Cache;
+use crate::app::inventory::in_memory;
 use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
 
@@ -12,11 +10,7 @@ struct Visitor<H> {
 }
 
 fn visitor() -> Visitor<impl Handler> {
-    let config = InventoryConfig::default();
-    let cache = Cache::new(None, config.cache);
-    let queue = Queue::memory(QueueConfig::default());
-    let inventory = Inventory::new(config.service, Repositories::memory(config.memory), cache, Some(queue));
-    Visitor { page: routes(config, inventory) }
+    Visitor { page: routes(InventoryConfig::default(), in_memory()) }
 }
 
 impl<H: Handler> Visitor<H> {

@@ -44,10 +44,10 @@ CREATE UNIQUE INDEX queue_jobs_key ON queue_jobs (key) WHERE key IS NOT NULL;
 
 -- What may be claimed, and nothing else: the first entry of a kind is the job whose turn it is, however many wait behind it and
 -- however many are over.
-CREATE INDEX queue_jobs_ready ON queue_jobs (kind, priority DESC, run_at, id) WHERE state = 'ready' AND lost = 0;
+CREATE INDEX queue_jobs_ready ON queue_jobs (kind, priority DESC, run_at, id) WHERE state = 'ready' AND lost < 2;
 
--- Those whose worker was lost with them: they are claimed one at a time.
-CREATE INDEX queue_jobs_suspect ON queue_jobs (kind, priority DESC, run_at, id) WHERE state = 'ready' AND lost > 0;
+-- Those whose worker was lost with them twice in a row: they are claimed one at a time.
+CREATE INDEX queue_jobs_suspect ON queue_jobs (kind, priority DESC, run_at, id) WHERE state = 'ready' AND lost >= 2;
 
 CREATE INDEX queue_jobs_scheduled ON queue_jobs (run_at) INCLUDE (kind) WHERE state = 'scheduled';
 CREATE INDEX queue_jobs_running ON queue_jobs (worker) INCLUDE (kind) WHERE state = 'running';

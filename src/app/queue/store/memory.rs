@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{Asked, BATCH, Beat, ERRORS_MAX, Finish, Moved, Outcome, Retention, words};
+use super::{Asked, BATCH, Beat, ERRORS_MAX, Finish, Held, Moved, Outcome, Retention, SUSPECT_LOST, words};
 use crate::app::queue::Enqueued;
 use crate::app::queue::domain::{
     Attempt, Counted, Counts, Cursor, DELAY_MAX, Filter, Job, JobId, JobKey, KindName, NewJob, Page, State, When,
@@ -39,7 +39,7 @@ struct Shelves {
     jobs: BTreeMap<JobId, Job>,
     keys: HashMap<JobKey, ([u8; 32], JobId)>,
     scheduled: BTreeSet<(Timestamp, JobId)>,
-    /// By whether the last worker was lost, and by kind, in the order in which they are worked.
+    /// By whether they are suspects, and by kind, in the order in which they are worked.
     ready: BTreeMap<(bool, KindName), BTreeSet<Turn>>,
     running: BTreeSet<JobId>,
     over: BTreeSet<(Timestamp, JobId)>,
@@ -139,12 +139,13 @@ impl Memory {
         let until = after(self.clock.now(), lease);
         let shelves = &mut *lock(&self.shelves);
         let Some(alive) = shelves.workers.get_mut(worker) else {
-            return Ok(Beat { is_lost: true, cancelling: Vec::new() });
+            return Ok(Beat { is_lost: true, ..Beat::default() });
         };
         *alive = until;
         let running = shelves.running.iter().filter_map(|id| shelves.jobs.get(id));
-        let cancelling = running.filter(|job| job.is_cancelling && job.worker.as_deref() == Some(worker));
-        Ok(Beat { is_lost: false, cancelling: cancelling.map(|job| job.id).collect() })
+        let own = running.filter(|job| job.worker.as_deref() == Some(worker));
+        let held = own.map(|job| Held { id: job.id, fence: job.fence, is_cancelling: job.is_cancelling });
+        Ok(Beat { is_lost: false, held: held.collect() })
     }
 
     pub fn leave(&self, worker: &str) -> Result<(), QueueError> {
@@ -296,8 +297,8 @@ impl Shelves {
             turns.into_iter().flatten().take(most).map(|(_, _, id)| *id)
         };
         let suspects = asked.asks.iter().flat_map(|ask| of(true, &ask.kind, 1)).take(asked.suspects_max);
-        let fresh = asked.asks.iter().flat_map(|ask| of(false, &ask.kind, ask.share)).take(asked.jobs_max);
-        suspects.chain(fresh).collect()
+        let fresh = asked.asks.iter().flat_map(|ask| of(false, &ask.kind, ask.share));
+        suspects.chain(fresh).take(asked.jobs_max).collect()
     }
 
     fn rescue(&mut self, now: Timestamp) -> u64 {
@@ -384,7 +385,7 @@ impl Clock {
 }
 
 fn lane(job: &Job) -> (bool, KindName) {
-    (job.lost > 0, job.kind.clone())
+    (job.lost >= SUSPECT_LOST, job.kind.clone())
 }
 
 fn turn(job: &Job) -> Turn {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 use self::statements as sql;
-use super::{Asked, BATCH, Beat, ERRORS_MAX, Finish, Moved, Outcome, Retention, words};
+use super::{Asked, BATCH, Beat, ERRORS_MAX, Finish, Held, Moved, Outcome, Retention, SUSPECT_LOST, words};
 use crate::app::queue::Enqueued;
 use crate::app::queue::domain::{
     Attempt, Counted, Counts, Cursor, DELAY_MAX, Filter, Job, JobId, JobKey, KindName, NewJob, Page, State, When,
@@ -22,7 +22,7 @@ use crate::app::queue::domain::{
 use crate::app::queue::error::QueueError;
 use crate::db;
 use crate::db::Failure;
-use crate::db::postgres::{Client, ToSql, Transaction};
+use crate::db::postgres::{Client, Listener, ToSql, Transaction};
 
 /// How often a key that was there, and then was not, is tried again.
 const KEY_ATTEMPTS: usize = 3;
@@ -56,6 +56,15 @@ impl Postgres {
         // The database tells it once a transaction, when that commits.
         transaction.execute(sql::TELL, &[&sql::WORK]).await?;
         Ok(enqueued.swap_remove(0))
+    }
+
+    pub async fn tell(&self, word: &str) -> Result<(), QueueError> {
+        self.client().await?.execute(sql::TELL, &[&word]).await?;
+        Ok(())
+    }
+
+    pub fn listen(&self) -> Listener {
+        self.database.listen(sql::CHANNEL)
     }
 
     pub async fn find(&self, id: JobId) -> Result<Option<Job>, QueueError> {
@@ -102,10 +111,13 @@ impl Postgres {
     }
 
     pub async fn beat(&self, worker: &str, lease: Duration) -> Result<Beat, QueueError> {
-        let row = self.client().await?.query_opt(sql::BEAT, &[&worker, &milliseconds(lease)]).await?;
-        let Some(row) = row else { return Ok(Beat { is_lost: true, cancelling: Vec::new() }) };
-        let cancelling: Vec<_> = column(&row, "cancelling")?;
-        Ok(Beat { is_lost: false, cancelling: cancelling.into_iter().map(JobId::of_uuid).collect() })
+        let rows = self.client().await?.query(sql::BEAT, &[&worker, &milliseconds(lease)]).await?;
+        if rows.is_empty() {
+            return Ok(Beat { is_lost: true, ..Beat::default() });
+        }
+        // A worker without jobs has one row, and no job in it.
+        let held = rows.iter().filter_map(|row| held(row).transpose()).collect::<Result<_, _>>()?;
+        Ok(Beat { is_lost: false, held })
     }
 
     pub async fn leave(&self, worker: &str) -> Result<(), QueueError> {
@@ -125,7 +137,7 @@ impl Postgres {
     pub async fn finish(&self, finishes: &[Finish]) -> Result<Vec<i64>, QueueError> {
         let ids: Vec<_> = finishes.iter().map(|finish| finish.id.uuid()).collect();
         let fences: Vec<i64> = finishes.iter().map(|finish| finish.fence).collect();
-        let settled: Vec<Settled> = finishes.iter().map(|finish| Settled::of(&finish.outcome)).collect();
+        let settled: Vec<Settled<'_>> = finishes.iter().map(|finish| Settled::of(&finish.outcome)).collect();
         let states: Vec<&str> = settled.iter().map(|settled| settled.state.text()).collect();
         let results: Vec<Option<&Value>> = settled.iter().map(|settled| settled.result).collect();
         let whys: Vec<Option<&str>> = settled.iter().map(|settled| settled.why.as_deref()).collect();
@@ -333,6 +345,12 @@ fn job(row: &Row) -> Result<Job, QueueError> {
         result: column(row, "result")?,
         errors,
     })
+}
+
+fn held(row: &Row) -> Result<Option<Held>, QueueError> {
+    let Some(id) = column(row, "id")? else { return Ok(None) };
+    let (fence, is_cancelling) = (column(row, "fence")?, column(row, "is_cancelling")?);
+    Ok(Some(Held { id: JobId::of_uuid(id), fence, is_cancelling }))
 }
 
 fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, QueueError> {

@@ -6,7 +6,7 @@
 //! Where rows are picked and then changed, they are named by an array of their numbers: the plan is then a look-up for each of
 //! them, whatever the planner believes of how many there are.
 
-use super::ERRORS_MAX;
+use super::{ERRORS_MAX, SUSPECT_LOST};
 use crate::app::queue::domain::State;
 
 /// Where it is told that there is work, or that a job is not wanted any more.
@@ -37,7 +37,7 @@ macro_rules! errors_with {
     };
 }
 
-const _: () = assert!(ERRORS_MAX == 10, "the statements say so");
+const _: () = assert!(ERRORS_MAX == 10 && SUSPECT_LOST == 2, "the statements and indexes say so");
 
 pub const TELL: &str = "SELECT pg_notify('firstbyte_queue', $1)";
 
@@ -77,8 +77,8 @@ pub fn list(state: Option<State>) -> String {
 /// Each part is read from an index that holds nothing else.
 pub const COUNTS: &str = "SELECT state, kind, jobs, age::float8 AS age FROM (
     SELECT 'ready' AS state, kind, count(*) AS jobs, extract(epoch FROM clock_timestamp() - min(run_at)) AS age
-        FROM (SELECT kind, run_at FROM queue_jobs WHERE state = 'ready' AND lost = 0
-            UNION ALL SELECT kind, run_at FROM queue_jobs WHERE state = 'ready' AND lost > 0) AS ready GROUP BY kind
+        FROM (SELECT kind, run_at FROM queue_jobs WHERE state = 'ready' AND lost < 2
+            UNION ALL SELECT kind, run_at FROM queue_jobs WHERE state = 'ready' AND lost >= 2) AS ready GROUP BY kind
     UNION ALL SELECT 'scheduled', kind, count(*), NULL FROM queue_jobs WHERE state = 'scheduled' GROUP BY kind
     UNION ALL SELECT 'running', kind, count(*), NULL FROM queue_jobs WHERE state = 'running' GROUP BY kind
     UNION ALL SELECT state, kind, count(*), NULL FROM queue_jobs WHERE finished_at IS NOT NULL GROUP BY state, kind
@@ -109,12 +109,14 @@ pub const JOIN: &str =
     "INSERT INTO queue_workers (name, alive_until) VALUES ($1, clock_timestamp() + $2::bigint * interval '1 ms')";
 
 pub const BEAT: &str =
-    "UPDATE queue_workers SET alive_until = clock_timestamp() + $2::bigint * interval '1 ms' WHERE name = $1
-    RETURNING ARRAY(SELECT id FROM queue_jobs WHERE state = 'running' AND worker = $1 AND is_cancelling) AS cancelling";
+    "WITH alive AS (UPDATE queue_workers SET alive_until = clock_timestamp() + $2::bigint * interval '1 ms' WHERE name = $1
+        RETURNING name)
+    SELECT job.id, job.fence, job.is_cancelling FROM alive
+    LEFT JOIN queue_jobs AS job ON job.state = 'running' AND job.worker = alive.name AND job.worker = $1";
 
 pub const LEAVE: &str = "DELETE FROM queue_workers WHERE name = $1";
 
-/// `$2` kinds, `$3` how many of each, `$4` how many in all, `$5` how many suspects besides. The row of the worker is held, so
+/// `$2` kinds, `$3` how many of each, `$4` how many in all, `$5` how many of them suspects. The row of the worker is held, so
 /// that nobody takes it for lost meanwhile.
 pub const CLAIM: &str = concat!(
     "WITH asked AS MATERIALIZED (
@@ -123,14 +125,14 @@ pub const CLAIM: &str = concat!(
         ORDER BY place),
     suspects AS MATERIALIZED (
         SELECT job.id FROM asked CROSS JOIN LATERAL (
-            SELECT id FROM queue_jobs WHERE state = 'ready' AND lost > 0 AND kind = asked.kind
+            SELECT id FROM queue_jobs WHERE state = 'ready' AND lost >= 2 AND kind = asked.kind
             ORDER BY priority DESC, run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS job
         LIMIT $5),
     fresh AS MATERIALIZED (
         SELECT job.id FROM asked CROSS JOIN LATERAL (
-            SELECT id FROM queue_jobs WHERE state = 'ready' AND lost = 0 AND kind = asked.kind
+            SELECT id FROM queue_jobs WHERE state = 'ready' AND lost < 2 AND kind = asked.kind
             ORDER BY priority DESC, run_at, id LIMIT asked.share FOR UPDATE SKIP LOCKED) AS job
-        LIMIT $4)
+        LIMIT $4 - (SELECT count(*) FROM suspects))
     UPDATE queue_jobs AS job SET state = 'running', tries = tries + 1, fence = nextval('queue_fences'), worker = $1,
         claimed_at = clock_timestamp(), is_cancelling = false
     WHERE job.id = ANY(ARRAY(SELECT id FROM suspects UNION ALL SELECT id FROM fresh)) AND job.state = 'ready'
