@@ -138,7 +138,7 @@ impl Serialize for EventType {
 
 impl Serialize for Filter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.0.iter().map(Pattern::to_string).collect::<Vec<_>>())
+        serializer.collect_seq(self.0.iter().map(Pattern::to_string))
     }
 }
 
