@@ -204,7 +204,7 @@ impl Applications {
 
     /// The jobs that are worked here.
     fn kinds(&self) -> Kinds {
-        queue::demo::kinds(Kinds::new(), self.services.postgres.clone())
+        inventory::confirm_orders(queue::demo::kinds(Kinds::new(), self.services.postgres.clone()), &self.inventory)
     }
 
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
