@@ -2,8 +2,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::app::queue::domain::{JobId, KEY_BYTES_MAX};
+use crate::app::queue::{Kinds, Workers, WorkersConfig, demo};
 use crate::http::test::{Answer, call};
 use crate::http::{Method, Request, Status};
+use crate::net::shutdown::Shutdown;
 
 /// The application over memory.
 struct Stage<H> {
@@ -296,14 +298,26 @@ async fn the_page_makes_schedules_and_ends_them() {
     assert_eq!(stage.form("/jobs/schedules/nightly/delete", "").await.status, Status::NOT_FOUND);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn dead_letters_are_tried_again_in_bounded_numbers() {
-    let stage = stage(JobsConfig::default());
-    assert_eq!(
-        stage.post("/jobs/api/dead/retry?limit=7", &json!({})).await.json::<Value>()["data"],
-        json!({"retried": 0, "more": false})
-    );
+    let queue = Queue::memory(QueueConfig::default());
+    let stage = Stage { handler: routes(JobsConfig::default(), queue.clone(), Schedules::memory(queue.clone())) };
+    let retried = async |query: &str| {
+        let answer = stage.post(&format!("/jobs/api/dead/retry{query}"), &json!({})).await;
+        answer.json::<Value>()["data"].clone()
+    };
+    assert_eq!(retried("").await, json!({"retried": 0, "more": false}));
+    let workers = Workers::start(queue, demo::kinds(Kinds::new(), None), WorkersConfig::default(), Shutdown::new());
+    for _ in 0..3 {
+        stage.post("/jobs/api/jobs", &json!({"kind": "fail", "tries_max": 1})).await;
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    workers.end().await;
+    assert!(stage.get("/jobs?state=dead").await.text().contains("it fails each time"));
+    assert_eq!(retried("?kind=echo").await, json!({"retried": 0, "more": false}));
+    assert_eq!(retried("?limit=2").await, json!({"retried": 2, "more": true}));
     assert_eq!(stage.form("/jobs/dead/retry", "").await.field("location"), Some("/jobs"));
+    assert_eq!(retried("?kind=fail").await, json!({"retried": 0, "more": false}));
 }
 
 #[test]
