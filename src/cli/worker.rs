@@ -12,10 +12,13 @@ use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use firstbyte::app::health::{self, Dependency, Health};
+use firstbyte::app::inventory::repositories::Repositories;
+use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
 use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
 use firstbyte::app::queue::workers::{Ended as WorkersEnded, Workers, WorkersConfig};
 use firstbyte::app::queue::{Kinds, Queue, QueueConfig, demo};
 use firstbyte::app::{errors, page};
+use firstbyte::db::cache::Cache;
 use firstbyte::db::{Postgres, PostgresConfig, ServiceUrl};
 use firstbyte::http::Router;
 use firstbyte::http::router::Routes;
@@ -114,13 +117,19 @@ pub fn run(matches: &ArgMatches, environment: &HashMap<String, String>) -> ExitC
     }
 }
 
+/// The orders that are to be confirmed. That changes no product, of which there may be copies.
+fn orders(database: &Postgres) -> Inventory {
+    let config = InventoryConfig::default();
+    Inventory::new(config.service, Repositories::postgres(database.clone()), Cache::new(None, config.cache), None)
+}
+
 async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failure> {
     let watched = Watched::default();
     let listeners = listen(&mut settings, &watched)?;
     let url = settings.database_url.clone().expect("it was asked for");
     let database = open(&url, concurrency)?;
     let queue = Queue::postgres(QueueConfig::default(), database.clone());
-    let kinds = demo::kinds(Kinds::new(), Some(database.clone()));
+    let kinds = inventory::confirm_orders(demo::kinds(Kinds::new(), Some(database.clone())), &orders(&database));
     tracing::info!(?kinds, concurrency, database = %url, "working");
     let config = WorkersConfig { concurrency, drain: settings.deadlines.drain, ..WorkersConfig::default() };
     let schedules = Schedules::postgres(queue.clone(), database.clone());

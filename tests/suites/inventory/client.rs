@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use firstbyte::app::inventory::repositories::Repositories;
 use firstbyte::app::inventory::{Inventory, InventoryConfig, routes};
@@ -31,7 +32,8 @@ impl<H: Handler> Node for H {
 
 impl Client {
     pub fn new(repositories: Repositories) -> Client {
-        Client::with(InventoryConfig::default(), repositories)
+        // A busy machine is no fault.
+        Client::with(InventoryConfig { timeout: Duration::from_secs(60), ..InventoryConfig::default() }, repositories)
     }
 
     pub fn with(config: InventoryConfig, repositories: Repositories) -> Client {

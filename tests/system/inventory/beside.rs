@@ -13,10 +13,12 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use super::opened_with;
+use crate::client as wire;
 use crate::database::Database;
+use crate::server::{Server, wait_for};
 use crate::services::{Kind, Shared};
 use crate::sessions;
-use crate::suites::inventory::client::{Client, id, order, post, with_json};
+use crate::suites::inventory::client::{Client, id, order, post, product, with_json};
 
 fn inventory(postgres: &Postgres, cache: Cache, queue: Option<Queue>) -> Inventory {
     let config = InventoryConfig::default();
@@ -100,4 +102,38 @@ async fn what_one_node_changes_no_node_reads_from_a_copy() {
     let gone = with_json(Method::DELETE, &path, "application/json", &json!({})).with("If-Match", "*");
     assert_eq!(nodes[0].ask(gone).await.status.code(), 204);
     assert_eq!((nodes[0].get(&path).await.0, nodes[1].get(&path).await.0), (404, 404));
+}
+
+/// What a server answers to `content`.
+fn sent(server: &Server, path: &str, content: &Value) -> Value {
+    let content = content.to_string();
+    let head =
+        format!("POST /api/v1{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: one\r\n");
+    let mut client = wire::Client::connect(server.addr).unwrap();
+    client.send(format!("{head}Content-Length: {}\r\n\r\n{content}", content.len()).as_bytes());
+    serde_json::from_slice(&client.read_answer().unwrap().content).unwrap()
+}
+
+#[test]
+fn what_is_served_confirms_its_orders() {
+    let database = Database::new(&[]);
+    let url = database.as_ref().map(|database| database.url().expose().to_owned());
+    let in_database = url.as_ref().map(|url| vec!["--database-url", url]);
+    for args in [Some(Vec::new()), in_database].into_iter().flatten() {
+        let server = Server::start(&args);
+        let product = wait_for("a product", || {
+            let product = sent(&server, "/products", &product(json!({})));
+            (product["success"] == true).then(|| product["data"].clone())
+        });
+        let mut content = order(&[(&product, 1)]);
+        content["notify"] = json!(true);
+        let placed = sent(&server, "/orders", &content)["data"].clone();
+        assert_eq!(placed["status"], "placed", "{placed}");
+        wait_for("the confirmation", || {
+            let mut client = wire::Client::connect(server.addr).unwrap();
+            let found = client.get(&format!("/api/v1/orders/{}", id(&placed))).unwrap();
+            let found: Value = serde_json::from_slice(&found.content).unwrap();
+            (found["data"]["status"] == "confirmed").then_some(())
+        });
+    }
 }
