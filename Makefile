@@ -18,11 +18,17 @@ SOAK_SEEDS ?= 2000000
 AUTOBAHN_VERSION := 25.10.1
 AUTOBAHN := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firstbyte/autobahn-$(AUTOBAHN_VERSION)
 
+# And `make schemathesis`, with what says whether a document is OpenAPI at all.
+SCHEMATHESIS_VERSION := 4.32.5
+OPENAPI_VALIDATOR_VERSION := 0.9.0
+SCHEMATHESIS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firstbyte/schemathesis-$(SCHEMATHESIS_VERSION)
+
 # What the tests drive, as command:package-of-Debian; where a package has no command, a file of its.
 TOOLS := curl:curl nc:netcat-openbsd python3:python3 chromium:chromium redis-server:redis-server nats-server:nats-server \
-    postgres:postgresql openssl:openssl $(addprefix /usr/lib/python3/dist-packages/,jwt:python3-jwt cryptography:python3-cryptography)
+    postgres:postgresql openssl:openssl promtool:prometheus $(addprefix /usr/lib/python3/dist-packages/,jwt:python3-jwt \
+    cryptography:python3-cryptography prometheus_client:python3-prometheus-client)
 
-.PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn bench bench-instructions peers check-peers bench-peers bench-ws soak fuzz clean
+.PHONY: help run test tools check-fmt lint unit doc fmt conformance autobahn schemathesis bench bench-instructions peers check-peers bench-peers bench-ws soak fuzz clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -91,6 +97,22 @@ autobahn: ## Autobahn's testsuite on our WebSocket server and client (10 minutes
 	fi
 	AUTOBAHN_PYTHON="$$folder/env/bin/python" cargo test --release --test system autobahn -- --include-ignored --nocapture
 
+schemathesis: TOOLS := python3:python3 postgres:postgresql
+schemathesis: tools ## The inventory beside its OpenAPI document, by schemathesis (5 minutes); installs it into a folder of its own
+	@folder="$(SCHEMATHESIS)"
+	if ! "$$folder/env/bin/schemathesis" --version 2> /dev/null | grep -qF "$(SCHEMATHESIS_VERSION)"; then
+	    echo "make: installing schemathesis into $$folder"
+	    mkdir -p "$$folder"
+	    if ! { python3 -m venv --clear "$$folder/env" &&
+	        "$$folder/env/bin/pip" install schemathesis==$(SCHEMATHESIS_VERSION) \
+	            openapi-spec-validator==$(OPENAPI_VALIDATOR_VERSION); } &> "$$folder/log"; then
+	        tail "$$folder/log" >&2
+	        echo "make: cannot install it; all that was said is in $$folder/log (Debian has venv in python3-venv)" >&2; exit 1
+	    fi
+	fi
+	SCHEMATHESIS_BIN="$$folder/env/bin" FIRSTBYTE_REQUIRE_TOOLS=1 \
+	    cargo test --release --test system schemathesis -- --include-ignored --test-threads=1 --nocapture
+
 bench: ## Every case beside its peer, as ratios (a minute), then criterion's history of each (three minutes)
 	cargo bench --package firstbyte-benches --bench ratios
 	for bench in head_parse chunked route fields encode middleware end_to_end; do
@@ -123,11 +145,13 @@ bench-ws: tools ## WebSockets beside those of fastwebsockets, tokio-tungstenite,
 	(cd target/peers/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 	benches/peers/ws --write $(if $(QUICK),--quick) $(ARGS)
 
-soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; autobahn; the fuzzers
-	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --skip autobahn --test-threads=1 --nocapture
+soak: ## What takes minutes: full sizes in release, one after the other, with the figures of PROMISES.md; autobahn; schemathesis; the fuzzers
+	FIRSTBYTE_REQUIRE_TOOLS=1 cargo test --release --test system -- --ignored --skip autobahn --skip schemathesis \
+	    --test-threads=1 --nocapture
 	FIRSTBYTE_FIRST_SEED=0x$$(od -An -N8 -tx8 /dev/urandom | tr -d ' ') FIRSTBYTE_SEEDS=$(SOAK_SEEDS) \
 	    cargo test --release --test protocol simulation::every -- --nocapture
 	$(MAKE) autobahn
+	$(MAKE) schemathesis
 	$(MAKE) fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS)
 
 # No sanitizer: they look for what `unsafe` does wrong, of which there is little here, and cost nine tenths of the speed.

@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod jobs;
 pub mod lab;
 pub mod limits;
+pub mod metrics;
 pub mod page;
 pub mod queue;
 pub mod services;

@@ -28,12 +28,15 @@ use firstbyte::app::inventory::repositories::Repositories;
 use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
 use firstbyte::app::jobs::{self, JobsConfig};
 use firstbyte::app::limits::{self, Shown};
-use firstbyte::app::queue::schedule::Schedules;
-use firstbyte::app::queue::{self, Queue, QueueConfig};
+use firstbyte::app::metrics::{self, Metrics};
+use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
+use firstbyte::app::queue::{self, Kinds, Queue, QueueConfig, Workers, WorkersConfig};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session::{self, SessionConfig};
+use firstbyte::app::webhooks::{self, Webhooks, WebhooksConfig};
 use firstbyte::app::{errors, lab};
+use firstbyte::db::cache::Cache;
 use firstbyte::db::{self, Migration, Postgres, PostgresConfig, Redis, ServiceUrl, UrlError};
 use firstbyte::http::bounds::InForce;
 use firstbyte::http::middleware::{WrongOrder, order_line};
@@ -41,14 +44,16 @@ use firstbyte::http::router::Routes;
 use firstbyte::http::server::Watched;
 use firstbyte::http::{BuildError, Handler, Router};
 use firstbyte::jwt::{Algorithm, KeyError, SigningKey};
+use firstbyte::net::Shutdown;
 
 use super::settings::Settings;
 use super::value::PublicUrl;
-use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION};
+use entries::{BILLING, CANVAS, CATALOG, CHAIN, IDENTITY, INVENTORY, JOBS, LAB, SESSION, WEBHOOKS};
 
 /// What gives the database its shape.
 pub fn migrations() -> Vec<Migration> {
-    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS].concat()
+    [accounts::store::MIGRATIONS, identity::MIGRATIONS, inventory::MIGRATIONS, queue::MIGRATIONS, webhooks::MIGRATIONS]
+        .concat()
 }
 
 /// The applications, with whatever each leans on.
@@ -61,6 +66,13 @@ pub struct Applications {
     inventory: Inventory,
     queue: Queue,
     schedules: Schedules,
+    webhooks: Webhooks,
+}
+
+/// What is at work beside the requests: jobs, and what makes them.
+pub struct Work {
+    workers: Option<Workers>,
+    scheduler: Scheduler,
 }
 
 /// The services that the settings name.
@@ -91,22 +103,24 @@ impl Applications {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn open(settings: &Settings, address: SocketAddr) -> Result<Applications, Failure> {
+    pub fn open(settings: &Settings, address: SocketAddr, shutdown: &Shutdown) -> Result<Applications, Failure> {
         let services = Services::open(settings)?;
         services.warn(settings.listen.iter().copied().chain([address]));
         let canvas = canvas(settings)?;
         let accounts = services.accounts();
         let identity = Identity::new(identity_config(settings, address)?, accounts.clone(), services.grants());
-        let inventory = services.inventory(&inventory_config(settings));
         let queue = services.queue();
+        let inventory = services.inventory(&inventory_config(settings), &queue);
         let schedules = services.schedules(&queue);
+        let webhooks = services.webhooks(webhooks_config(settings), shutdown);
         let settings = settings.clone();
-        Ok(Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules })
+        Ok(Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules, webhooks })
     }
 
     /// All routes.
     pub fn routes(&self, inspector: Inspector, watched: &Watched) -> Result<Routes, Failure> {
-        let Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules } = self;
+        let Applications { settings, services, canvas, accounts, identity, inventory, queue, schedules, webhooks } =
+            self;
         self.introduce_all();
         let chain = introduced("chain", chain::routes(chain_config(settings)), IN_MEMORY)?;
         let session = session::routes(session_config(settings), accounts.clone(), services.sessions());
@@ -116,21 +130,27 @@ impl Applications {
         let catalog = introduced("catalog", services::catalog(&config, keys.clone()), IN_MEMORY)?;
         let billing = introduced("billing", services::billing(&config, keys), IN_MEMORY)?;
 
+        let shelf = inventory::page::routes(inventory_config(settings), inventory.clone());
         let inventory = inventory::routes(inventory_config(settings), inventory.clone());
         let inventory = introduced("inventory", inventory, services.place_of_records())?;
-        let jobs = jobs::routes(jobs_config(settings), queue.clone(), schedules.clone());
+        let jobs = JobsConfig { kinds: self.kinds().names().cloned().collect(), ..jobs_config(settings) };
+        let jobs = jobs::routes(jobs, queue.clone(), schedules.clone());
         let jobs = introduced("jobs", jobs, services.place_of_records())?;
+        let hooks = introduced("webhooks", webhooks::routes(webhooks.clone()), services.place_of_records())?;
 
         let mut contents = Contents::default();
         let router = errors::routes(inspect::routes(Router::new(()), inspector));
         let router = limits::routes(router, shown(settings), watched, settings.inspect_remote);
+        let router = metrics::routes(router, self.metrics(watched));
         let health = Health::new(watched.shutdown.clone(), services.dependencies());
         let router = jobs::assets(session::assets(health::routes(router, health)));
+        let router = webhooks::assets(inventory::page::assets(router));
         contents.add("firstbyte itself", &router);
         contents.add_patterns(CHAIN.name, chain::table().patterns());
         contents.add_patterns(SESSION.name, session::table().iter().flat_map(Routes::patterns));
-        contents.add_patterns(INVENTORY.name, inventory::table().patterns());
+        contents.add_patterns(INVENTORY.name, inventory::table().iter().flat_map(Routes::patterns));
         contents.add_patterns(JOBS.name, jobs::table().iter().flat_map(Routes::patterns));
+        contents.add_patterns(WEBHOOKS.name, webhooks::table().patterns());
         let router = identity::routes(router, identity.clone());
         contents.add(IDENTITY.name, &router);
         contents.add_patterns(CATALOG.name, services::catalog_table(0).patterns());
@@ -143,11 +163,27 @@ impl Applications {
             .mount(chain::PREFIX, chain)
             .mount(session::PREFIX, session)
             .mount(inventory::PREFIX, inventory)
+            .mount(inventory::page::PREFIX, shelf)
             .mount(jobs::PREFIX, jobs)
+            .mount(webhooks::PREFIX, hooks)
             .mount(services::CATALOG_PREFIX, catalog)
             .mount(services::BILLING_PREFIX, billing);
-        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, JOBS, CANVAS, LAB];
+        let entries = [CHAIN, SESSION, IDENTITY, CATALOG, BILLING, INVENTORY, JOBS, WEBHOOKS, CANVAS, LAB];
         home::routes(router, &entries, contents).build().map_err(Failure::Routes)
+    }
+
+    /// What the process counts, and what each counts that it leans on.
+    fn metrics(&self, watched: &Watched) -> Metrics {
+        let Applications { settings, services, inventory, queue, webhooks, .. } = self;
+        let metrics = Metrics::new(watched, settings.metrics_remote);
+        metrics.register(|registry| {
+            services.redis.iter().for_each(|redis| redis.register(registry));
+            services.postgres.iter().for_each(|postgres| postgres.register(registry));
+            inventory.register(registry);
+            queue.register(registry);
+            webhooks.register(registry);
+        });
+        metrics
     }
 
     /// Says where the data of those is that have no chain of middleware.
@@ -160,9 +196,34 @@ impl Applications {
         introduce("identity", "none", services.place_of_records());
     }
 
+    /// Begins to work jobs, as many at a time as the settings say, and to see to schedules, until the shutdown.
+    pub fn work(&self, watched: &Watched) -> Work {
+        let (concurrency, shutdown) = (self.settings.job_workers, &watched.shutdown);
+        let config = WorkersConfig { concurrency, drain: self.settings.deadlines.drain, ..WorkersConfig::default() };
+        let start = || Workers::start(self.queue.clone(), self.kinds(), config, shutdown.clone());
+        let scheduler = Scheduler::start(self.schedules.clone(), SchedulerConfig::default(), shutdown.clone());
+        Work { workers: (concurrency > 0).then(start), scheduler }
+    }
+
+    /// The jobs that are worked here.
+    fn kinds(&self) -> Kinds {
+        queue::demo::kinds(Kinds::new(), self.services.postgres.clone())
+    }
+
     /// Ends what they have begun beside their requests, and keeps what is to be kept.
     pub async fn end(self) {
         self.canvas.end().await;
+        self.webhooks.end().await;
+    }
+}
+
+impl Work {
+    /// Ends it: jobs at work are finished, or given back.
+    pub async fn end(self) {
+        self.scheduler.end().await;
+        if let Some(workers) = self.workers {
+            workers.end().await;
+        }
     }
 }
 
@@ -229,12 +290,15 @@ impl Services {
         }
     }
 
-    fn inventory(&self, config: &InventoryConfig) -> Inventory {
+    fn inventory(&self, config: &InventoryConfig, queue: &Queue) -> Inventory {
         let repositories = match &self.postgres {
             Some(postgres) => Repositories::postgres(postgres.clone()),
             None => Repositories::demo(config.memory),
         };
-        Inventory::new(config.service, repositories)
+        // What this process keeps for itself is nobody else's to read.
+        let redis = self.redis.clone().filter(|_| self.postgres.is_some());
+        let cache = Cache::new(redis, config.cache);
+        Inventory::new(config.service, repositories, cache, Some(queue.clone()))
     }
 
     fn queue(&self) -> Queue {
@@ -254,6 +318,14 @@ impl Services {
 
     fn place_of_sessions(&self) -> &'static str {
         if self.redis.is_some() { "Redis" } else { IN_MEMORY }
+    }
+
+    fn webhooks(&self, config: WebhooksConfig, shutdown: &Shutdown) -> Webhooks {
+        let store = match &self.postgres {
+            Some(postgres) => webhooks::store::Store::postgres(config.store, postgres.clone()),
+            None => webhooks::store::Store::memory(config.store, config.clock.clone()),
+        };
+        Webhooks::new(config, store, shutdown.clone())
     }
 
     fn place_of_records(&self) -> &'static str {
@@ -307,10 +379,15 @@ fn inventory_config(settings: &Settings) -> InventoryConfig {
 
 fn jobs_config(settings: &Settings) -> JobsConfig {
     JobsConfig {
+        allow_remote: settings.jobs_remote,
         is_in_memory: settings.database_url.is_none(),
         trusted_proxies: settings.trusted_proxy.clone(),
         ..JobsConfig::default()
     }
+}
+
+fn webhooks_config(settings: &Settings) -> WebhooksConfig {
+    WebhooksConfig { allow_private: settings.webhooks_allow_private, ..WebhooksConfig::default() }
 }
 
 fn identity_config(settings: &Settings, address: SocketAddr) -> Result<IdentityConfig, Failure> {
@@ -356,7 +433,7 @@ pub fn shown(settings: &Settings) -> Shown {
     let (chain, canvas) = (chain_config(settings), CanvasConfig::default());
     let (session, identity, services) =
         (session_config(settings), IdentityConfig::default(), ServicesConfig::default());
-    let (inventory, jobs) = (inventory_config(settings), jobs_config(settings));
+    let (inventory, jobs, webhooks) = (inventory_config(settings), jobs_config(settings), webhooks_config(settings));
     let (accounts, throttle) = (AccountsConfig::default(), ThrottleConfig::default());
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
@@ -364,6 +441,7 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(db::bounds(), [])
         .with(PostgresConfig::default().bounds(), PostgresConfig::default().kept())
         .with(inspect::bounds(), inspect::kept(settings.trace))
+        .with(metrics::bounds(), metrics::kept())
         .with(chain.bounds(), chain.kept())
         .with(session.bounds(), session.kept())
         .with(accounts.bounds(&throttle), accounts.kept(&throttle))
@@ -371,6 +449,7 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(services.bounds(), services.kept())
         .with(inventory.bounds(), if is_in_memory { inventory.kept() } else { Vec::new() })
         .with(jobs.bounds(), jobs.kept())
+        .with(webhooks.bounds(), webhooks.kept(is_in_memory))
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), lab::kept())
 }

@@ -5,6 +5,7 @@
 //!   FIRSTBYTE_… ────────────────┼─layers─> settings ──serve──> exit code
 //!   --config FILE ──────────────┘        └─ every complaint ─> 2
 //!   service NAME ─ the same layers ─────> `service` ─────────> exit code
+//!   migrate ────── the same layers ─────> `migrate` ─────────> exit code
 //!   worker ─────── the same layers ─────> `worker` ──────────> exit code
 //!   check URL ──────────────────────────> `check` ───────────> exit code
 //!   ws URL, ws-bench URL ───────────────> `ws`, `ws_bench` ──> exit code
@@ -17,6 +18,7 @@ mod check;
 mod descriptors;
 mod layers;
 mod log;
+mod migrate;
 mod serve;
 mod service;
 mod settings;
@@ -88,6 +90,9 @@ pub fn run() -> ExitCode {
     if let Some(matches) = matches.subcommand_matches("service") {
         return service::run(matches, &environment);
     }
+    if let Some(matches) = matches.subcommand_matches("migrate") {
+        return migrate::run(matches, &environment);
+    }
     if let Some(matches) = matches.subcommand_matches("worker") {
         return worker::run(matches, &environment);
     }
@@ -118,6 +123,7 @@ pub fn command() -> Command {
                 .max_term_width(120),
         )
         .subcommand(service::command())
+        .subcommand(migrate::command())
         .subcommand(worker::command())
         .subcommand(check::command())
         .subcommand(ws::command())

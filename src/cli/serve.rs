@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use firstbyte::app::errors;
 use firstbyte::app::inspect::{self, Inspector};
+use firstbyte::http::durations::Durations;
 use firstbyte::http::server::{Ended, Watched};
 use firstbyte::http::{Handler, Server};
 use firstbyte::net::{Listener, ListenerConfig};
@@ -74,15 +75,17 @@ where
 }
 
 async fn run(mut settings: Settings) -> Result<Ended, Failure> {
-    let watched = Watched::default();
+    let watched = Watched { durations: Some(Durations::new()), ..Watched::default() };
     let listeners = open(&mut settings, &watched)?;
     let inspector = Inspector::new(&watched, settings.inspect_remote);
     // Port 0 has become another one.
     let address = listeners[0].local_addr().unwrap_or(settings.listen[0]);
-    let applications = Applications::open(&settings, address).map_err(Failure::Applications)?;
+    let applications = Applications::open(&settings, address, &watched.shutdown).map_err(Failure::Applications)?;
     let routes = Arc::new(applications.routes(inspector.clone(), &watched).map_err(Failure::Applications)?);
+    let work = applications.work(&watched);
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let ended = until_told(routes, listeners, &settings, &watched).await;
+    work.end().await;
     applications.end().await;
     if let Some(trace) = trace {
         // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.

@@ -16,6 +16,7 @@ use std::thread::available_parallelism;
 
 use firstbyte::app::canvas::fanout::Broker;
 use firstbyte::app::canvas::store::Keep;
+use firstbyte::app::queue::WorkersConfig;
 use firstbyte::db::{ServiceUrl, postgres, redis};
 use firstbyte::http::Limits;
 use firstbyte::http::middleware::trusted_proxies::Cidr;
@@ -37,6 +38,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     pub trace: bool,
     pub inspect_remote: bool,
+    pub metrics_remote: bool,
+    pub jobs_remote: bool,
+    /// Whether webhooks may go to addresses that are not public.
+    pub webhooks_allow_private: bool,
     pub terse_errors: bool,
     /// Whose word is taken for the address of a client.
     pub trusted_proxy: Vec<Cidr>,
@@ -48,6 +53,8 @@ pub struct Settings {
     pub redis_url: Option<ServiceUrl>,
     /// What keeps accounts and what is issued to them.
     pub database_url: Option<ServiceUrl>,
+    /// Jobs that are worked at a time.
+    pub job_workers: usize,
     /// Where clients find this server.
     pub public_url: Option<PublicUrl>,
     /// What tokens are signed with.
@@ -68,12 +75,16 @@ impl Default for Settings {
             log_format: LogFormat::Auto,
             trace: false,
             inspect_remote: false,
+            metrics_remote: false,
+            jobs_remote: false,
+            webhooks_allow_private: false,
             terse_errors: false,
             trusted_proxy: Vec::new(),
             fanout: None,
             canvas_store: None,
             redis_url: None,
             database_url: None,
+            job_workers: WorkersConfig::default().concurrency,
             public_url: None,
             signing_algorithm: Algorithm::EdDSA,
             signing_rsa_key: None,
@@ -145,6 +156,8 @@ const HEAD_BYTES_MAX: u64 = 1 << 30;
 const METHOD_BYTES_MAX: u64 = firstbyte::http::method::METHOD_BYTES_MAX as u64;
 /// Threads beyond this serve nobody faster.
 const WORKERS_MAX: u64 = 1024;
+/// Jobs beyond this wait for the same connections to the database.
+const JOB_WORKERS_MAX: u64 = 10_000;
 
 /// What can be set.
 pub const SETTINGS: &[Setting] = &[
@@ -186,6 +199,25 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Server,
         about: "Let others than this machine see /inspect. It shows the traffic of everybody",
         slot: |settings| Box::new(&mut settings.inspect_remote),
+    },
+    Setting {
+        key: "metrics_remote",
+        group: Group::Server,
+        about: "Let others than this machine read /metrics: a Prometheus elsewhere, and whoever else comes by",
+        slot: |settings| Box::new(&mut settings.metrics_remote),
+    },
+    Setting {
+        key: "jobs_remote",
+        group: Group::Server,
+        about: "Let others than this machine use /jobs. Whoever can may enqueue, cancel and discard: put a login before it",
+        slot: |settings| Box::new(&mut settings.jobs_remote),
+    },
+    Setting {
+        key: "webhooks_allow_private",
+        group: Group::Server,
+        about: "Let webhooks go to addresses that are not public: this machine and what is beside it. Whoever can register an \
+                endpoint then reaches what this server reaches",
+        slot: |settings| Box::new(&mut settings.webhooks_allow_private),
     },
     Setting {
         key: "terse_errors",
@@ -240,6 +272,12 @@ pub const SETTINGS: &[Setting] = &[
         slot: |settings| {
             Box::new(Service { value: &mut settings.database_url, example: DATABASE_EXAMPLE, check: postgres::check })
         },
+    },
+    Setting {
+        key: "job_workers",
+        group: Group::Services,
+        about: "Jobs that this process works at a time. 0: none; `firstbyte worker` does, which needs the database",
+        slot: |settings| Box::new(Count { value: &mut settings.job_workers, range: 0..=JOB_WORKERS_MAX }),
     },
     Setting {
         key: "public_url",

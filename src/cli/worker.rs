@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use firstbyte::app::health::{self, Dependency, Health};
+use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
 use firstbyte::app::queue::workers::{Ended as WorkersEnded, Workers, WorkersConfig};
 use firstbyte::app::queue::{Kinds, Queue, QueueConfig, demo};
 use firstbyte::app::{errors, page};
@@ -122,6 +123,8 @@ async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failu
     let kinds = demo::kinds(Kinds::new(), Some(database.clone()));
     tracing::info!(?kinds, concurrency, database = %url, "working");
     let config = WorkersConfig { concurrency, drain: settings.deadlines.drain, ..WorkersConfig::default() };
+    let schedules = Schedules::postgres(queue.clone(), database.clone());
+    let scheduler = Scheduler::start(schedules, SchedulerConfig::default(), watched.shutdown.clone());
     let workers = Workers::start(queue, kinds, config, watched.shutdown.clone());
     let routes = routes(&watched, &database)?;
     if listeners.is_empty() {
@@ -129,6 +132,7 @@ async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failu
     } else {
         serve::until_told(Arc::new(routes), listeners, &settings, &watched).await;
     }
+    scheduler.end().await;
     let WorkersEnded { cut, .. } = workers.end().await;
     Ok(if cut == 0 { Ended::Drained } else { Ended::Cut { connections: cut } })
 }

@@ -1,7 +1,8 @@
-//! Owns the rows of services in the catalogue of bounds, and the memory that their connections may keep.
+//! Owns the rows of services and of the cache in the catalogue of bounds, and the memory that they may keep.
 //!
 //! Never: bounds anything itself: each value is read where it is in force.
 
+use super::cache::CacheConfig;
 use super::migrations::{FILE_TIME, LOCK_TIME};
 use super::postgres::PostgresConfig;
 use super::presence::ASK_PERIOD;
@@ -57,6 +58,41 @@ impl PostgresConfig {
     }
 }
 
+/// A key that is owed: its name, and what is known of it.
+const OWED_BYTES: u64 = 512;
+
+impl CacheConfig {
+    /// Rows for the catalogue of bounds.
+    pub fn bounds(&self) -> Vec<Bound> {
+        vec![
+            Bound::fixed("cache_ttl", Amount::Time(self.ttl))
+                .bounds("How long a value is kept in Redis at most, and is old at most where Redis could not be told of a change")
+                .larger("old values live for longer after an outage; smaller: the database is asked more often"),
+            Bound::fixed("cache_negative_ttl", Amount::Time(self.negative_ttl))
+                .bounds("How long it is kept that there is no such thing")
+                .larger("the same of what is added meanwhile"),
+            Bound::fixed("cache_patience", Amount::Time(self.patience))
+                .bounds("How long a read waits for Redis before it asks the database")
+                .larger("the first reads after Redis has hung are later"),
+            Bound::fixed("cache_load_time", Amount::Time(self.load_time))
+                .bounds("How long the database may take for what is then kept")
+                .larger("leases of nodes that are gone stay for longer"),
+            Bound::fixed("cache_value_bytes_max", Amount::bytes(self.value_bytes_max))
+                .bounds("Bytes of a value that is kept")
+                .larger("one key takes the room of many in Redis"),
+            Bound::fixed("cache_owed_max", Amount::count(self.owed_max))
+                .bounds("Keys of which it is remembered that Redis has not been told; with one more, Redis is not read for cache_ttl")
+                .larger("more memory while Redis is away"),
+        ]
+    }
+
+    /// The memory that keys may take of which Redis has not been told.
+    pub fn kept(&self) -> Vec<Part> {
+        let keys = u64::try_from(self.owed_max).unwrap_or(u64::MAX);
+        vec![Part::of_process("cache: keys owed", "cache_owed_max", keys.saturating_mul(OWED_BYTES))]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -66,9 +102,11 @@ mod tests {
     #[test]
     fn names_are_unique_and_memory_rises_with_connections() {
         let config = PostgresConfig::default();
-        let rows = [rows(), config.bounds()].concat();
+        let rows = [rows(), config.bounds(), CacheConfig::default().bounds()].concat();
         assert_eq!(rows.iter().map(|row| row.name).collect::<HashSet<_>>().len(), rows.len());
         let kept = |connections_max| PostgresConfig { connections_max, ..config }.kept()[0].bytes.unwrap();
+        assert!(kept(17) > kept(16));
+        let kept = |owed_max| CacheConfig { owed_max, ..CacheConfig::default() }.kept()[0].bytes.unwrap();
         assert!(kept(17) > kept(16));
     }
 }

@@ -37,7 +37,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::presence::pause;
-use super::tally::{Outcome, Tally};
+use super::tally::{Tally, outcomes};
 use super::{Redis, Unavailable};
 use crate::crypto;
 use crate::net::lock::lock;
@@ -121,39 +121,43 @@ pub struct Change {
     is_over: bool,
 }
 
-/// What a read has met.
-#[derive(Clone, Copy)]
-enum Read {
-    Hit,
-    Negative,
-    Miss,
-    /// Redis was not asked, or did not say.
-    Bypass,
+outcomes! {
+    /// What a read has met.
+    enum Read {
+        Hit = "hit",
+        Negative = "negative",
+        Miss = "miss",
+        /// Redis was not asked, or did not say.
+        Bypass = "bypass",
+    }
 }
 
-/// What has come of a load.
-#[derive(Clone, Copy)]
-enum Load {
-    Done,
-    Failed,
+outcomes! {
+    /// What has come of a load.
+    enum Load {
+        Done = "done",
+        Failed = "failed",
+    }
 }
 
-/// What has become of a copy.
-#[derive(Clone, Copy)]
-enum Fill {
-    Kept,
-    /// There was an invalidation meanwhile, or somebody was faster.
-    Refused,
-    TooLarge,
-    Failed,
+outcomes! {
+    /// What has become of a copy.
+    enum Fill {
+        Kept = "kept",
+        /// There was an invalidation meanwhile, or somebody was faster.
+        Refused = "refused",
+        TooLarge = "too_large",
+        Failed = "failed",
+    }
 }
 
-/// What Redis has heard of an invalidation.
-#[derive(Clone, Copy)]
-enum Told {
-    AtOnce,
-    Owed,
-    Later,
+outcomes! {
+    /// What Redis has heard of an invalidation.
+    enum Told {
+        AtOnce = "at_once",
+        Owed = "owed",
+        Later = "later",
+    }
 }
 
 enum Look {
@@ -428,38 +432,6 @@ async fn delete(redis: &Redis, keys: &[Arc<str>]) -> Result<(), Unavailable> {
         command.arg(&**key);
     }
     redis.run(&command).await
-}
-
-impl Outcome for Read {
-    const NAMES: &'static [&'static str] = &["hit", "negative", "miss", "bypass"];
-
-    fn place(self) -> usize {
-        self as usize
-    }
-}
-
-impl Outcome for Load {
-    const NAMES: &'static [&'static str] = &["done", "failed"];
-
-    fn place(self) -> usize {
-        self as usize
-    }
-}
-
-impl Outcome for Fill {
-    const NAMES: &'static [&'static str] = &["kept", "refused", "too_large", "failed"];
-
-    fn place(self) -> usize {
-        self as usize
-    }
-}
-
-impl Outcome for Told {
-    const NAMES: &'static [&'static str] = &["at_once", "owed", "later"];
-
-    fn place(self) -> usize {
-        self as usize
-    }
 }
 
 #[cfg(test)]

@@ -12,15 +12,19 @@
 //! A file that was applied is never edited: its checksum says when it was, and the node stays unready. A file that the
 //! database has and the program has not belongs to a newer node, while the nodes are being replaced one by one: it is let be.
 //!
-//! Never: goes back; applies a part of a file.
+//! A node never goes back: a person does, [by hand](by_hand).
+//!
+//! Never: applies a part of a file.
 //! Limits: [`LOOK_TIME`], [`LOCK_TIME`], [`FILE_TIME`].
 
-use std::collections::{HashMap, HashSet};
+pub mod by_hand;
+
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use super::postgres::failure;
 use crate::crypto;
@@ -54,6 +58,13 @@ pub struct Migration {
     pub down: Option<&'static str>,
 }
 
+/// What is written down of a file that was applied.
+struct Row {
+    name: String,
+    checksum: String,
+    applied_at: jiff::Timestamp,
+}
+
 /// What a run has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -78,6 +89,21 @@ pub enum MigrationError {
         name: &'static str,
         /// What the database says to it.
         error: tokio_postgres::Error,
+    },
+    /// A file was to be taken back that has no way back.
+    NoWayBack {
+        /// The file.
+        name: &'static str,
+    },
+    /// A file was to be taken back that a newer program has applied.
+    Unknown {
+        /// The file.
+        name: String,
+    },
+    /// A file was to stay that was not applied.
+    NotApplied {
+        /// The file.
+        name: String,
     },
     /// The database has not said what was applied.
     Silent,
@@ -105,12 +131,12 @@ impl Migration {
 pub async fn apply(client: &mut Client, migrations: &[Migration]) -> Result<Applied, MigrationError> {
     let names = names(migrations);
     let there = timeout(LOOK_TIME, there(client)).await.map_err(|_| MigrationError::Silent)??;
-    let unknown = there.keys().filter(|name| !names.contains(name.as_str()));
+    let unknown = there.iter().map(|row| &row.name).filter(|name| !names.contains(name.as_str()));
     let mut applied = Applied { names: Vec::new(), unknown: unknown.cloned().collect() };
     applied.unknown.sort();
     for migration in migrations {
-        match there.get(migration.name) {
-            Some(checksum) => migration.compare(checksum)?,
+        match there.iter().find(|row| row.name == migration.name) {
+            Some(row) => migration.compare(&row.checksum)?,
             None if apply_one(client, migration).await? => applied.names.push(migration.name),
             None => {}
         }
@@ -125,25 +151,23 @@ pub(super) fn names(migrations: &[Migration]) -> HashSet<&'static str> {
     names
 }
 
-/// Names and checksums of what was applied.
-async fn there(client: &Client) -> Result<HashMap<String, String>, MigrationError> {
+/// What was applied, in no order.
+async fn there(client: &impl GenericClient) -> Result<Vec<Row>, MigrationError> {
     let table = client.query_one("SELECT to_regclass('firstbyte_migrations') IS NOT NULL", &[]).await?;
     if !table.try_get::<_, bool>(0)? {
-        return Ok(HashMap::new());
+        return Ok(Vec::new());
     }
-    let rows = client.query("SELECT name, checksum FROM firstbyte_migrations", &[]).await?;
-    let read = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let rows = client.query("SELECT name, checksum, applied_at FROM firstbyte_migrations", &[]).await?;
+    let read = rows
+        .iter()
+        .map(|row| Ok(Row { name: row.try_get(0)?, checksum: row.try_get(1)?, applied_at: row.try_get(2)? }));
     read.collect::<Result<_, tokio_postgres::Error>>().map_err(MigrationError::Database)
 }
 
 /// Applies a file unless another node has done so meanwhile. Whether it did.
 async fn apply_one(client: &mut Client, migration: &Migration) -> Result<bool, MigrationError> {
     let transaction = client.transaction().await?;
-    let (lock_ms, file_ms) = (LOCK_TIME.as_millis(), FILE_TIME.as_millis());
-    transaction
-        .batch_execute(&format!("SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {file_ms}"))
-        .await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    lock(&transaction).await?;
     transaction.batch_execute(TABLE).await?;
     let row =
         transaction.query_opt("SELECT checksum FROM firstbyte_migrations WHERE name = $1", &[&migration.name]).await?;
@@ -159,11 +183,23 @@ async fn apply_one(client: &mut Client, migration: &Migration) -> Result<bool, M
     Ok(true)
 }
 
+/// Nobody else changes the shape until the transaction ends, which has its own time for each statement.
+async fn lock(transaction: &Transaction<'_>) -> Result<(), MigrationError> {
+    let (lock_ms, file_ms) = (LOCK_TIME.as_millis(), FILE_TIME.as_millis());
+    let times = format!("SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {file_ms}");
+    transaction.batch_execute(&times).await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    Ok(())
+}
+
 impl MigrationError {
     /// Whether it may be gone when the server is asked again in a moment.
     pub(super) fn is_of_server(&self) -> bool {
         match self {
-            MigrationError::Changed { .. } => false,
+            MigrationError::Changed { .. }
+            | MigrationError::NoWayBack { .. }
+            | MigrationError::Unknown { .. }
+            | MigrationError::NotApplied { .. } => false,
             MigrationError::Silent => true,
             // One that takes too long takes as long the next time, with its locks.
             MigrationError::Failed { error, .. } => failure::is_of_server(error) && !failure::is_stopped(error),
@@ -192,6 +228,13 @@ impl fmt::Display for MigrationError {
             }
             MigrationError::Failed { name, error } => {
                 write!(f, "migration {name} cannot be applied: {}", failure::words(error))
+            }
+            MigrationError::NoWayBack { name } => write!(f, "migration {name} has no way back"),
+            MigrationError::Unknown { name } => {
+                write!(f, "migration {name} is of a newer program, which can take it back; this one cannot")
+            }
+            MigrationError::NotApplied { name } => {
+                write!(f, "migration {name} is not applied: nothing can come after it")
             }
             MigrationError::Silent => f.write_str("it does not say what was applied"),
             MigrationError::Database(error) => failure::words(error).fmt(f),

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::presence::{CONNECT_TIME, Presence, pause, within};
-use super::tally::{Gauges, Outcome, Tally, UP};
+use super::tally::{Gauges, Tally, UP, outcomes};
 use super::url::{ServiceUrl, UrlError};
 use super::{PATIENCE, Unavailable};
 
@@ -162,22 +162,15 @@ impl Redis {
     }
 }
 
-/// What has come of a command.
-#[derive(Clone, Copy)]
-enum Command {
-    Done,
-    /// Redis is there, and does not do it.
-    Refused,
-    /// Nothing was said in time. It may have been done.
-    Late,
-    Away,
-}
-
-impl Outcome for Command {
-    const NAMES: &'static [&'static str] = &["done", "refused", "late", "away"];
-
-    fn place(self) -> usize {
-        self as usize
+outcomes! {
+    /// What has come of a command.
+    enum Command {
+        Done = "done",
+        /// Redis is there, and does not do it.
+        Refused = "refused",
+        /// Nothing was said in time. It may have been done.
+        Late = "late",
+        Away = "away",
     }
 }
 

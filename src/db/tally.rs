@@ -24,6 +24,26 @@ pub(super) trait Outcome: Copy + 'static {
     fn place(self) -> usize;
 }
 
+/// An [`Outcome`] from its variants and their labels.
+macro_rules! outcomes {
+    ($(#[$about:meta])* $visible:vis enum $name:ident { $($(#[$what:meta])* $variant:ident = $label:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $visible enum $name {
+            $($(#[$what])* $variant,)+
+        }
+
+        impl $crate::db::tally::Outcome for $name {
+            const NAMES: &'static [&'static str] = &[$($label),+];
+
+            fn place(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+pub(super) use outcomes;
+
 /// A counter for each outcome.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {

@@ -47,6 +47,9 @@ pub const BOUNDS: [Duration; 14] = [
     Duration::from_secs(10),
 ];
 
+/// Bytes that they take with all series in use.
+pub const BYTES_MAX: u64 = (SERIES_MAX * (size_of::<Series>() + size_of::<OnceLock<Box<Series>>>())) as u64;
+
 /// Slots that are looked at for one key. With so many others in a row, the table is as good as full.
 const PROBES_MAX: usize = 64;
 

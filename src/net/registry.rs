@@ -48,8 +48,9 @@ pub struct Registry {
 struct Shard {
     /// Each card knows its place, which makes this half as large as a map, and a card as quick to take out.
     cards: Vec<Arc<Card>>,
-    /// What those had counted that are closed.
-    closed: Traffic,
+    /// How many were here and are closed, and what they had counted.
+    closed: u64,
+    closed_traffic: Traffic,
 }
 
 /// What has come and gone.
@@ -68,6 +69,8 @@ pub struct Traffic {
 pub struct Census {
     /// Open connections by phase, in the order of [`Phase::ALL`].
     pub phases: [usize; Phase::ALL.len()],
+    /// Connections that were open before.
+    pub closed: u64,
     /// What went over these connections, and over all that were open before. It never goes back.
     pub traffic: Traffic,
 }
@@ -165,7 +168,8 @@ impl Registry {
         for shard in &self.shards {
             // Under one lock: a connection that closes meanwhile is counted as open or as closed, and not as both.
             let shard = lock(shard);
-            census.traffic.add(shard.closed);
+            census.closed += shard.closed;
+            census.traffic.add(shard.closed_traffic);
             for card in &shard.cards {
                 census.phases[card.phase() as usize] += 1;
                 census.traffic.add(card.traffic());
@@ -266,7 +270,8 @@ impl Drop for Registered {
         let mut shard = self.registry.shard(self.card.id);
         let place = self.card.place.load(Relaxed);
         shard.cards.swap_remove(place as usize);
-        shard.closed.add(self.card.traffic());
+        shard.closed += 1;
+        shard.closed_traffic.add(self.card.traffic());
         if let Some(moved) = shard.cards.get(place as usize) {
             moved.place.store(place, Relaxed);
         }
@@ -525,9 +530,9 @@ mod tests {
         }
         let traffic = Traffic { received_bytes: 400, sent_bytes: 4_000, served: 40 };
         let phases = [30, 0, 10, 0, 0, 0, 0, 0];
-        assert_eq!(registry.census(), Census { phases, traffic });
+        assert_eq!(registry.census(), Census { phases, closed: 0, traffic });
         drop(many);
-        assert_eq!(registry.census(), Census { phases: [0; 8], traffic });
+        assert_eq!(registry.census(), Census { phases: [0; 8], closed: 40, traffic });
     }
 
     #[tokio::test(start_paused = true)]

@@ -121,6 +121,25 @@ async fn dropped_anywhere_a_look_makes_each_job_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_was_deleted_and_made_anew_has_no_instant_twice() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let (schedules, queue) = node(&database);
+    let session = database.session().await;
+    let mut made = 0;
+    for payload in [1, 2, 3] {
+        let new = NewSchedule { payload: json!(payload), ..every_minute("anew") };
+        schedules.create(&new).await.unwrap();
+        pass(&session, Duration::from_secs(90)).await;
+        made += schedules.look(WINDOW).await.unwrap().made;
+        schedules.delete(&new.name).await.unwrap();
+    }
+    let jobs = queue.list(&Filter::default(), None, 10).await.unwrap().jobs;
+    assert_eq!(jobs.len(), made);
+    // A minute may have begun in between.
+    assert!((1..=2).contains(&made), "{jobs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_build_has_stored_is_left_to_it() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
     let (schedules, _) = node(&database);

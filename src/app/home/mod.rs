@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 /// What firstbyte shows of itself, whatever runs on it.
-const OURSELVES: [Entry; 3] = [
+const OURSELVES: [Entry; 4] = [
     Entry {
         name: "The wire inspector",
         path: "/inspect",
@@ -51,6 +51,13 @@ const OURSELVES: [Entry; 3] = [
         about: "Every limit and deadline in force: what a peer sees when it meets one, how often that happened, and the \
                 most memory that they allow in all.",
         tries: &["curl -s http://{at}/limits"],
+    },
+    Entry {
+        name: "Metrics",
+        path: "/metrics",
+        about: "Requests by route, status and duration, connections by state, everything that was refused, and the process: \
+                as Prometheus reads it.",
+        tries: &["curl -s http://{at}/metrics"],
     },
     Entry {
         name: "Explained errors",

@@ -14,12 +14,13 @@ mod orders;
 mod products;
 mod refusal;
 
-use crate::app::inventory::PREFIX;
 use crate::app::inventory::services::Inventory;
+use crate::app::inventory::{PREFIX, openapi};
 use crate::http::Router;
 use crate::http::router::{RouteOptions, Routes};
 
-pub(super) use refusal::Problems;
+pub(super) use content::keyed;
+pub(super) use refusal::{Problems, log, status_of, told_by};
 
 /// The routes, where content of `bytes_max` bytes is read, and of `bulk_bytes_max` where many products come at once.
 pub(super) fn routes(inventory: Inventory, bytes_max: u64, bulk_bytes_max: u64) -> Routes {
@@ -39,5 +40,5 @@ pub(super) fn routes(inventory: Inventory, bytes_max: u64, bulk_bytes_max: u64) 
             .route("GET /orders/{id}", orders::one)
             .route("POST /orders/{id}/cancel", orders::cancel)
     });
-    routes.build().expect("eleven patterns that do not meet")
+    openapi::route(routes).build().expect("twelve patterns that do not meet")
 }

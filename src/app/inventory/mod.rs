@@ -17,12 +17,16 @@ mod bounds;
 pub mod domain;
 pub mod error;
 mod handlers;
+mod openapi;
+pub mod page;
 pub mod repositories;
 pub mod services;
 
 use std::time::Duration;
 
+use crate::app::queue::{Queue, QueueConfig};
 use crate::db::Migration;
+use crate::db::cache::{Cache, CacheConfig};
 use crate::http::bounds::{Bound, Part};
 use crate::http::middleware::trusted_proxies::Cidr;
 use crate::http::middleware::{
@@ -33,7 +37,7 @@ use crate::http::{Handler, Middleware};
 use handlers::Problems;
 use repositories::{MemoryConfig, Repositories};
 
-pub use services::{Inventory, ServiceConfig};
+pub use services::{Inventory, ServiceConfig, confirm_orders};
 
 /// Where the application is mounted.
 pub const PREFIX: &str = "/api/v1";
@@ -52,6 +56,8 @@ pub struct InventoryConfig {
     pub service: ServiceConfig,
     /// How much is kept where there is no database.
     pub memory: MemoryConfig,
+    /// How copies of products are kept in Redis, where there is one.
+    pub cache: CacheConfig,
     /// Proxies whose word on the client's address is believed. Default: none.
     pub trusted_proxies: Vec<Cidr>,
     /// Bytes of content of a request. Default: 64 KiB; the longest product has some 15, escaped 60.
@@ -67,6 +73,7 @@ impl Default for InventoryConfig {
         InventoryConfig {
             service: ServiceConfig::default(),
             memory: MemoryConfig::default(),
+            cache: CacheConfig { name: "products", ..CacheConfig::default() },
             trusted_proxies: Vec::new(),
             content_bytes_max: 64 * 1024,
             bulk_bytes_max: 1 << 20,
@@ -103,9 +110,16 @@ pub fn routes(config: InventoryConfig, inventory: Inventory) -> impl Handler {
 }
 
 /// The routes of the application alone, over nothing: for whoever lists them.
-pub fn table() -> Routes {
-    let inventory = Inventory::new(ServiceConfig::default(), Repositories::memory(MemoryConfig::default()));
-    handlers::routes(inventory, 0, 0)
+pub fn table() -> [Routes; 2] {
+    let inventory = in_memory();
+    [handlers::routes(inventory.clone(), 0, 0), page::table(inventory)]
+}
+
+/// Over nothing but memory, which is empty.
+fn in_memory() -> Inventory {
+    let config = InventoryConfig::default();
+    let (cache, queue) = (Cache::new(None, config.cache), Queue::memory(QueueConfig::default()));
+    Inventory::new(config.service, Repositories::memory(config.memory), cache, Some(queue))
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ use uuid::Uuid;
 
 use crate::app::inventory::domain::{Claim, Draft, Once, Order, OrderQuery, Product, ProductQuery};
 use crate::app::inventory::error::Error;
+use crate::app::queue::domain::NewJob;
+use crate::app::queue::{Queue, QueueError};
 use crate::db;
 use crate::net::context::Context;
 
@@ -39,6 +41,25 @@ pub struct Repositories {
 enum Form {
     Memory(Arc<Memory>),
     Postgres(Postgres),
+}
+
+/// A job that is stored with an order, or not at all.
+#[derive(Clone, Copy)]
+pub struct Notice<'a> {
+    /// Where.
+    pub queue: &'a Queue,
+    /// What is to be done.
+    pub job: &'a NewJob,
+}
+
+impl From<QueueError> for Error {
+    fn from(error: QueueError) -> Error {
+        match error {
+            QueueError::Full => Error::Full("job"),
+            QueueError::Database(failure) => failure.into(),
+            error => Error::Failed(Box::new(error)),
+        }
+    }
 }
 
 impl Repositories {
@@ -121,10 +142,19 @@ impl Repositories {
     ///
     /// # Errors
     /// [`Error::OutOfStock`] with every line that cannot be had; [`Error::Full`]; those of a claim.
-    pub async fn place(&self, context: &Context, draft: &Draft, claim: &Claim) -> Result<Once<Order>, Error> {
+    ///
+    /// # Panics
+    /// When the orders are in a database and the queue of `notice` is not.
+    pub async fn place(
+        &self,
+        context: &Context,
+        draft: &Draft,
+        claim: &Claim,
+        notice: Option<Notice<'_>>,
+    ) -> Result<Once<Order>, Error> {
         match &self.form {
-            Form::Memory(memory) => memory.place(draft, claim),
-            Form::Postgres(postgres) => postgres.place(context, draft, claim).await,
+            Form::Memory(memory) => memory.place(draft, claim, notice).await,
+            Form::Postgres(postgres) => postgres.place(context, draft, claim, notice).await,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Owns what can be done with products and orders: the steps, in their order, and what is tried again.
 //!
 //! ```text
-//!   handlers ──> Inventory ──> Repositories
+//!   handlers ──> Inventory ─┬─> Cache: a product by its number
+//!                   │       └─> Repositories
 //!                   └ judge what is there ─> change that version ─┬─> done
 //!                        ▲                                        ├─> another was faster: judge again
 //!                        └────────────────────────────────────────┘   attempts_max, then the client is told
@@ -12,18 +13,26 @@
 //!
 //! Never: sees a request or an answer; knows what a repository is made of.
 
+mod metrics;
 mod orders;
 mod products;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::app::inventory::error::Error;
 use crate::app::inventory::repositories::Repositories;
+use crate::app::queue::Queue;
 use crate::crypto;
+use crate::db::cache::Cache;
 use crate::net::context::Context;
+use metrics::{Event, Metrics};
+
+pub use orders::{CONFIRM, confirm_orders};
 
 /// The longest pause before the second attempt; it doubles for each further one.
 const PAUSE_MS: u64 = 4;
@@ -52,16 +61,48 @@ pub struct Inventory {
 struct Shared {
     config: ServiceConfig,
     repositories: Repositories,
+    cache: Cache,
+    queue: Option<Queue>,
+    metrics: Metrics,
 }
 
 impl Inventory {
-    /// Over `repositories`.
-    pub fn new(config: ServiceConfig, repositories: Repositories) -> Inventory {
-        Inventory { shared: Arc::new(Shared { config, repositories }) }
+    /// Over `repositories`. Products are read through `cache`; whoever is to be told of an order is so by a job of `queue`,
+    /// which is kept where the orders are.
+    pub fn new(config: ServiceConfig, repositories: Repositories, cache: Cache, queue: Option<Queue>) -> Inventory {
+        let metrics = Metrics::default();
+        Inventory { shared: Arc::new(Shared { config, repositories, cache, queue, metrics }) }
+    }
+
+    /// Its counters, and those of its cache.
+    pub fn register(&self, registry: &mut Registry) {
+        self.shared.metrics.register(registry);
+        self.shared.cache.register(registry);
     }
 
     fn repositories(&self) -> &Repositories {
         &self.shared.repositories
+    }
+
+    /// What comes of `work`, which changes these products. Copies of them are not read while it is at work; where nobody knows
+    /// whether it was done, they are given up for longer.
+    async fn changing<T>(
+        &self,
+        ids: impl Iterator<Item = Uuid>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let keys: Vec<String> = ids.map(|id| id.to_string()).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let change = self.shared.cache.change(&keys);
+        let done = work.await;
+        if !matches!(done, Err(Error::Unavailable(_) | Error::TimedOut(_))) {
+            change.end().await;
+        }
+        done
+    }
+
+    fn count(&self, event: Event) {
+        self.shared.metrics.count(event);
     }
 
     /// What comes of `attempt`, which is made again when another was in the way.
@@ -73,11 +114,11 @@ impl Inventory {
             (0..self.shared.config.attempts_max.saturating_sub(1)).map(|doubled| PAUSE_MS << doubled.min(6))
         {
             match attempt().await {
-                Err(Error::Contended) => {}
+                Err(Error::Contended) => self.count(Event::BegunAgain),
                 done => return done,
             }
-            let pause =
-                Duration::from_micros(u64::from(u16::from_le_bytes(crypto::random())) * pause_max * 1_000 >> 16);
+            let part = f64::from(u16::from_le_bytes(crypto::random())) / f64::from(u16::MAX);
+            let pause = Duration::from_millis(pause_max).mul_f64(part);
             if context.remaining().is_some_and(|left| left <= pause) {
                 return Err(Error::Contended);
             }

@@ -13,7 +13,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::app::jobs::error::{Error, Wrong};
@@ -196,8 +196,11 @@ fn name<T: std::str::FromStr<Err: Display>>(value: Value) -> Result<T, String> {
     text(&value)?.parse().map_err(|error| format!("is no name: {error}"))
 }
 
+/// The queue would bring it nearer without a word. This clock is near enough to that of the queue to say so.
 fn instant(value: Value) -> Result<Timestamp, String> {
-    text(&value)?.parse().map_err(|_| "is no instant, as in 2026-11-21T14:30:00Z".to_owned())
+    let at: Timestamp = text(&value)?.parse().map_err(|_| "is no instant, as in 2026-11-21T14:30:00Z".to_owned())?;
+    let latest = Timestamp::now().saturating_add(SignedDuration::try_from(DELAY_MAX).unwrap_or_default());
+    if latest.is_ok_and(|latest| at > latest) { Err("is more than a year ahead".to_owned()) } else { Ok(at) }
 }
 
 fn number(value: Value, min: i64, max: i64) -> Result<i64, String> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::app::jobs::error::Error;
 use crate::app::jobs::{BULK_MAX, JobsConfig, PREFIX};
 use crate::app::page::escaped;
-use crate::app::queue::domain::{Counts, Filter, Job, JobId, Page, State};
+use crate::app::queue::domain::{Attempt, Counts, Filter, Job, JobId, Page, State};
 use crate::app::queue::schedule::{Listed, Schedule};
 
 /// What stands above everything.
@@ -256,12 +256,12 @@ fn schedule_row(schedule: &Schedule, now: Timestamp) -> String {
     let name = escaped(what.name.text());
     let place = |verb: &str| format!("{PREFIX}/schedules/{name}/{verb}");
     let next = match schedule.next(now) {
-        Some(next) => format!("next {}", escaped(&what.cron.zone().shown(next))),
+        Some(next) => format!("next {}", civil(schedule, next)),
         None => "disabled".to_owned(),
     };
-    let last = schedule.last.map_or(String::new(), |(at, job)| {
-        format!(" · last <a href=\"{PREFIX}/{job}\">{}</a>", escaped(&what.cron.zone().shown(at)))
-    });
+    let last = schedule
+        .last
+        .map_or(String::new(), |(at, job)| format!(" · last <a href=\"{PREFIX}/{job}\">{}</a>", civil(schedule, at)));
     let (verb, word) = if what.is_enabled { ("disable", "Disable") } else { ("enable", "Enable") };
     format!(
         "<li><span class=\"name\">{name} <code>{}</code></span> <span class=\"times\">{} · {} · {next}{last}</span>\
@@ -274,7 +274,13 @@ fn schedule_row(schedule: &Schedule, now: Timestamp) -> String {
     )
 }
 
-fn attempt(attempt: &crate::app::queue::domain::Attempt) -> String {
+/// By the clocks of its zone, which is named beside.
+fn civil(schedule: &Schedule, at: Timestamp) -> String {
+    let civil = schedule.what.cron.zone().civil(at).strftime("%Y-%m-%d %H:%M");
+    format!("<time datetime=\"{at}\">{civil}</time>")
+}
+
+fn attempt(attempt: &Attempt) -> String {
     let (number, at, why) = (attempt.number, time(attempt.at), escaped(&attempt.why));
     format!("<li value=\"{number}\"><span class=\"at\">{at}</span> {why}</li>\n")
 }

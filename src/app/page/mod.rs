@@ -132,25 +132,33 @@ pub enum Wanted {
 
 /// The form that the request asks for by name. A client that takes anything is curl: it gets text.
 pub fn wanted(request: &Request) -> Wanted {
-    let members = request.fields().list(name::ACCEPT).filter_map(|member| std::str::from_utf8(member).ok());
-    let named = members.filter_map(named_form).filter(|(_, weight)| *weight > 0);
-    // Of equals the first counts.
-    let best = named.reduce(|best, next| if next.1 > best.1 { next } else { best });
-    best.map_or(Wanted::Text, |(form, _)| form)
+    let form = preferred(request, |media_type, _| match media_type {
+        "text/html" | "application/xhtml+xml" => Some(Wanted::Html),
+        "application/json" => Some(Wanted::Json),
+        "text/plain" => Some(Wanted::Text),
+        _ => None,
+    });
+    form.unwrap_or(Wanted::Text)
 }
 
-/// The form that one member of `Accept` names, with its weight in thousandths (RFC 9110 12.4.2).
-fn named_form(member: &str) -> Option<(Wanted, u16)> {
-    let mut parts = member.split(';').map(str::trim);
-    let form = match parts.next()?.to_ascii_lowercase().as_str() {
-        "text/html" | "application/xhtml+xml" => Wanted::Html,
-        "application/json" => Wanted::Json,
-        "text/plain" => Wanted::Text,
-        _ => return None,
-    };
+/// Of the forms that `Accept` names and `known` knows, by their media type in lower case and their parameters, the one with
+/// the greatest weight; of equals the first.
+pub fn preferred<T>(request: &Request, known: impl Fn(&str, &str) -> Option<T>) -> Option<T> {
+    let members = request.fields().list(name::ACCEPT).filter_map(|member| std::str::from_utf8(member).ok());
+    let named = members.filter_map(|member| {
+        let (media_type, parameters) = member.split_once(';').unwrap_or((member, ""));
+        Some((known(&media_type.trim().to_ascii_lowercase(), parameters)?, weight(parameters)))
+    });
+    let best = named.filter(|(_, weight)| *weight > 0).reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(form, _)| form)
+}
+
+/// The weight among the parameters of a member of `Accept`, in thousandths (RFC 9110 12.4.2).
+fn weight(parameters: &str) -> u16 {
+    let mut parts = parameters.split(';').map(str::trim);
     let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
     let weight = weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0_f32));
-    Some((form, (weight.clamp(0.0, 1.0) * 1_000.0) as u16))
+    (weight.clamp(0.0, 1.0) * 1_000.0) as u16
 }
 
 /// Adds the guards that belong to every answer a browser may show.

@@ -52,7 +52,7 @@ pub(super) const BILLING: Entry = Entry {
 
 pub(super) const INVENTORY: Entry = Entry {
     name: "The inventory",
-    path: "/api/v1/products",
+    path: "/inventory",
     about: "Products and orders as a production API keeps them: every fault of a request at once, versions that nobody \
             overwrites unseen, orders that take stock all or not at all, and a key that makes a second try harmless.",
     tries: &[
@@ -67,6 +67,14 @@ pub(super) const JOBS: Entry = Entry {
     about: "Work that is done later, and at least once: claimed with a lease, tried again with growing pauses, a dead letter \
             at the end, whoever dies meanwhile.",
     tries: &[r#"curl -i --json '{"kind":"echo","payload":{"hello":"ada"}}' http://{at}/jobs/api/jobs"#],
+};
+
+pub(super) const WEBHOOKS: Entry = Entry {
+    name: "Webhooks",
+    path: "/webhooks",
+    about: "One event in, a signed POST to each endpoint that wants it, by ten workers, again when it fails, to public addresses \
+            alone. It teaches what a queue is for, and how a server is kept from being sent inside.",
+    tries: &["curl -i -X POST http://{at}/webhooks/demo"],
 };
 
 pub(super) const CANVAS: Entry = Entry {

@@ -238,9 +238,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_load_that_panics_is_a_panic_of_its_own_reader() {
         let flights = Arc::<Flights>::default();
-        let read = tokio::spawn(async move {
-            flights.board(&"key".into(), async { Result::<_, Infallible>::Ok(panic!("broken")) }).await
-        });
+        let broken = async || -> Result<Option<Bytes>, Infallible> { panic!("broken") };
+        let read = tokio::spawn(async move { flights.board(&"key".into(), broken()).await });
         assert!(read.await.unwrap_err().is_panic());
     }
 }

@@ -24,7 +24,8 @@ use tokio::time::Instant;
 use crate::net::lock::lock;
 
 /// How long a write may still be on its way to the database after whoever wrote was dropped: his statement is told to stop
-/// and is over, or its connection is closed, within this.
+/// and is over, or its connection is closed, within this. A commit for which the database itself takes longer is not waited for:
+/// what another node has kept meanwhile is old until its time is over.
 pub(super) const SETTLE_TIME: Duration = Duration::from_secs(2);
 
 /// Keys of one message.

@@ -29,7 +29,7 @@ use tokio_postgres::{Error, Row};
 use super::Shared;
 use super::connector::STATEMENT_SLACK;
 use super::failure::Failure;
-use crate::db::tally::Outcome;
+use crate::db::tally::outcomes;
 
 /// How long a connection may take to become clean. Its place in the pool is taken meanwhile.
 const CLEAN_TIME: Duration = Duration::from_secs(1);
@@ -265,26 +265,28 @@ struct InUse<'a> {
     outcome: Statement,
 }
 
-/// What has come of a statement.
-#[derive(Clone, Copy)]
-pub(super) enum Statement {
-    Done,
-    /// By a constraint.
-    Refused,
-    Serialization,
-    TimedOut,
-    Unavailable,
-    /// It is wrong.
-    Wrong,
-    /// Nobody waited for it any more.
-    Dropped,
+outcomes! {
+    /// What has come of a statement.
+    pub(super) enum Statement {
+        Done = "done",
+        /// By a constraint.
+        Refused = "refused",
+        Serialization = "serialization",
+        TimedOut = "timed_out",
+        Unavailable = "unavailable",
+        /// It is wrong.
+        Wrong = "wrong",
+        /// Nobody waited for it any more.
+        Dropped = "dropped",
+    }
 }
 
-/// What has become of a connection on which something was given up.
-#[derive(Clone, Copy)]
-pub(super) enum Cleaning {
-    Done,
-    Closed,
+outcomes! {
+    /// What has become of a connection on which something was given up.
+    pub(super) enum Cleaning {
+        Done = "done",
+        Closed = "closed",
+    }
 }
 
 impl Statement {
@@ -302,23 +304,6 @@ impl Statement {
     }
 }
 
-impl Outcome for Statement {
-    const NAMES: &'static [&'static str] =
-        &["done", "refused", "serialization", "timed_out", "unavailable", "wrong", "dropped"];
-
-    fn place(self) -> usize {
-        self as usize
-    }
-}
-
-impl Outcome for Cleaning {
-    const NAMES: &'static [&'static str] = &["done", "closed"];
-
-    fn place(self) -> usize {
-        self as usize
-    }
-}
-
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
         self.client.shared.counts.statements.add(self.outcome);
@@ -332,7 +317,9 @@ impl Drop for InUse<'_> {
 async fn clean(connection: Object, is_busy: bool, last: &str, shared: Arc<Shared>) {
     let cleaned = timeout(CLEAN_TIME, async {
         if is_busy {
-            shared.connector.cancel(connection.cancel_token()).await.ok()?;
+            // When it cannot be told, its end is: the server looks for it while it works.
+            let told = timeout(shared.config.patience, shared.connector.cancel(connection.cancel_token()));
+            told.await.ok()?.ok()?;
         }
         connection.batch_execute(last).await.ok()
     });

@@ -39,7 +39,7 @@ const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// Where a PostgreSQL is and who logs in.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub(in crate::db) struct Connector {
     pub config: Config,
     host: String,
     port: u16,

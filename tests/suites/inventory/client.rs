@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use firstbyte::app::inventory::repositories::Repositories;
 use firstbyte::app::inventory::{Inventory, InventoryConfig, routes};
+use firstbyte::db::cache::Cache;
 use firstbyte::http::test::Answer;
 use firstbyte::http::{Handler, Method, Request, Response};
 use serde_json::{Value, json};
@@ -34,7 +35,8 @@ impl Client {
     }
 
     pub fn with(config: InventoryConfig, repositories: Repositories) -> Client {
-        let inventory = Inventory::new(config.service, repositories);
+        let cache = Cache::new(None, config.cache);
+        let inventory = Inventory::new(config.service, repositories, cache, None);
         Client::of(config, inventory)
     }
 

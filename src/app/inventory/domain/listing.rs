@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -166,11 +167,12 @@ impl ProductQuery {
     /// Whether `product` is one of those that are asked for, wherever it stands.
     pub fn wants(&self, product: &Product) -> bool {
         let details = &product.details;
-        self.search.as_ref().is_none_or(|search| details.searched().contains(search))
-            && self.min_price.is_none_or(|min| details.price_cents >= min)
+        self.min_price.is_none_or(|min| details.price_cents >= min)
             && self.max_price.is_none_or(|max| details.price_cents <= max)
             && self.tag.as_ref().is_none_or(|tag| details.tags.contains(tag))
             && self.in_stock.is_none_or(|some| some == (details.stock > 0))
+            // Last: it reads the whole text.
+            && self.search.as_ref().is_none_or(|search| details.searched().contains(search))
     }
 
     /// The page that begins `rows`, of which there is one more than asked for unless it is the last.
@@ -229,10 +231,13 @@ impl<'a> Parameters<'a> {
     fn of(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Parameters<'a> {
         let mut parameters = Parameters { values: BTreeMap::new(), invalid: Invalid::default() };
         for (name, value) in pairs {
-            if parameters.values.contains_key(&name) {
-                parameters.invalid.add(At::parameter(&name), "duplicate", "stands twice");
-            } else {
-                parameters.values.insert(name, value);
+            match parameters.values.entry(name) {
+                Entry::Occupied(twice) => {
+                    parameters.invalid.add(At::parameter(twice.key()), "duplicate", "stands twice");
+                }
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
             }
         }
         parameters

@@ -44,7 +44,7 @@ pub(super) async fn merge_patch(request: &mut Request) -> Result<Value, Refused>
 }
 
 /// A key with what tells two requests apart that have it: the SHA-256 of the content, members sorted.
-pub(super) fn keyed(key: Key, content: &Value) -> (Key, [u8; 32]) {
+pub(in crate::app::inventory) fn keyed(key: Key, content: &Value) -> (Key, [u8; 32]) {
     (key, crypto::sha256(content.to_string().as_bytes()))
 }
 

@@ -48,7 +48,7 @@ pub(super) enum Refused {
 
 /// Puts the refusals of the layers inside into the shape of this application. Their other fields stay.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::app::inventory) struct Problems;
+pub struct Problems;
 
 #[derive(Serialize)]
 struct Details<'a> {
@@ -69,22 +69,7 @@ impl Refused {
             Refused::KeyMissing => (Status::BAD_REQUEST, "idempotency_key_missing"),
             Refused::KeyMalformed => (Status::BAD_REQUEST, "idempotency_key_malformed"),
             Refused::NoMergePatch => (Status::UNSUPPORTED_MEDIA_TYPE, "no_merge_patch"),
-            Refused::Error(error) => match error {
-                Error::Invalid(_) => (Status::UNPROCESSABLE_CONTENT, "invalid"),
-                Error::NotFound("order") => (Status::NOT_FOUND, "order_not_found"),
-                Error::NotFound(_) => (Status::NOT_FOUND, "product_not_found"),
-                Error::Stale => (Status::PRECONDITION_FAILED, "stale"),
-                Error::Conflict(_) | Error::SkuTaken(_) => (Status::CONFLICT, "conflict"),
-                Error::OutOfStock(_) => (Status::CONFLICT, "out_of_stock"),
-                Error::NotCancellable(_) => (Status::CONFLICT, "not_cancellable"),
-                Error::KeyReused => (Status::UNPROCESSABLE_CONTENT, "idempotency_key_reused"),
-                Error::KeyAtWork => (Status::CONFLICT, "idempotency_key_at_work"),
-                Error::Contended => (Status::SERVICE_UNAVAILABLE, "contended"),
-                Error::Full(_) => (Status::INSUFFICIENT_STORAGE, "full"),
-                Error::Unavailable(_) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
-                Error::TimedOut(_) => (Status::SERVICE_UNAVAILABLE, "timed_out"),
-                Error::Failed(_) => (Status::INTERNAL_SERVER_ERROR, Fault::HandlerFailed.code()),
-            },
+            Refused::Error(error) => status_of(error),
         }
     }
 
@@ -114,17 +99,45 @@ impl Refused {
             _ => None,
         }
     }
+}
 
-    /// Writes what nobody but the log is told.
-    fn log(&self) {
-        match self {
-            Refused::Error(Error::Failed(details)) => tracing::error!(%details, "the repository failed"),
-            // That it is away was said once, where it is known; this is for each request.
-            Refused::Error(Error::Unavailable(details) | Error::TimedOut(details)) => {
-                tracing::debug!(%details, "answered 503");
-            }
-            _ => {}
+/// The status of a refusal, and its code for a program.
+pub(in crate::app::inventory) fn status_of(error: &Error) -> (Status, &'static str) {
+    match error {
+        Error::Invalid(_) => (Status::UNPROCESSABLE_CONTENT, "invalid"),
+        Error::NotFound("order") => (Status::NOT_FOUND, "order_not_found"),
+        Error::NotFound(_) => (Status::NOT_FOUND, "product_not_found"),
+        Error::Stale => (Status::PRECONDITION_FAILED, "stale"),
+        Error::Conflict(_) | Error::SkuTaken(_) => (Status::CONFLICT, "conflict"),
+        Error::OutOfStock(_) => (Status::CONFLICT, "out_of_stock"),
+        Error::NotCancellable(_) => (Status::CONFLICT, "not_cancellable"),
+        Error::KeyReused => (Status::UNPROCESSABLE_CONTENT, "idempotency_key_reused"),
+        Error::KeyAtWork => (Status::CONFLICT, "idempotency_key_at_work"),
+        Error::Contended => (Status::SERVICE_UNAVAILABLE, "contended"),
+        Error::Full(_) => (Status::INSUFFICIENT_STORAGE, "full"),
+        Error::Unavailable(_) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
+        Error::TimedOut(_) => (Status::SERVICE_UNAVAILABLE, "timed_out"),
+        Error::Failed(_) => (Status::INTERNAL_SERVER_ERROR, Fault::HandlerFailed.code()),
+    }
+}
+
+/// Writes what nobody but the log is told.
+pub(in crate::app::inventory) fn log(error: &Error) {
+    match error {
+        Error::Failed(details) => tracing::error!(%details, "the repository failed"),
+        // That it is away was said once, where it is known; this is for each request.
+        Error::Unavailable(details) | Error::TimedOut(details) => tracing::debug!(%details, "answered 503"),
+        _ => {}
+    }
+}
+
+/// Adds the fields that tell a client what to do next.
+pub(in crate::app::inventory) fn told_by(error: &Error, response: Response) -> Response {
+    match error {
+        Error::KeyAtWork | Error::Contended | Error::Unavailable(_) | Error::TimedOut(_) => {
+            response.with_retry_after(RETRY_AFTER)
         }
+        _ => response,
     }
 }
 
@@ -136,14 +149,14 @@ impl IntoResponse for Refused {
             Refused::Rejected(rejection) => return rejection.into_response(),
             refused => refused,
         };
-        refused.log();
+        if let Refused::Error(error) = &refused {
+            log(error);
+        }
         let (status, code) = refused.status();
         let response = worded(Response::new(status), code, &refused.detail(), refused.errors());
         match &refused {
             Refused::NoMergePatch => response.with("Accept-Patch", MERGE_PATCH),
-            Refused::Error(Error::KeyAtWork | Error::Contended | Error::Unavailable(_) | Error::TimedOut(_)) => {
-                response.with_retry_after(RETRY_AFTER)
-            }
+            Refused::Error(error) => told_by(error, response),
             _ => response,
         }
     }

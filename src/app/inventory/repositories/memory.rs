@@ -19,20 +19,64 @@ use uuid::Uuid;
 
 use crate::app::inventory::domain::cursor::Position;
 use crate::app::inventory::domain::order::{Offer, Pieces, Status};
-use crate::app::inventory::domain::{
-    Claim, Details, Draft, Once, Order, OrderQuery, Product, ProductQuery, new_id, now,
-};
+use crate::app::inventory::domain::{Claim, Details, Draft, Once, Order, OrderQuery, Product, ProductQuery, now};
 use crate::app::inventory::error::Error;
+use crate::app::inventory::repositories::Notice;
 use keys::Keys;
 
-/// Products that are there at the start, to try it with: SKU, name, description, price, stock, tag.
-const SEEDS: [(&str, &str, &str, i64, i64, &str); 6] = [
-    ("BOLT-M8", "Bolt M8", "Hexagon head, galvanised; a piece", 25, 10_000, "steel"),
-    ("NUT-M8", "Nut M8", "Fits the bolt", 10, 12_000, "steel"),
-    ("LAMP-01", "Desk lamp", "Light for long nights", 3_999, 12, "light"),
-    ("CABLE-5M", "Cable, 5 m", "With earth", 1_250, 40, "electric"),
-    ("KETTLE-1", "Kettle", "1.7 l; switches itself off", 4_500, 3, "kitchen"),
-    ("CHAIR-X", "Chair", "Out of stock, so that there is something to refuse", 12_900, 0, "wood"),
+/// A product that is there at the start.
+struct Seed {
+    sku: &'static str,
+    name: &'static str,
+    description: &'static str,
+    price_cents: i64,
+    stock: i64,
+    tag: &'static str,
+}
+
+/// What there is to try it with.
+const SEEDS: [Seed; 6] = [
+    Seed {
+        sku: "BOLT-M8",
+        name: "Bolt M8",
+        description: "Hexagon head, galvanised",
+        price_cents: 25,
+        stock: 10_000,
+        tag: "steel",
+    },
+    Seed { sku: "NUT-M8", name: "Nut M8", description: "Fits the bolt", price_cents: 10, stock: 12_000, tag: "steel" },
+    Seed {
+        sku: "LAMP-01",
+        name: "Desk lamp",
+        description: "Light for long nights",
+        price_cents: 3_999,
+        stock: 12,
+        tag: "light",
+    },
+    Seed {
+        sku: "CABLE-5M",
+        name: "Cable, 5 m",
+        description: "With earth",
+        price_cents: 1_250,
+        stock: 40,
+        tag: "light",
+    },
+    Seed {
+        sku: "KETTLE-1",
+        name: "Kettle",
+        description: "1.7 l; switches itself off",
+        price_cents: 4_500,
+        stock: 3,
+        tag: "kitchen",
+    },
+    Seed {
+        sku: "CHAIR-X",
+        name: "Chair",
+        description: "Out of stock, so that there is something to refuse",
+        price_cents: 12_900,
+        stock: 0,
+        tag: "wood",
+    },
 ];
 
 /// How much is kept in memory.
@@ -78,7 +122,7 @@ impl Memory {
 
     pub(super) fn seeded(config: MemoryConfig) -> Memory {
         let memory = Memory::new(config);
-        let products: Vec<Product> = SEEDS.iter().take(config.products_max).map(seed).collect();
+        let products: Vec<Product> = SEEDS.iter().zip(1..).take(config.products_max).map(seed).collect();
         let mut tables = memory.lock();
         for product in products {
             tables.put(product);
@@ -151,7 +195,25 @@ impl Memory {
         true
     }
 
-    pub(super) fn place(&self, draft: &Draft, claim: &Claim) -> Result<Once<Order>, Error> {
+    /// The job comes behind the order: where it cannot be kept, the order is taken back. Whoever leaves in between may have an
+    /// order of which nobody is told.
+    pub(super) async fn place(
+        &self,
+        draft: &Draft,
+        claim: &Claim,
+        notice: Option<Notice<'_>>,
+    ) -> Result<Once<Order>, Error> {
+        let placed = self.place_alone(draft, claim)?;
+        if let (Once::First(order), Some(Notice { queue, job })) = (&placed, notice)
+            && let Err(error) = queue.enqueue(job).await
+        {
+            self.take_back(order, claim);
+            return Err(error.into());
+        }
+        Ok(placed)
+    }
+
+    fn place_alone(&self, draft: &Draft, claim: &Claim) -> Result<Once<Order>, Error> {
         let mut tables = self.lock();
         if let Some(answer) = tables.keys.look(claim)? {
             return Ok(Once::Again(answer));
@@ -166,6 +228,15 @@ impl Memory {
         tables.move_stock(&pieces, -1, draft.at);
         tables.orders.insert(order.id, order.clone());
         Ok(Once::First(order))
+    }
+
+    fn take_back(&self, order: &Order, claim: &Claim) {
+        let mut tables = self.lock();
+        // Somebody may have cancelled it meanwhile: then it has given back what it took.
+        if tables.orders.remove(&order.id).is_some_and(|order| order.status != Status::Cancelled) {
+            tables.move_stock(&order.pieces(), 1, now());
+        }
+        tables.keys.drop(claim);
     }
 
     pub(super) fn find_order(&self, id: Uuid) -> Option<Order> {
@@ -235,7 +306,10 @@ fn offer(product: &Product) -> Offer {
     Offer { sku: sku.clone(), price_cents: *price_cents, currency: currency.clone(), stock: *stock }
 }
 
-fn seed(&(sku, name, description, price_cents, stock, tag): &(&str, &str, &str, i64, i64, &str)) -> Product {
+/// The numbers of seeds are always the same, so that a document can name them.
+fn seed((seed, number): (&Seed, u64)) -> Product {
+    const FIRST: u128 = 0x0199_0000_0000_7000_8000_0000_0000_0000;
+    let Seed { sku, name, description, price_cents, stock, tag } = *seed;
     let details = Details {
         sku: sku.to_owned(),
         name: name.to_owned(),
@@ -245,5 +319,5 @@ fn seed(&(sku, name, description, price_cents, stock, tag): &(&str, &str, &str, 
         stock,
         tags: vec![tag.to_owned()],
     };
-    Product::new(new_id(), details, now())
+    Product::new(Uuid::from_u128(FIRST + u128::from(number)), details, now())
 }

@@ -1,5 +1,6 @@
 //! Owns what can be done with products.
 
+use bytes::Bytes;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -44,12 +45,15 @@ impl Inventory {
         added.map_err(|error| taken(error, |index| format!("/products/{index}")))
     }
 
-    /// The product with this number.
+    /// The product with this number, perhaps a copy. Whoever changes it judges by the product itself.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn product(&self, context: &Context, id: Uuid) -> Result<Product, Error> {
-        self.current(context, id).await
+        let (repositories, context) = (self.repositories().clone(), context.clone());
+        let load = async move { repositories.find(&context, id).await?.as_ref().map(copy).transpose() };
+        let copy = self.shared.cache.read(&id.to_string(), load).await?.ok_or(Error::NotFound("product"))?;
+        serde_json::from_slice(&copy).map_err(|error| Error::Failed(Box::new(error)))
     }
 
     /// A part of the list of products.
@@ -98,7 +102,7 @@ impl Inventory {
             let is_deleted = self.repositories().delete(context, id, before.version, now()).await?;
             if is_deleted { Ok(()) } else { Err(Error::Contended) }
         };
-        self.attempt(context, deleted).await
+        self.changing([id].into_iter(), self.attempt(context, deleted)).await
     }
 
     async fn add_new(
@@ -128,7 +132,7 @@ impl Inventory {
             let is_replaced = replaced.map_err(|error| taken(error, |_| String::new()))?;
             if is_replaced { Ok(after) } else { Err(Error::Contended) }
         };
-        self.attempt(context, changed).await
+        self.changing([id].into_iter(), self.attempt(context, changed)).await
     }
 
     async fn wanted(&self, context: &Context, id: Uuid, preconditions: &Preconditions) -> Result<Product, Error> {
@@ -143,6 +147,11 @@ impl Inventory {
     pub(super) fn claim(&self, route: &'static str, (key, content): Keyed) -> Claim {
         Claim { route, key, content, ttl: self.shared.config.key_ttl }
     }
+}
+
+/// A product as it is kept in the cache.
+fn copy(product: &Product) -> Result<Bytes, Error> {
+    serde_json::to_vec(product).map(Bytes::from).map_err(|error| Error::Failed(Box::new(error)))
 }
 
 /// Those of one request are of one moment: their numbers put them into their order.

@@ -88,6 +88,18 @@ fn what_croner_refuses_is_refused() {
     }
 }
 
+#[test]
+fn whatever_is_written_is_read_or_refused_at_a_byte_of_it() {
+    let mut random = fastrand::Rng::with_seed(13);
+    let signs: Vec<char> = "0123456789*/-,  \t\n@#?LWlwJANMONsun+.é٣\0\u{2028}".chars().collect();
+    for _ in 0..50_000 {
+        let text: String = (0..random.usize(..24)).map(|_| signs[random.usize(..signs.len())]).collect();
+        if let Err(error) = Cron::parse(&text) {
+            assert!(text.is_char_boundary(error.at), "{text:?}: {error}");
+        }
+    }
+}
+
 /// Every run in (`after`, `until`], by looking at the clock each minute. By the wall, a minute counts when the clock shows it for
 /// the first time, and those that it jumped over count when it has.
 fn watched(cron: &Cron, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {

@@ -214,6 +214,19 @@ fn a_day_may_be_missing_or_begin_late() {
 }
 
 #[test]
+fn at_the_ends_of_time_there_is_an_answer() {
+    for zone in [UTC, "Europe/Berlin", "Pacific/Apia", "America/New_York", "Africa/Casablanca"] {
+        for text in ["* * * * *", "0 0 29 2 */6", "30 2 * * *", "59 23 31 12 *", "0 */23 1 1 *"] {
+            let cron = Cron::parse(text).expect(text).in_zone(Zone::parse(zone).expect(zone));
+            for after in [Timestamp::MIN, Timestamp::MAX, Timestamp::UNIX_EPOCH] {
+                assert!(cron.next(after).is_none_or(|next| next > after), "{text} in {zone} after {after}");
+            }
+            assert_eq!(cron.next(Timestamp::MAX), None);
+        }
+    }
+}
+
+#[test]
 fn the_latest_of_those_that_were_missed_is_known_with_their_number() {
     let cron = Cron::parse("*/10 * * * *").expect("a schedule");
     let at = |text: &str| text.parse::<Timestamp>().expect(text);

@@ -60,12 +60,22 @@ impl Keys {
         Ok(())
     }
 
+    /// Frees the key of this claim.
+    pub(super) fn drop(&mut self, claim: &Claim) {
+        self.remove(&(claim.route, claim.key.clone()));
+    }
+
+    fn remove(&mut self, name: &Name) {
+        if let Some(entry) = self.entries.remove(name) {
+            self.bytes -= entry.answer.len() + ENTRY_BYTES;
+        }
+    }
+
     fn forget(&mut self, now: Instant) {
         while let Some((_, name)) = self.ends.pop_front_if(|(ends_at, _)| *ends_at <= now) {
-            if self.entries.get(&name).is_some_and(|entry| entry.ends_at <= now)
-                && let Some(entry) = self.entries.remove(&name)
-            {
-                self.bytes -= entry.answer.len() + ENTRY_BYTES;
+            // The key may have been freed, and be another one's by now.
+            if self.entries.get(&name).is_some_and(|entry| entry.ends_at <= now) {
+                self.remove(&name);
             }
         }
     }

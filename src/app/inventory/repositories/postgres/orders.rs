@@ -12,6 +12,7 @@ use crate::app::inventory::domain::cursor::Key;
 use crate::app::inventory::domain::order::{Line, Offer, Pieces, Status};
 use crate::app::inventory::domain::{Claim, Draft, Once, Order, OrderQuery};
 use crate::app::inventory::error::Error;
+use crate::app::inventory::repositories::Notice;
 use crate::db::Failure;
 use crate::db::postgres::{Client, ToSql, Transaction};
 use crate::net::context::Context;
@@ -63,6 +64,7 @@ impl Postgres {
         context: &Context,
         draft: &Draft,
         claim: &Claim,
+        notice: Option<Notice<'_>>,
     ) -> Result<Once<Order>, Error> {
         let mut client = self.client(context).await?;
         keys::forget(&mut client).await?;
@@ -76,6 +78,9 @@ impl Postgres {
         move_stock(&mut transaction, &pieces, -1, draft.at).await?;
         add(&mut transaction, &order).await?;
         keys::keep(&mut transaction, claim, &order).await?;
+        if let Some(Notice { queue, job }) = notice {
+            queue.enqueue_in(&mut transaction, job).await?;
+        }
         transaction.commit().await?;
         Ok(Once::First(order))
     }

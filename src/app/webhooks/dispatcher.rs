@@ -1,0 +1,320 @@
+//! Owns the workers: who takes what is due, sends it, and writes down what came of it.
+//!
+//! ```text
+//!   free workers? ──claim(at most so many)──> store ──> Claimed ──permit of the host's circuit──> worker: send ─ decide ─ write
+//!        ^                                                             └ none: given back              │
+//!        └── a worker is free · an event came · a retry is due · POLL ─────────────────────────────────┘
+//! ```
+//!
+//! The one idea: nothing is claimed that nobody is free for. So what waits is in the store, where all nodes see it, and a node
+//! that dies takes no more with it than it has workers.
+//!
+//! Shutdown: with PostgreSQL nothing more is claimed, and what is at work ends within `drain` or is given back; the rest is
+//! pending and is found by the next start, or another node. In memory the work goes on for `drain`, since nobody else will do
+//! it, and what is left then is said to be lost.
+//!
+//! Never: holds a claim longer than its lease: an attempt ends before.
+//! Invariants: at most `workers` attempts at a time; a free worker and something due and no open circuit do not last.
+
+use std::collections::HashMap;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::WebhooksConfig;
+use super::clock::Chance;
+use super::domain::State;
+use super::domain::retry::Verdict;
+use super::metrics::Metrics;
+use super::monitor::{Change, Monitor};
+use super::sender::{Health, Outcome, Sender};
+use super::store::{Claim, Claimed, Store, StoreError};
+use crate::http::client::breaker::{self, Breakers, Permit};
+use crate::net::shutdown::Shutdown;
+
+/// Between two looks at what nobody has told of: retries, leases of nodes that have died, events of other nodes.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Before a store that did not answer is asked again.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Between two looks at how much there is to do, for the metrics.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Between two sweeps of what is old.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// What the workers share.
+pub(super) struct Shared {
+    pub(super) config: WebhooksConfig,
+    pub(super) store: Store,
+    pub(super) sender: Sender,
+    pub(super) breakers: Breakers<String>,
+    pub(super) monitor: Monitor,
+    pub(super) metrics: Metrics,
+    pub(super) chance: Chance,
+    /// Told when something has come that is due.
+    pub(super) wake: Notify,
+}
+
+/// Runs until `shutdown` or `ended` say so, and what is at work has ended.
+pub(super) async fn run(shared: Arc<Shared>, shutdown: Shutdown, ended: Shutdown) {
+    let mut crew = Crew::new(&shared);
+    let stopping = async {
+        tokio::select! {
+            () = shutdown.draining() => {}
+            () = ended.draining() => {}
+        }
+    };
+    let mut stopping = pin!(stopping);
+    tokio::select! {
+        () = crew.work(stopping.as_mut()) => {}
+        () = look(&shared) => {}
+    }
+    let drained = async {
+        tokio::select! {
+            _ = timeout(shared.config.drain, crew.drain()) => {}
+            () = shutdown.forced() => {}
+        }
+    };
+    drained.await;
+    crew.leave().await;
+}
+
+/// Counts what there is to do, and forgets what is old. Never ends.
+async fn look(shared: &Shared) {
+    let mut sweep_at = Instant::now() + SWEEP;
+    loop {
+        if let Ok(backlog) = shared.store.backlog().await {
+            let (mut open, mut half_open) = (0, 0);
+            shared.breakers.each(|_, snapshot| match snapshot.state {
+                breaker::State::Open => open += 1,
+                breaker::State::HalfOpen => half_open += 1,
+                breaker::State::Closed => {}
+            });
+            shared.metrics.look(&backlog, open, half_open);
+        }
+        if Instant::now() >= sweep_at {
+            sweep_at = Instant::now() + SWEEP;
+            if let Err(error) = shared.store.sweep().await {
+                tracing::debug!(%error, "old webhooks are forgotten later");
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// The workers, as seen by who sends them to work.
+struct Crew<'a> {
+    shared: &'a Arc<Shared>,
+    at_work: JoinSet<Option<Duration>>,
+    /// What each is at, and its number.
+    claimed: HashMap<Id, (usize, Claimed)>,
+    free: Vec<usize>,
+    /// When the first retry that a worker has told of is due.
+    retry_at: Option<Instant>,
+}
+
+impl<'a> Crew<'a> {
+    fn new(shared: &'a Arc<Shared>) -> Crew<'a> {
+        // The first is the last to be taken.
+        let free = (0..shared.config.workers).rev().collect();
+        Crew { shared, at_work: JoinSet::new(), claimed: HashMap::new(), free, retry_at: None }
+    }
+
+    /// Claims and sends, until `stopping` is over. A claim is not broken off: what it has got would be nobody's.
+    async fn work(&mut self, mut stopping: Pin<&mut impl Future<Output = ()>>) {
+        loop {
+            self.send_out().await;
+            tokio::select! {
+                biased;
+                () = &mut stopping => return,
+                () = self.wait() => {}
+            }
+        }
+    }
+
+    /// Ends what is to be ended. With a store that survives, that is what is at work.
+    async fn drain(&mut self) {
+        let goes_on = self.shared.store.is_memory();
+        loop {
+            if goes_on {
+                self.send_out().await;
+            }
+            if self.at_work.is_empty() {
+                return;
+            }
+            self.join().await;
+        }
+    }
+
+    /// Stops whoever is still at work, and says what is lost.
+    async fn leave(mut self) {
+        self.at_work.shutdown().await;
+        for (number, claimed) in std::mem::take(&mut self.claimed).into_values() {
+            self.shared.monitor.end(number);
+            // Otherwise the lease ends by itself.
+            let _ = self.shared.store.release(&claimed).await;
+        }
+        let Ok(backlog) = self.shared.store.backlog().await else { return };
+        if backlog.pending == 0 {
+            return;
+        }
+        if self.shared.store.is_memory() {
+            tracing::warn!(lost = backlog.pending, "webhooks were pending in memory: they are lost");
+        } else {
+            tracing::info!(
+                pending = backlog.pending,
+                "webhooks are pending: the next start, or another node, sends them"
+            );
+        }
+    }
+
+    /// Sends free workers out, as many as there is something to do for.
+    async fn send_out(&mut self) {
+        while !self.free.is_empty() {
+            let claim = self.claim();
+            let claimed = match self.shared.store.claim(&claim).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::debug!(%error, "nothing could be claimed");
+                    self.retry_at = earlier(self.retry_at, Instant::now() + STORE_PAUSE);
+                    return;
+                }
+            };
+            let is_all = claimed.len() < claim.limit;
+            for one in claimed {
+                self.begin(one).await;
+            }
+            if is_all {
+                return;
+            }
+        }
+    }
+
+    fn claim(&self) -> Claim {
+        let mut hosts = Vec::new();
+        self.shared.breakers.each(|host, snapshot| match snapshot.state {
+            breaker::State::Open => hosts.push((host.clone(), 0)),
+            breaker::State::HalfOpen => {
+                hosts.push((host.clone(), self.shared.config.breaker.half_open_permits as usize))
+            }
+            breaker::State::Closed => {}
+        });
+        let WebhooksConfig { at_host_max, lease, .. } = self.shared.config;
+        Claim { limit: self.free.len(), at_host_max, hosts, lease }
+    }
+
+    async fn begin(&mut self, claimed: Claimed) {
+        let permit = self.shared.breakers.of(&claimed.endpoint.url.host()).permit();
+        let (Ok(permit), Some(number)) = (permit, self.free.pop()) else {
+            // Its circuit has opened since. When it may be tried again, the claim will say.
+            let _ = self.shared.store.release(&claimed).await;
+            return;
+        };
+        self.shared.monitor.begin(number, &claimed);
+        let attempt = attempt(Arc::clone(self.shared), claimed.clone(), permit);
+        let id = self.at_work.spawn(attempt).id();
+        self.claimed.insert(id, (number, claimed));
+    }
+
+    /// Waits until there may be something to do for somebody who is free.
+    async fn wait(&mut self) {
+        let poll = Instant::now() + POLL;
+        let until = self.retry_at.map_or(poll, |at| at.min(poll));
+        let (shared, is_free) = (self.shared, !self.free.is_empty());
+        tokio::select! {
+            () = self.join(), if !self.at_work.is_empty() => {}
+            () = shared.wake.notified(), if is_free => {}
+            () = sleep_until(until), if is_free => {}
+        }
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.retry_at = None;
+        }
+    }
+
+    /// Waits for one who is ready, and takes back all who are.
+    async fn join(&mut self) {
+        let mut joined = self.at_work.join_next_with_id().await;
+        while let Some(ended) = joined {
+            let (id, again) = match ended {
+                Ok((id, again)) => (id, again),
+                Err(error) => {
+                    tracing::error!(%error, "an attempt has panicked: it is made again when its lease is over");
+                    (error.id(), None)
+                }
+            };
+            if let Some(again) = again {
+                self.retry_at = earlier(self.retry_at, Instant::now() + again);
+            }
+            if let Some((number, _)) = self.claimed.remove(&id) {
+                self.shared.monitor.end(number);
+                self.free.push(number);
+            }
+            joined = self.at_work.try_join_next_with_id();
+        }
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(one.map_or(other, |one| one.min(other)))
+}
+
+/// Sends and writes down. How long until it is tried again, if it is.
+async fn attempt(shared: Arc<Shared>, claimed: Claimed, permit: Permit) -> Option<Duration> {
+    let outcome = shared.sender.send(&claimed).await;
+    match (outcome.health, outcome.retry_after) {
+        (Health::Well, _) => permit.success(),
+        (Health::Ill, Some(wait)) => permit.failure_until(wait),
+        (Health::Ill, None) => permit.failure(),
+        (Health::Unknown, _) => drop(permit),
+    }
+    let chance = shared.chance.next();
+    let verdict = shared.config.backoff.decide(outcome.attempt.status, outcome.retry_after, claimed.tries + 1, chance);
+    shared.metrics.attempted(verdict, outcome.took);
+    let disabled = write_down(&shared, &claimed, &outcome, verdict).await?;
+    if disabled {
+        shared.metrics.endpoints_disabled.inc();
+        tracing::warn!(endpoint = %claimed.endpoint.id, "an endpoint is disabled: it is gone, or has failed for too long");
+    }
+    let again = if let Verdict::Again(wait) = verdict { Some(wait) } else { None };
+    shared.monitor.tell(Change::Delivery {
+        delivery: claimed.delivery,
+        message: claimed.message.id,
+        endpoint: claimed.endpoint.id,
+        state: match verdict {
+            Verdict::Delivered => State::Delivered,
+            Verdict::Again(_) if disabled => State::Cancelled,
+            Verdict::Again(_) => State::Pending,
+            Verdict::Gone | Verdict::GivenUp => State::Failed,
+        },
+        attempt: outcome.attempt,
+        next_in_ms: again.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        disabled,
+    });
+    again
+}
+
+/// Writes an attempt down, until it is written or the lease is over: then another one makes it again. Whether its endpoint was
+/// disabled by it; `None` when it was not written.
+async fn write_down(shared: &Shared, claimed: &Claimed, outcome: &Outcome, verdict: Verdict) -> Option<bool> {
+    let until = Instant::now() + shared.config.lease.saturating_sub(outcome.took);
+    loop {
+        match shared.store.finish(claimed, &outcome.attempt, verdict, shared.config.failing_max).await {
+            Ok(finished) if finished.is_ours => return Some(finished.disabled),
+            Ok(_) => return None,
+            Err(StoreError::Unavailable(error)) if Instant::now() < until => {
+                tracing::debug!(%error, "an attempt is written down later");
+                sleep(STORE_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, delivery = %claimed.delivery, "an attempt was not written down: it is made again");
+                return None;
+            }
+        }
+    }
+}
