@@ -13,10 +13,11 @@ use std::sync::Arc;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use firstbyte::app::health::{self, Dependency, Health};
 use firstbyte::app::inventory::repositories::Repositories;
-use firstbyte::app::inventory::{self, Inventory, InventoryConfig};
+use firstbyte::app::inventory::{Inventory, InventoryConfig};
+use firstbyte::app::metrics::{self, Metrics};
 use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
 use firstbyte::app::queue::workers::{Ended as WorkersEnded, Workers, WorkersConfig};
-use firstbyte::app::queue::{Kinds, Queue, QueueConfig, demo};
+use firstbyte::app::queue::{Queue, QueueConfig};
 use firstbyte::app::{errors, page};
 use firstbyte::db::cache::Cache;
 use firstbyte::db::{Postgres, PostgresConfig, ServiceUrl};
@@ -34,7 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   firstbyte worker --database-url postgres://127.0.0.1/firstbyte
   firstbyte worker --concurrency 64 --log warn       many jobs at a time
-  firstbyte worker --listen 127.0.0.1:9090           /healthz and /readyz
+  firstbyte worker --listen 127.0.0.1:9090           /healthz, /readyz, /metrics
 
 It works the jobs that `firstbyte serve` and others have stored in that database. Any number of workers share them, on any number \
 of machines. One that is killed gives no sign of life, and others take its jobs within 10 seconds.
@@ -68,7 +69,7 @@ pub fn command() -> Command {
     let listen = Arg::new("worker-listen")
         .long("listen")
         .value_name("ADDRESS")
-        .help("Address to say at how it is doing: /healthz, /readyz. Nowhere, unless given");
+        .help("Address to say at how it is doing: /healthz, /readyz, /metrics. Nowhere, unless given");
     let settings = arguments().filter(|arg| {
         let is_of = |group: Group| arg.get_help_heading() == Some(group.heading());
         let name = arg.get_id().as_str();
@@ -129,13 +130,19 @@ async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failu
     let url = settings.database_url.clone().expect("it was asked for");
     let database = open(&url, concurrency)?;
     let queue = Queue::postgres(QueueConfig::default(), database.clone());
-    let kinds = inventory::confirm_orders(demo::kinds(Kinds::new(), Some(database.clone())), &orders(&database));
+    let kinds = applications::kinds(&orders(&database), Some(database.clone()));
     tracing::info!(?kinds, concurrency, database = %url, "working");
     let config = WorkersConfig { concurrency, drain: settings.deadlines.drain, ..WorkersConfig::default() };
     let schedules = Schedules::postgres(queue.clone(), database.clone());
     let scheduler = Scheduler::start(schedules, SchedulerConfig::default(), watched.shutdown.clone());
-    let workers = Workers::start(queue, kinds, config, watched.shutdown.clone());
-    let routes = routes(&watched, &database)?;
+    let workers = Workers::start(queue.clone(), kinds, config, watched.shutdown.clone());
+    let metrics = Metrics::new(&watched, false);
+    metrics.register(|registry| {
+        database.register(registry);
+        queue.register(registry);
+        workers.register(registry);
+    });
+    let routes = routes(&watched, &database, metrics)?;
     if listeners.is_empty() {
         watched.shutdown.draining().await;
     } else {
@@ -162,8 +169,8 @@ fn open(url: &ServiceUrl, concurrency: usize) -> Result<Postgres, Failure> {
     Postgres::open_with(url, &migrations(), config).map_err(failed)
 }
 
-fn routes(watched: &Watched, database: &Postgres) -> Result<Routes, Failure> {
-    let router = errors::routes(page::routes(Router::new(())));
+fn routes(watched: &Watched, database: &Postgres, metrics: Metrics) -> Result<Routes, Failure> {
+    let router = metrics::routes(errors::routes(page::routes(Router::new(()))), metrics);
     let health = Health::new(watched.shutdown.clone(), vec![Dependency::postgres(database)]);
     let routes = health::routes(router, health).build();
     routes.map_err(applications::Failure::Routes).map_err(Failure::Applications)

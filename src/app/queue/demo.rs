@@ -42,11 +42,15 @@ pub fn kinds(kinds: Kinds, database: Option<Postgres>) -> Kinds {
         })
         .with("flaky", |running| std::future::ready(flaky(&running)))
         .with("fail", |_| std::future::ready(Err(JobError::Retry("it fails each time".to_owned()))))
-        .with("panic", |_| async { panic!("it panics each time") });
+        .with("panic", panics);
     match database {
         None => kinds,
         Some(database) => kinds.with("effect", move |running| effect(database.clone(), running)),
     }
+}
+
+async fn panics(_: Running) -> Result<Value, JobError> {
+    panic!("it panics each time")
 }
 
 fn flaky(running: &Running) -> Result<Value, JobError> {

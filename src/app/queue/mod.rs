@@ -17,6 +17,7 @@
 //! Limits: [`QueueConfig`], [`WorkersConfig`](workers::WorkersConfig), those of [`domain`].
 
 pub mod backoff;
+mod bounds;
 pub mod cron;
 pub mod demo;
 pub mod domain;
@@ -62,7 +63,7 @@ pub const MIGRATIONS: &[Migration] = &[
 /// What a queue is made with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueConfig {
-    /// Jobs that are kept in memory, those that are over included. Default: 10,000.
+    /// Jobs that are kept in memory, those that are over included. Default: 2,000.
     pub in_memory_max: usize,
     /// How long a job that was completed, cancelled or discarded is kept, and its key with it. Default: a day.
     pub keep_over: Duration,
@@ -73,7 +74,7 @@ pub struct QueueConfig {
 impl Default for QueueConfig {
     fn default() -> QueueConfig {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        QueueConfig { in_memory_max: 10_000, keep_over: DAY, keep_dead: 14 * DAY }
+        QueueConfig { in_memory_max: 2_000, keep_over: DAY, keep_dead: 14 * DAY }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod statements;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -257,8 +258,9 @@ async fn enqueue(
     let mut stored = transaction.query(sql::ENQUEUE, &rows.params()).await?;
     for _ in 0..KEY_ATTEMPTS {
         let first = transaction.query(sql::FIND_KEYS, &[&rows.keys]).await?;
+        let by_id = by_id(&stored)?;
         let enqueued: Option<Vec<Enqueued>> =
-            jobs.iter().zip(&rows.ids).map(|(job, id)| one(job, *id, &stored, &first)).collect::<Result<_, _>>()?;
+            jobs.iter().zip(&rows.ids).map(|(job, id)| one(job, *id, &by_id, &first)).collect::<Result<_, _>>()?;
         if let Some(enqueued) = enqueued {
             return Ok(enqueued);
         }
@@ -269,16 +271,25 @@ async fn enqueue(
 }
 
 fn enqueued(jobs: &[NewJob], ids: &[uuid::Uuid], stored: &[Row]) -> Result<Vec<Enqueued>, QueueError> {
-    let enqueued = jobs.iter().zip(ids).zip(stored).map(|((new, id), row)| new_job(new, *id, row));
+    let by_id = by_id(stored)?;
+    let enqueued = jobs.iter().zip(ids).filter_map(|(new, id)| by_id.get(id).map(|row| new_job(new, *id, row)));
     enqueued.collect()
 }
 
+/// Rows come in whichever order.
+fn by_id(rows: &[Row]) -> Result<HashMap<uuid::Uuid, &Row>, QueueError> {
+    rows.iter().map(|row| Ok((column(row, "id")?, row))).collect()
+}
+
 /// What has become of one of many: it was stored, or its key was there. `None`: neither.
-fn one(new: &NewJob, id: uuid::Uuid, stored: &[Row], first: &[Row]) -> Result<Option<Enqueued>, QueueError> {
-    for row in stored {
-        if column::<uuid::Uuid>(row, "id")? == id {
-            return new_job(new, id, row).map(Some);
-        }
+fn one(
+    new: &NewJob,
+    id: uuid::Uuid,
+    stored: &HashMap<uuid::Uuid, &Row>,
+    first: &[Row],
+) -> Result<Option<Enqueued>, QueueError> {
+    if let Some(row) = stored.get(&id) {
+        return new_job(new, id, row).map(Some);
     }
     for row in first {
         if column::<&str>(row, "key")? == new.key.as_ref().map_or("", JobKey::text) {

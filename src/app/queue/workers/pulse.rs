@@ -8,7 +8,8 @@
 //! The one idea: the store says what this process holds, with each beat. A claim whose answer was lost on the way is in the store
 //! and not here: it is given back, and does not wait for the process to die.
 //!
-//! Who has not been heard for a while has heard of nobody either: it does not take others for lost until it has beaten twice.
+//! Who has missed a beat does not take others for lost until it has been heard twice: it may have been the store that was away, and
+//! for all of them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::crew::{Crew, new_name, unknown};
 use super::floor::Stopped;
-use crate::app::queue::QueueError;
 use crate::app::queue::store::{Beat, Finish, Held, Outcome};
 
 /// Before the next attempt when a beat was not heard.
@@ -63,15 +63,15 @@ async fn beat_until_lost(crew: &Crew, name: &str) {
         sleep(wait).await;
         let begun = Instant::now();
         let beat = timeout(config.heartbeat, crew.queue.inner.store.beat(name, config.lease)).await;
-        match beat.unwrap_or(Err(QueueError::Full)) {
-            Ok(Beat { is_lost: true, .. }) => return,
-            Ok(Beat { held, .. }) => {
+        match beat {
+            Ok(Ok(Beat { is_lost: true, .. })) => return,
+            Ok(Ok(Beat { held, .. })) => {
                 alive_until = begun + config.lease;
                 heard += 1;
                 wait = config.heartbeat;
                 reconcile(crew, &held, &mut missing);
             }
-            Err(_) => {
+            Ok(Err(_)) | Err(_) => {
                 heard = 0;
                 wait = PAUSE;
             }

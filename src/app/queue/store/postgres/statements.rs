@@ -52,7 +52,7 @@ pub const ENQUEUE: &str = "INSERT INTO queue_jobs
         FROM unnest($1::uuid[], $2::text[], $3::json[], $4::text[], $5::bytea[], $6::smallint[], $7::smallint[],
             $8::integer[], $9::bigint[], $10::timestamptz[])
             AS given (id, kind, payload, key, request, priority, tries_max, timeout_ms, delay, at)) AS given
-    ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id, state, run_at, created_at";
 
 pub const FIND: &str = concat!("SELECT ", columns!(), " FROM queue_jobs AS job WHERE job.id = $1");
