@@ -174,11 +174,14 @@ impl Applications {
 
     /// What the process counts, and what each counts that it leans on.
     fn metrics(&self, watched: &Watched) -> Metrics {
-        let Applications { settings, services, .. } = self;
+        let Applications { settings, services, inventory, queue, webhooks, .. } = self;
         let metrics = Metrics::new(watched, settings.metrics_remote);
         metrics.register(|registry| {
             services.redis.iter().for_each(|redis| redis.register(registry));
             services.postgres.iter().for_each(|postgres| postgres.register(registry));
+            inventory.register(registry);
+            queue.register(registry);
+            webhooks.register(registry);
         });
         metrics
     }

@@ -85,7 +85,7 @@ async fn an_answer_is_counted_by_the_route_that_gave_it() {
     ] {
         check(&format!("{target}{GET}"), 1, &[expected]).await;
     }
-    check(&format!("POST /plain HTTP/1.1|Host: a|Content-Length: 3||abc"), 1, &["POST /plain 200 1 0"]).await;
+    check("POST /plain HTTP/1.1|Host: a|Content-Length: 3||abc", 1, &["POST /plain 200 1 0"]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,12 @@
-"""What must hold of refusals, beyond what schemathesis checks by itself."""
+"""What must hold of refusals, beyond what schemathesis checks by itself; and keys that are new where they have to be."""
 
 import re
+import uuid
 
 import schemathesis
+from schemathesis.generation.meta import TestPhase
+
+KEY = "Idempotency-Key"
 
 # What a request that its schema allows may be refused for: the code of the problem, and its places, or none.
 BEYOND_SCHEMAS = {
@@ -12,6 +16,15 @@ BEYOND_SCHEMAS = {
         ("invalid", re.compile("after|/products/[0-9]+/sku")),
     ],
 }
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """A scenario is played again and again. Under the key of the last time a product that was deleted since would be answered."""
+    if case.meta is None or case.meta.phase.name != TestPhase.STATEFUL or not case.meta.generation.mode.is_positive:
+        return
+    if case.headers and KEY in case.headers:
+        case.headers[KEY] = str(uuid.uuid4())
 
 
 @schemathesis.check

@@ -24,6 +24,7 @@ pub mod services;
 
 use std::time::Duration;
 
+use crate::app::queue::{Queue, QueueConfig};
 use crate::db::Migration;
 use crate::db::cache::{Cache, CacheConfig};
 use crate::http::bounds::{Bound, Part};
@@ -117,7 +118,8 @@ pub fn table() -> [Routes; 2] {
 /// Over nothing but memory, which is empty.
 fn in_memory() -> Inventory {
     let config = InventoryConfig::default();
-    Inventory::new(config.service, Repositories::memory(config.memory), Cache::new(None, config.cache), None)
+    let (cache, queue) = (Cache::new(None, config.cache), Queue::memory(QueueConfig::default()));
+    Inventory::new(config.service, Repositories::memory(config.memory), cache, Some(queue))
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(super) enum Change {
         state: State,
         attempt: Attempt,
         next_in_ms: Option<u64>,
-        /// What signs and dials may disable.
+        /// Whether its endpoint was disabled by it.
         disabled: bool,
     },
     /// An event was taken.

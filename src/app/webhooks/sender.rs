@@ -99,7 +99,8 @@ impl Sender {
 
 fn health(answer: &Answer) -> Health {
     match answer.status.code() {
-        429 | 500..=599 => Health::Ill,
+        // 429 is said to one who asks too much, and the host may be that of many.
+        500..=599 => Health::Ill,
         _ => Health::Well,
     }
 }

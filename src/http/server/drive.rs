@@ -30,6 +30,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::http::caught::poll_caught;
+use crate::http::durations::Durations;
 use crate::http::explain::{Problem, Style};
 use crate::http::field::Known;
 use crate::http::h1::framing::{Content, RequestFraming};
@@ -283,7 +284,12 @@ impl<T: Transport> Driver<T> {
     /// Counts a request that is over: the last byte of its answer is on its way.
     #[inline]
     pub(super) fn count<H>(&mut self, shared: &Shared<H>, asked: &Asked, status: Status) {
-        let Some(durations) = &shared.watch.durations else { return };
+        if let Some(durations) = &shared.watch.durations {
+            self.count_in(durations, asked, status);
+        }
+    }
+
+    fn count_in(&mut self, durations: &Durations, asked: &Asked, status: Status) {
         self.now = Instant::now();
         let took = self.now.saturating_duration_since(asked.began);
         durations.record(Some(asked.method), self.peer.0.route(), status, took);

@@ -92,7 +92,8 @@ impl Desk<'_> {
     /// The key is made with the page: whoever clicks twice orders once.
     fn order_html(&self) -> String {
         let Desk { product, order, mistakes, key, .. } = self;
-        let words = mistakes.iter().filter(|mistake| pointer(mistake).is_some_and(|place| place.starts_with("/lines")));
+        let is_of_order = |place: &str| place.starts_with("/lines") || place == "/notify";
+        let words = mistakes.iter().filter(|mistake| pointer(mistake).is_some_and(is_of_order));
         let words: Vec<_> = words.map(|mistake| format!("{}.", capitalized(&mistake.detail))).collect();
         let there = format!("{} there, {} each.", product.details.stock, price(product));
         let (described, told) = told("quantity", &words.join(" "), Some(&there));
