@@ -66,7 +66,7 @@ fn help_is_short_and_long() {
     assert_eq!((short.status.code(), long.status.code()), (Some(0), Some(0)));
     let (short, long) = (text(&short.stdout), text(&long.stdout));
     assert!(short.contains("--listen") && !short.contains("--head-bytes-max"), "{short}");
-    assert!(short.lines().count() < 50, "{short}");
+    assert!(short.lines().count() < 60, "{short}");
     for expected in ["--head-bytes-max", "Examples:", "Exit codes:", "FIRSTBYTE_IDLE_DEADLINE"] {
         assert!(long.contains(expected), "{expected}");
     }

@@ -26,7 +26,7 @@ use crate::http::Request;
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Members of a form whose text is JSON.
-const JSON_MEMBERS: [&str; 4] = ["payload", "priority", "delay_ms", "tries_max"];
+const JSON_MEMBERS: [&str; 5] = ["payload", "priority", "delay_ms", "tries_max", "timeout_ms"];
 
 /// Reads a job.
 ///

@@ -197,7 +197,7 @@ impl Values {
     }
 }
 
-/// A month and a day of the week are at most so far away, or further than anybody plans.
+/// Where the search ends.
 fn horizon(from: DateTime) -> DateTime {
     from.saturating_add(Span::new().years(HORIZON_YEARS))
 }
