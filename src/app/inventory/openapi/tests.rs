@@ -233,7 +233,7 @@ fn what_it_says_of_queries_is_what_is_accepted() {
             for value in outside.iter().filter(|value| !value.is_object() && *value != &json!(value.as_str().is_some()))
             {
                 // In a query, "1" is a number, and "true" is true.
-                let reads_as = |text: &str| inside.iter().any(|value| value.to_string() == text);
+                let reads_as = |text: &str| inside.iter().map(Value::to_string).any(|value| value == text);
                 if !value.as_str().is_some_and(reads_as) {
                     parse(&query(value)).expect_err(&format!("{path}: {name}={value}"));
                 }
