@@ -141,6 +141,10 @@ async fn no_more_at_a_time_than_there_are_places(queue: &Queue) {
         let (now, most) = (Arc::clone(&now), Arc::clone(&most));
         async move {
             most.fetch_max(now.fetch_add(1, Relaxed) + 1, Relaxed);
+            // The first ones wait until all places are taken.
+            while most.load(Relaxed) < 8 {
+                sleep(Duration::from_millis(1)).await;
+            }
             sleep(Duration::from_millis(2)).await;
             now.fetch_sub(1, Relaxed);
             Ok(Value::Null)

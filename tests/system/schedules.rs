@@ -1,7 +1,7 @@
 //! Schedules over a real PostgreSQL: as every place keeps them, and each instant once whatever becomes of a node.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firstbyte::app::queue::cron::Cron;
 use firstbyte::app::queue::domain::{Filter, KindName};
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
 use crate::database::Database;
+use crate::server::SOON;
 use crate::suites::schedules as suite;
 
 const WINDOW: Duration = Duration::from_secs(12 * 3_600);
@@ -86,7 +87,9 @@ async fn a_node_that_dies_in_the_middle_has_done_nothing_and_another_does_it() {
     // The second one waits for its row, and goes on when it is gone.
     let look = tokio::spawn(async move { schedules.look(WINDOW).await.unwrap().made });
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let begun = Instant::now();
     while session.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(begun.elapsed() < SOON && !look.is_finished(), "it does not wait");
         tokio::task::yield_now().await;
     }
     session.execute("SELECT pg_terminate_backend($1)", &[&pid]).await.unwrap();
