@@ -34,7 +34,10 @@ pub enum QueueError {
 impl QueueError {
     /// Whether it may go well when it is asked again in a moment.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, QueueError::Full | QueueError::Database(Failure::Unavailable(_) | Failure::Serialization))
+        match self {
+            QueueError::Database(failure) => failure.is_passing(),
+            error => matches!(error, QueueError::Full),
+        }
     }
 }
 
