@@ -163,19 +163,26 @@ pub const FINISH: &str = concat!(
 pub const LOSE_WORKERS: &str = "DELETE FROM queue_workers WHERE name IN
     (SELECT name FROM queue_workers WHERE alive_until < clock_timestamp() FOR UPDATE SKIP LOCKED)";
 
-/// Jobs whose worker is no more.
+/// Jobs whose worker is no more. What is seen is a claim, and what is taken is that claim: between the look and the lock somebody
+/// else may have rescued the job, and a worker that is alive have claimed it. PostgreSQL then looks again at the row, but not at
+/// who has no row among the workers, so that the number of the claim has to be compared.
 pub const RESCUE: &str = concat!(
-    "UPDATE queue_jobs AS job SET lost = lost + 1,
+    "WITH seen AS MATERIALIZED (
+        SELECT id, fence FROM queue_jobs AS running WHERE state = 'running'
+            AND NOT EXISTS (SELECT FROM queue_workers AS worker WHERE worker.name = running.worker)
+        LIMIT $1),
+    locked AS MATERIALIZED (
+        SELECT job.id FROM queue_jobs AS job JOIN seen ON seen.id = job.id AND seen.fence = job.fence
+        WHERE job.state = 'running' AND job.id = ANY(ARRAY(SELECT id FROM seen))
+        FOR UPDATE OF job SKIP LOCKED)
+    UPDATE queue_jobs AS job SET lost = lost + 1,
         state = CASE WHEN is_cancelling THEN 'cancelled' WHEN tries >= tries_max THEN 'dead' ELSE 'ready' END,
         finished_at = CASE WHEN is_cancelling OR tries >= tries_max THEN clock_timestamp() END,
         is_cancelling = false,
         errors = ",
     errors_with!("'worker lost: ' || coalesce(job.worker, '')"),
     "
-    WHERE job.state = 'running' AND job.id = ANY(ARRAY(
-        SELECT id FROM queue_jobs AS running WHERE state = 'running'
-            AND NOT EXISTS (SELECT FROM queue_workers AS worker WHERE worker.name = running.worker)
-        LIMIT $1 FOR UPDATE SKIP LOCKED))"
+    WHERE job.state = 'running' AND job.id = ANY(ARRAY(SELECT id FROM locked))"
 );
 
 pub const PROMOTE: &str = "UPDATE queue_jobs AS job SET state = 'ready'
