@@ -2,6 +2,8 @@
 //! `tests/system/queue.rs`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use firstbyte::app::queue::QueueError;
@@ -21,6 +23,7 @@ pub async fn store(store: Store) {
     what_is_stored_is_found(store).await;
     a_key_stands_for_one_request(store).await;
     many_are_stored_or_none(store).await;
+    a_key_stands_for_one_request_of_a_batch(store).await;
     a_list_goes_from_the_newest_to_the_oldest(store).await;
     jobs_are_claimed_in_their_order(store).await;
     a_share_bounds_a_kind_and_all_are_bounded(store).await;
@@ -32,6 +35,7 @@ pub async fn store(store: Store) {
     a_job_that_is_put_off_is_not_claimed_before(store).await;
     a_release_gives_the_try_back(store).await;
     a_lost_worker_loses_its_jobs(store).await;
+    who_is_alive_keeps_its_jobs_while_many_rescue(store).await;
     a_job_that_was_lost_twice_is_claimed_alone(store).await;
     a_job_that_kills_its_workers_dies_too(store).await;
     whoever_cancels_is_obeyed_in_every_state(store).await;
@@ -144,6 +148,15 @@ async fn many_are_stored_or_none(store: &Store) {
     assert!(store.enqueue(&[]).await.unwrap().is_empty());
 }
 
+async fn a_key_stands_for_one_request_of_a_batch(store: &Store) {
+    let key = new("batch").key(JobKey::parse("of the batch").unwrap());
+    let conflict = store.enqueue(&[key.clone(), key.clone().priority(1)]).await;
+    assert!(matches!(conflict, Err(QueueError::Conflict { .. })), "{conflict:?}");
+    assert!(claim(store, "ada", "batch", 10).await.is_empty(), "none was stored");
+    assert!(store.enqueue(&[key.clone().priority(1)]).await.unwrap()[0].is_new, "nor is the key taken");
+    assert!(finish(store, &claim_one(store, "batch").await, Outcome::Completed(Value::Null)).await);
+}
+
 async fn a_list_goes_from_the_newest_to_the_oldest(store: &Store) {
     let added = store.enqueue(&vec![new("list"); 5]).await.unwrap();
     let kind = Some(KindName::known("list"));
@@ -217,7 +230,8 @@ async fn a_share_bounds_a_kind_and_all_are_bounded(store: &Store) {
 async fn who_has_not_joined_claims_nothing(store: &Store) {
     let job = add(store, new("stranger")).await;
     assert!(claim(store, "nobody", "stranger", 1).await.is_empty());
-    assert!(store.beat("nobody", LEASE).await.unwrap().is_lost);
+    assert!(!store.beat("nobody", LEASE).await.unwrap());
+    assert_eq!(store.held("nobody").await.unwrap(), []);
     store.join("brief", Duration::ZERO).await.unwrap();
     assert!(claim(store, "brief", "stranger", 1).await.is_empty(), "its lease is over");
     assert!(finish(store, &claim_one(store, "stranger").await, Outcome::Completed(Value::Null)).await);
@@ -298,7 +312,9 @@ async fn a_job_that_is_put_off_is_not_claimed_before(store: &Store) {
     let far = add(store, new("later").run_at(When::In(WEEK))).await;
     let at = add(store, new("later").run_at(When::At(far.created_at + WEEK))).await;
     let past = add(store, new("later").run_at(When::At(jiff::Timestamp::UNIX_EPOCH))).await;
+    let ancient = add(store, new("later").run_at(When::At(jiff::Timestamp::MIN))).await;
     assert_eq!([far.state, at.state, past.state], [State::Scheduled, State::Scheduled, State::Ready]);
+    assert_eq!((ancient.state, store.cancel(ancient.id).await.unwrap().state), (State::Ready, State::Cancelled));
     let near = add(store, new("later").run_at(When::In(Duration::from_millis(20)))).await;
     let claimed = claim(store, "ada", "later", 10).await;
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [past.id]);
@@ -345,23 +361,62 @@ async fn lose(store: &Store, kind: &str, jobs_max: usize) -> Vec<Job> {
 
 async fn a_lost_worker_loses_its_jobs(store: &Store) {
     let job = add(store, new("lose")).await;
-    store.join("eve", Duration::from_millis(30)).await.unwrap();
+    store.join("eve", LEASE).await.unwrap();
     let late = claim(store, "eve", "lose", 1).await.remove(0);
-    let beat = store.beat("eve", Duration::from_millis(30)).await.unwrap();
-    assert_eq!(beat.held, [Held { id: job.id, fence: late.fence, is_cancelling: false }]);
+    assert_eq!(store.held("eve").await.unwrap(), [Held { id: job.id, fence: late.fence, is_cancelling: false }]);
+    assert!(store.beat("eve", Duration::from_millis(30)).await.unwrap());
     while store.advance(true).await.unwrap().rescued == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let rescued = found(store, job.id).await;
     assert_eq!((rescued.state, rescued.tries, rescued.lost), (State::Ready, 1, 1));
     assert!(rescued.errors[0].why.contains("worker lost: eve"), "{rescued:?}");
-    assert!(store.beat("eve", LEASE).await.unwrap().is_lost, "it is told");
+    assert!(!store.beat("eve", LEASE).await.unwrap(), "it is told");
     assert!(!finish(store, &late, Outcome::Completed(json!("late"))).await);
     let claimed = claim_one(store, "lose").await;
     assert!(claimed.fence > late.fence);
     assert!(finish(store, &claimed, Outcome::Completed(Value::Null)).await);
     assert_eq!(found(store, job.id).await.lost, 0, "it has said something itself");
-    assert_eq!(store.beat("ada", LEASE).await.unwrap().held, []);
+    assert_eq!(store.held("ada").await.unwrap(), []);
+}
+
+/// Jobs of a worker that is no more are rescued by many at once, while one that is alive claims them.
+async fn who_is_alive_keeps_its_jobs_while_many_rescue(store: &Store) {
+    const JOBS: usize = 300;
+    for round in 0..2 {
+        store.enqueue(&vec![new("rescue").tries_max(100); JOBS]).await.unwrap();
+        let dead = format!("dead of round {round}");
+        store.join(&dead, LEASE).await.unwrap();
+        assert_eq!(claim(store, &dead, "rescue", JOBS).await.len(), JOBS);
+        store.leave(&dead).await.unwrap();
+        let claimed = Arc::new(AtomicUsize::new(0));
+        let at_work = |rescues: bool| {
+            let (store, claimed) = (store.clone(), Arc::clone(&claimed));
+            tokio::spawn(async move {
+                while claimed.load(Relaxed) < JOBS {
+                    if rescues {
+                        store.advance(true).await.unwrap();
+                    } else {
+                        claimed.fetch_add(claim(&store, "ada", "rescue", 10).await.len(), Relaxed);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        for task in [true, false, true, true, false, true].map(at_work) {
+            task.await.unwrap();
+        }
+        let filter = Filter { state: None, kind: Some(KindName::known("rescue")) };
+        let jobs = store.list(&filter, None, JOBS).await.unwrap().jobs;
+        for job in &jobs {
+            let whys: Vec<&str> = job.errors.iter().map(|error| error.why.as_str()).collect();
+            assert_eq!((whys, job.tries, job.lost), (vec![&*format!("worker lost: {dead}")], 2, 1));
+            assert_eq!((job.state, job.worker.as_deref()), (State::Running, Some("ada")));
+        }
+        for job in &jobs {
+            assert!(finish(store, job, Outcome::Completed(Value::Null)).await);
+        }
+    }
 }
 
 async fn a_job_that_was_lost_twice_is_claimed_alone(store: &Store) {
@@ -374,10 +429,18 @@ async fn a_job_that_was_lost_twice_is_claimed_alone(store: &Store) {
     let claimed = store.claim("ada", &none).await.unwrap();
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [fresh.id]);
     assert!(finish(store, &claimed[0], Outcome::Completed(Value::Null)).await);
-    for _ in 0..3 {
+    for _ in 0..2 {
         let claimed = claim(store, "ada", "suspect", 10).await;
         assert_eq!(claimed.len(), 1, "one suspect at a time");
         assert!(finish(store, &claimed[0], Outcome::Completed(Value::Null)).await);
+    }
+    store.enqueue(&vec![new("suspect"); 5]).await.unwrap();
+    let asks = [("suspect", 3), ("echo", 1)].map(|(kind, share)| Ask { kind: KindName::known(kind), share });
+    let claimed = store.claim("ada", &Asked { asks: asks.into(), jobs_max: 4, suspects_max: 1 }).await.unwrap();
+    let suspects = claimed.iter().filter(|job| job.lost == 2).count();
+    assert_eq!((claimed.len(), suspects), (3, 1), "a suspect has its place in the share of its kind");
+    for job in claimed.into_iter().chain(claim(store, "ada", "suspect", 10).await) {
+        assert!(finish(store, &job, Outcome::Completed(Value::Null)).await);
     }
     assert!(claim(store, "ada", "suspect", 10).await.is_empty());
 }
@@ -410,11 +473,15 @@ async fn whoever_cancels_is_obeyed_in_every_state(store: &Store) {
         let claimed = claim_one(store, "cancel").await;
         let cancelled = store.cancel(job.id).await.unwrap();
         assert!(cancelled.state == State::Running && cancelled.is_cancelling);
-        let held = store.beat("ada", LEASE).await.unwrap().held;
+        let held = store.held("ada").await.unwrap();
         assert!(held.contains(&Held { id: job.id, fence: claimed.fence, is_cancelling: true }), "{held:?}");
         assert!(finish(store, &claimed, outcome.clone()).await);
         let over = found(store, job.id).await;
         assert_eq!((over.state, over.is_cancelling), (expected, false), "{outcome:?}");
+        let was_released = outcome == Outcome::Released;
+        assert_eq!(over.tries, u16::from(!was_released), "{outcome:?}");
+        let is_told = !was_released && !matches!(outcome, Outcome::Completed(_));
+        assert_eq!(over.errors.len(), usize::from(is_told), "{outcome:?}");
     }
     let lost = add(store, new("cancel")).await;
     store.join("dying", LEASE).await.unwrap();

@@ -40,7 +40,11 @@ pub const WHY_BYTES_MAX: usize = 1_024;
 pub const SUSPECT_LOST: u16 = 2;
 
 /// Jobs that one statement moves on.
-const BATCH: usize = 1_000;
+pub(super) const BATCH: usize = 1_000;
+
+/// For how long somebody has to have been in touch with the store before those that are silent are taken for lost: after an outage
+/// all are silent at first.
+const HEARD_TIME: Duration = Duration::from_secs(3);
 
 /// Keeps jobs. A clone keeps them in the same place.
 #[derive(Clone)]
@@ -109,15 +113,6 @@ pub enum Outcome {
     },
     /// Its worker stops. The try is given back.
     Released,
-}
-
-/// What a worker hears when it has given a sign of life.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Beat {
-    /// It was taken for lost: its jobs are those of others.
-    pub is_lost: bool,
-    /// What it holds, as the store has it.
-    pub held: Vec<Held>,
 }
 
 /// A claim that has not come to an end.
@@ -266,20 +261,29 @@ impl Store {
         at!(self, place => place.cancel(id))
     }
 
-    /// Lets `worker` have jobs. It is lost when it gives no sign of life for `lease`.
+    /// Lets `worker` have jobs. It is lost when it gives no sign of life for `lease`. Whether some worker has been in touch for
+    /// some seconds, so that those that were not are lost, and it is not the store that was away.
     ///
     /// # Errors
     /// As for [`Store::enqueue`].
-    pub async fn join(&self, worker: &str, lease: Duration) -> Result<(), QueueError> {
+    pub async fn join(&self, worker: &str, lease: Duration) -> Result<bool, QueueError> {
         at!(self, place => place.join(worker, lease))
     }
 
-    /// `worker` is alive, and will be taken for that for `lease`.
+    /// `worker` is alive, and will be taken for that for `lease`. Whether it was: otherwise its jobs are those of others.
     ///
     /// # Errors
     /// As for [`Store::enqueue`].
-    pub async fn beat(&self, worker: &str, lease: Duration) -> Result<Beat, QueueError> {
+    pub async fn beat(&self, worker: &str, lease: Duration) -> Result<bool, QueueError> {
         at!(self, place => place.beat(worker, lease))
+    }
+
+    /// What `worker` holds, as the store has it.
+    ///
+    /// # Errors
+    /// As for [`Store::enqueue`].
+    pub async fn held(&self, worker: &str) -> Result<Vec<Held>, QueueError> {
+        at!(self, place => place.held(worker))
     }
 
     /// `worker` has no jobs any more; those that it has all the same are taken for lost.

@@ -35,6 +35,22 @@ async fn memory_is_bounded_and_what_is_over_gives_way() {
 }
 
 #[tokio::test]
+async fn a_job_that_its_key_is_asked_for_gives_no_way() {
+    let queue = Queue::memory(QueueConfig { in_memory_max: 2, ..QueueConfig::default() });
+    let job = NewJob::new(KindName::known("echo"), Value::Null);
+    let keyed = job.clone().key(JobKey::parse("k").expect("a key"));
+    let first = queue.enqueue(&keyed).await.expect("room").job.id;
+    queue.cancel(first).await.expect("it waits");
+    let other = queue.enqueue(&job).await.expect("room").job.id;
+    let full = queue.enqueue_many(&[job.clone(), keyed.clone()]).await;
+    assert!(matches!(full, Err(QueueError::Full)), "{full:?}");
+    queue.cancel(other).await.expect("it waits");
+    let stored = queue.enqueue_many(&[job, keyed]).await.expect("the other one gives way");
+    assert_eq!((stored[1].job.id, stored[1].is_new), (first, false));
+    assert_eq!(queue.find(other).await.expect("it answers"), None);
+}
+
+#[tokio::test]
 async fn a_payload_that_is_too_large_is_refused() {
     let queue = Queue::memory(QueueConfig::default());
     let of = |bytes: usize| NewJob::new(KindName::known("echo"), json!("a".repeat(bytes - 2)));

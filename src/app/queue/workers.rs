@@ -13,7 +13,8 @@
 //! The lease is that of the process: one row, one beat, however many jobs. A process that could not beat for as long as its
 //! lease stops its own jobs, since another one may have them by then.
 //!
-//! Never: holds a job that the store does not know of for longer than two beats, nor the other way round.
+//! Never: works on a job that the store does not know of for longer than two beats, nor the other way round; goes on in parts: when
+//! one of its tasks panics, all end.
 //! Limits: [`WorkersConfig`].
 
 mod crew;
@@ -68,6 +69,8 @@ impl Default for WorkersConfig {
 pub struct Workers {
     stop: watch::Sender<()>,
     life: JoinHandle<Ended>,
+    /// Closed when they have ended.
+    over: watch::Receiver<()>,
     tally: Tally,
 }
 
@@ -91,8 +94,24 @@ impl Workers {
         assert!(config.lease > 2 * config.heartbeat, "a beat may be late");
         let (stop, stopped) = watch::channel(());
         let tally = Tally::new(kinds.names());
-        let life = tokio::spawn(crew::live(queue, kinds, config, tally.clone(), shutdown, stopped));
-        Workers { stop, life, tally }
+        let (open, over) = watch::channel(());
+        let living = crew::live(queue, kinds, config, tally.clone(), shutdown, stopped);
+        let life = tokio::spawn(async move {
+            // Let go of at the end, whichever it is.
+            let _open = open;
+            living.await
+        });
+        Workers { stop, life, over, tally }
+    }
+
+    /// Completes when they have ended, which they do by themselves when one of their tasks has panicked: [`Workers::end`] goes on
+    /// with that panic.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing has changed.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut over = self.over.clone();
+        async move { while over.changed().await.is_ok() {} }
     }
 
     /// Adds what these workers have done: tries by kind and outcome, how long they took, claims, rescues, refused ends.

@@ -9,7 +9,7 @@
 //! Invariants: no more than `jobs_max` jobs; those that are over give way to new ones, the oldest first.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Asked, BATCH, Beat, ERRORS_MAX, Finish, Held, Moved, Outcome, Retention, SUSPECT_LOST, words};
+use super::{Asked, BATCH, ERRORS_MAX, Finish, Held, Moved, Outcome, Retention, SUSPECT_LOST, words};
 use crate::app::queue::Enqueued;
 use crate::app::queue::domain::{
     Attempt, Counted, Counts, Cursor, DELAY_MAX, Filter, Job, JobId, JobKey, KindName, NewJob, Page, State, When,
@@ -62,18 +62,26 @@ impl Memory {
     pub fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, QueueError> {
         let now = self.clock.now();
         let shelves = &mut *lock(&self.shelves);
-        let mut new = 0;
+        let mut ids = Vec::with_capacity(jobs.len());
+        let (mut named, mut kept) = (HashMap::new(), HashSet::new());
         for job in jobs {
-            match job.key.as_ref().and_then(|key| shelves.keys.get(key)) {
-                Some((request, first)) if *request != job.request() => {
-                    return Err(QueueError::Conflict { job: *first });
+            let request = job.key.as_ref().map(|key| (key, job.request()));
+            let first = request.and_then(|(key, _)| named.get(key).or_else(|| shelves.keys.get(key)).copied());
+            match (request, first) {
+                (Some((_, request)), Some((of_first, id))) if request != of_first => {
+                    return Err(QueueError::Conflict { job: id });
                 }
-                Some(_) => {}
-                None => new += 1,
+                (_, Some((_, id))) => drop(kept.insert(id)),
+                (request, None) => {
+                    let id = JobId::new();
+                    ids.push(id);
+                    named.extend(request.map(|(key, request)| (key, (request, id))));
+                }
             }
         }
-        shelves.make_room(new, self.jobs_max)?;
-        Ok(jobs.iter().map(|job| shelves.add(job, now)).collect())
+        shelves.make_room(ids.len(), self.jobs_max, &kept)?;
+        let mut ids = ids.into_iter();
+        Ok(jobs.iter().map(|job| shelves.add(job, &mut ids, now)).collect())
     }
 
     pub fn find(&self, id: JobId) -> Result<Option<Job>, QueueError> {
@@ -132,23 +140,25 @@ impl Memory {
         })
     }
 
-    pub fn join(&self, worker: &str, lease: Duration) -> Result<(), QueueError> {
+    /// It is never away.
+    pub fn join(&self, worker: &str, lease: Duration) -> Result<bool, QueueError> {
         let until = after(self.clock.now(), lease);
         lock(&self.shelves).workers.insert(worker.to_owned(), until);
-        Ok(())
+        Ok(true)
     }
 
-    pub fn beat(&self, worker: &str, lease: Duration) -> Result<Beat, QueueError> {
+    pub fn beat(&self, worker: &str, lease: Duration) -> Result<bool, QueueError> {
         let until = after(self.clock.now(), lease);
-        let shelves = &mut *lock(&self.shelves);
-        let Some(alive) = shelves.workers.get_mut(worker) else {
-            return Ok(Beat { is_lost: true, ..Beat::default() });
-        };
-        *alive = until;
+        let mut shelves = lock(&self.shelves);
+        let alive = shelves.workers.get_mut(worker);
+        Ok(alive.map(|alive| *alive = until).is_some())
+    }
+
+    pub fn held(&self, worker: &str) -> Result<Vec<Held>, QueueError> {
+        let shelves = lock(&self.shelves);
         let running = shelves.running.iter().filter_map(|id| shelves.jobs.get(id));
         let own = running.filter(|job| job.worker.as_deref() == Some(worker));
-        let held = own.map(|job| Held { id: job.id, fence: job.fence, is_cancelling: job.is_cancelling });
-        Ok(Beat { is_lost: false, held: held.collect() })
+        Ok(own.map(|job| Held { id: job.id, fence: job.fence, is_cancelling: job.is_cancelling }).collect())
     }
 
     pub fn leave(&self, worker: &str) -> Result<(), QueueError> {
@@ -210,18 +220,20 @@ impl Memory {
 }
 
 impl Shelves {
-    /// Lets go of jobs that are over until `new` more fit in.
-    fn make_room(&mut self, new: usize, jobs_max: usize) -> Result<(), QueueError> {
+    /// Lets go of jobs that are over and not to be `kept` until `new` more fit in.
+    fn make_room(&mut self, new: usize, jobs_max: usize, kept: &HashSet<JobId>) -> Result<(), QueueError> {
         let surplus = (self.jobs.len() + new).saturating_sub(jobs_max);
-        if surplus > self.over.len() {
+        let over = self.over.iter().map(|(_, id)| *id).filter(|id| !kept.contains(id));
+        let old: Vec<JobId> = over.take(surplus).collect();
+        if old.len() < surplus {
             return Err(QueueError::Full);
         }
-        let old: Vec<JobId> = self.over.iter().take(surplus).map(|(_, id)| *id).collect();
         old.iter().for_each(|id| self.forget(*id));
         Ok(())
     }
 
-    fn add(&mut self, new: &NewJob, now: Timestamp) -> Enqueued {
+    /// What is not there already takes the next of `ids`.
+    fn add(&mut self, new: &NewJob, ids: &mut impl Iterator<Item = JobId>, now: Timestamp) -> Enqueued {
         let first = new.key.as_ref().and_then(|key| self.keys.get(key)).and_then(|(_, id)| self.jobs.get(id));
         if let Some(first) = first {
             return Enqueued { job: self.shown(first), is_new: false };
@@ -232,7 +244,8 @@ impl Shelves {
             When::At(at) => at.clamp(now, after(now, DELAY_MAX)),
         };
         let state = if run_at > now { State::Scheduled } else { State::Ready };
-        let job = Job::begun(new, JobId::new(), state, run_at, now);
+        let id = ids.next().expect("there is one for each that is new");
+        let job = Job::begun(new, id, state, run_at, now);
         if let Some(key) = &new.key {
             self.keys.insert(key.clone(), (new.request(), job.id));
         }
@@ -301,9 +314,13 @@ impl Shelves {
             let turns = self.ready.get(&(is_suspect, kind.clone()));
             turns.into_iter().flatten().take(most).map(|(_, _, id)| *id)
         };
-        let suspects = asked.asks.iter().flat_map(|ask| of(true, &ask.kind, 1)).take(asked.suspects_max);
-        let fresh = asked.asks.iter().flat_map(|ask| of(false, &ask.kind, ask.share));
-        suspects.chain(fresh).take(asked.jobs_max).collect()
+        let suspects = asked.asks.iter().flat_map(|ask| of(true, &ask.kind, 1).map(|id| (&ask.kind, id)));
+        let suspects: Vec<(&KindName, JobId)> = suspects.take(asked.suspects_max).collect();
+        let fresh = asked.asks.iter().flat_map(|ask| {
+            let suspected = suspects.iter().filter(|(kind, _)| **kind == ask.kind).count();
+            of(false, &ask.kind, ask.share.saturating_sub(suspected))
+        });
+        suspects.iter().map(|(_, id)| *id).chain(fresh).take(asked.jobs_max).collect()
     }
 
     fn rescue(&mut self, now: Timestamp) -> u64 {
@@ -340,7 +357,14 @@ impl Job {
         }
         match outcome {
             // Who wanted its end has it now.
-            Outcome::Again { .. } | Outcome::Released if self.is_cancelling => self.end(State::Cancelled, now),
+            Outcome::Again { why, .. } if self.is_cancelling => {
+                self.remember(why, now);
+                self.end(State::Cancelled, now);
+            }
+            Outcome::Released if self.is_cancelling => {
+                self.tries = self.tries.saturating_sub(1);
+                self.end(State::Cancelled, now);
+            }
             Outcome::Completed(result) => {
                 self.result = Some(packed(result));
                 self.end(State::Completed, now);

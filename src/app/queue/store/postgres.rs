@@ -1,9 +1,10 @@
 //! Owns jobs in PostgreSQL: what each step of a life is asked of the database, and what is made of its rows.
 //!
-//! The one idea: one statement a step, and the clock of the database in each: nodes whose clocks differ agree all the same. A
-//! statement that may not find its row in the state that it leaves from changes nothing, and says so by giving no row.
+//! The one idea: a step of a life is one statement, and the clock of the database is in each: nodes whose clocks differ agree all
+//! the same. A statement that may not find its row in the state that it leaves from changes nothing, and says so by giving no row.
 //!
-//! Never: holds a lock from one statement to the next; waits for a row that another worker has.
+//! Never: holds a lock from one statement to the next, but where jobs with keys are stored together; waits for a row that another
+//! worker has when it claims, rescues, promotes or forgets.
 
 mod statements;
 
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 use self::statements as sql;
-use super::{Asked, BATCH, Beat, ERRORS_MAX, Finish, Held, Moved, Outcome, Retention, SUSPECT_LOST, words};
+use super::{Asked, BATCH, ERRORS_MAX, Finish, HEARD_TIME, Held, Moved, Outcome, Retention, SUSPECT_LOST, words};
 use crate::app::queue::Enqueued;
 use crate::app::queue::domain::{
     Attempt, Counted, Counts, Cursor, DELAY_MAX, Filter, Job, JobId, JobKey, KindName, NewJob, Page, State, When,
@@ -106,19 +107,19 @@ impl Postgres {
         self.change(sql::CANCEL, id).await
     }
 
-    pub async fn join(&self, worker: &str, lease: Duration) -> Result<(), QueueError> {
-        self.client().await?.execute(sql::JOIN, &[&worker, &milliseconds(lease)]).await?;
-        Ok(())
+    pub async fn join(&self, worker: &str, lease: Duration) -> Result<bool, QueueError> {
+        let params: [&(dyn ToSql + Sync); 3] = [&worker, &milliseconds(lease), &milliseconds(HEARD_TIME)];
+        let row = self.client().await?.query_opt(sql::JOIN, &params).await?;
+        row.map_or(Ok(false), |row| column(&row, "was_heard"))
     }
 
-    pub async fn beat(&self, worker: &str, lease: Duration) -> Result<Beat, QueueError> {
-        let rows = self.client().await?.query(sql::BEAT, &[&worker, &milliseconds(lease)]).await?;
-        if rows.is_empty() {
-            return Ok(Beat { is_lost: true, ..Beat::default() });
-        }
-        // A worker without jobs has one row, and no job in it.
-        let held = rows.iter().filter_map(|row| held(row).transpose()).collect::<Result<_, _>>()?;
-        Ok(Beat { is_lost: false, held })
+    pub async fn beat(&self, worker: &str, lease: Duration) -> Result<bool, QueueError> {
+        Ok(self.client().await?.execute(sql::BEAT, &[&worker, &milliseconds(lease)]).await? > 0)
+    }
+
+    pub async fn held(&self, worker: &str) -> Result<Vec<Held>, QueueError> {
+        let rows = self.client().await?.query(sql::HELD, &[&worker]).await?;
+        rows.iter().map(held).collect()
     }
 
     pub async fn leave(&self, worker: &str) -> Result<(), QueueError> {
@@ -247,7 +248,8 @@ fn delay(run_at: &When) -> Option<i64> {
 }
 
 fn time(run_at: &When) -> Option<Timestamp> {
-    if let When::At(at) = run_at { Some(*at) } else { None }
+    // What is past is now, and the database knows no time as early as ours may be.
+    if let When::At(at) = run_at { Some((*at).max(Timestamp::UNIX_EPOCH)) } else { None }
 }
 
 async fn enqueue(
@@ -358,10 +360,9 @@ fn job(row: &Row) -> Result<Job, QueueError> {
     })
 }
 
-fn held(row: &Row) -> Result<Option<Held>, QueueError> {
-    let Some(id) = column(row, "id")? else { return Ok(None) };
+fn held(row: &Row) -> Result<Held, QueueError> {
     let (fence, is_cancelling) = (column(row, "fence")?, column(row, "is_cancelling")?);
-    Ok(Some(Held { id: JobId::of_uuid(id), fence, is_cancelling }))
+    Ok(Held { id: JobId::of_uuid(column(row, "id")?), fence, is_cancelling })
 }
 
 fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, QueueError> {

@@ -7,7 +7,7 @@
 //!
 //! Never: does a job itself; waits for a store without an end once it is told to end.
 
-use std::collections::HashSet;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -19,9 +19,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::floor::{Floor, Stopped};
 use super::scribe::{Note, scribe};
 use super::{Ended, WorkersConfig, pulse, trial};
-use crate::app::queue::domain::Job;
+use crate::app::queue::domain::{Job, KindName};
 use crate::app::queue::metrics::Tally;
 use crate::app::queue::signals::Word;
+use crate::app::queue::store::BATCH;
 use crate::app::queue::{Kinds, Queue, QueueError};
 use crate::crypto;
 use crate::db::postgres::Heard;
@@ -68,7 +69,11 @@ pub(super) async fn live(
     mut stopped: watch::Receiver<()>,
 ) -> Ended {
     let (notes, read) = mpsc::unbounded_channel();
-    let floor = Mutex::new(Floor::new(kinds.names().cloned().collect(), config.concurrency));
+    let mut names: Vec<KindName> = kinds.names().cloned().collect();
+    // Processes that do not live long would all begin with the same kind.
+    let turn = u32::from_be_bytes(crypto::random()) as usize % names.len().max(1);
+    names.rotate_left(turn);
+    let floor = Mutex::new(Floor::new(names, config.concurrency, config.heartbeat));
     let crew = Arc::new(Crew {
         queue,
         kinds,
@@ -88,31 +93,49 @@ pub(super) async fn live(
     tasks.spawn(ear(Arc::clone(&crew)));
     tasks.spawn(cancellations(Arc::clone(&crew)));
     tasks.spawn(upkeep(Arc::clone(&crew)));
-    let mut foreman = tokio::spawn(foreman(Arc::clone(&crew)));
-    tokio::select! {
-        () = shutdown.draining() => {}
-        _ = stopped.changed() => {}
-        ended = &mut foreman => {
-            if let Err(error) = ended && error.is_panic() {
-                std::panic::resume_unwind(error.into_panic());
-            }
-        }
-    }
+    tasks.spawn(forget(Arc::clone(&crew)));
+    let mut chief = JoinSet::new();
+    chief.spawn(foreman(Arc::clone(&crew)));
+    let panic = tokio::select! {
+        () = shutdown.draining() => None,
+        _ = stopped.changed() => None,
+        panic = first_panic(&mut tasks) => Some(panic),
+        panic = first_panic(&mut chief) => Some(panic),
+    };
     crew.is_closing.store(true, Relaxed);
     crew.queue.inner.signals.work_here();
-    // A claim that is under way is waited for: its jobs would have to be rescued.
-    let _ = timeout(crew.config.lease, foreman).await;
-    tokio::select! {
-        () = crew.empty() => {}
-        () = sleep(crew.config.drain) => {}
-        () = shutdown.forced() => {}
+    if panic.is_none() {
+        let drain = crew.config.drain;
+        tokio::select! {
+            // A claim that is under way is waited for: its jobs would have to be rescued.
+            () = async { _ = chief.join_next().await; crew.empty().await } => {}
+            () = sleep(drain) => {}
+            () = shutdown.forced() => {}
+        }
     }
+    chief.shutdown().await;
     crew.floor().stop(Stopped::Ending);
     let _ = timeout(RELEASE_TIME, crew.empty()).await;
     crew.leave().await;
+    if let Some(panic) = panic {
+        tracing::error!("a task of the workers has panicked: they have ended");
+        std::panic::resume_unwind(panic);
+    }
     let ended = Ended { released: crew.released.load(Relaxed), cut: crew.floor().len() };
     tracing::info!(released = ended.released, cut = ended.cut, "the workers have ended");
     ended
+}
+
+/// What the first task that panics has to say. The others end by themselves when there is nothing for them to do.
+async fn first_panic(tasks: &mut JoinSet<()>) -> Box<dyn Any + Send> {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            return panic;
+        }
+    }
+    std::future::pending().await
 }
 
 impl Crew {
@@ -153,7 +176,7 @@ impl Crew {
         let now = Instant::now();
         for job in claimed {
             let context = Context::root().child_with_deadline(now + job.timeout);
-            self.floor().begin(&job, context.clone());
+            self.floor().begin(&job, context.clone(), now);
             tokio::spawn(trial::trial(Arc::clone(self), job, context));
         }
     }
@@ -194,7 +217,7 @@ async fn foreman(crew: Arc<Crew>) {
 /// Whether there may be more, and a place for it.
 async fn claim(crew: &Arc<Crew>) -> Result<bool, QueueError> {
     let Some(name) = crew.name.borrow().clone() else { return Ok(false) };
-    let Some(asked) = crew.floor().ask() else { return Ok(false) };
+    let Some(asked) = crew.floor().ask(Instant::now()) else { return Ok(false) };
     let claimed = crew.queue.inner.store.claim(&name, &asked).await?;
     crew.tally.claimed(claimed.len());
     let may_be_more = crew.floor().learn(&asked, &claimed);
@@ -231,11 +254,10 @@ async fn cancellations(crew: Arc<Crew>) {
     }
 }
 
-/// Makes ready what is due, rescues, forgets.
+/// Makes ready what is due, and rescues.
 async fn upkeep(crew: Arc<Crew>) {
     let signals = &crew.queue.inner.signals;
     let mut planned = signals.on_planned();
-    let mut swept = Instant::now();
     loop {
         let mut next = Instant::now() + crew.config.poll;
         match crew.queue.inner.store.advance(crew.may_rescue.load(Relaxed)).await {
@@ -247,13 +269,11 @@ async fn upkeep(crew: Arc<Crew>) {
                 if moved.rescued + moved.promoted > 0 {
                     signals.work();
                 }
-                next = next.min(Instant::now() + moved.next.unwrap_or(crew.config.poll));
+                let is_more = moved.rescued.max(moved.promoted) >= BATCH as u64;
+                let wait = if is_more { Duration::ZERO } else { moved.next.unwrap_or(crew.config.poll) };
+                next = next.min(Instant::now() + wait);
             }
             Err(error) => tracing::debug!(%error, "nothing was made ready"),
-        }
-        if swept.elapsed() >= SWEEP_PERIOD {
-            swept = Instant::now();
-            sweep(&crew).await;
         }
         sleep(LOOK_TIME).await;
         tokio::select! {
@@ -263,24 +283,36 @@ async fn upkeep(crew: Arc<Crew>) {
     }
 }
 
-async fn sweep(crew: &Crew) {
+/// Forgets what has been over for long, beside the upkeep: nobody waits to be rescued while a million jobs are forgotten.
+async fn forget(crew: Arc<Crew>) {
     let retention = crew.queue.inner.config.retention();
     loop {
-        match crew.queue.inner.store.sweep(retention).await {
-            Ok(0) => return,
-            Ok(jobs) => tracing::debug!(jobs, "jobs that were over are forgotten"),
-            Err(error) => return tracing::debug!(%error, "nothing was forgotten"),
+        sleep(SWEEP_PERIOD).await;
+        loop {
+            match crew.queue.inner.store.sweep(retention).await {
+                Ok(0) => break,
+                Ok(jobs) => tracing::debug!(jobs, "jobs that were over are forgotten"),
+                Err(error) => {
+                    tracing::debug!(%error, "nothing was forgotten");
+                    break;
+                }
+            }
         }
     }
 }
 
-/// A name that no worker has had: its process, and a random number.
-pub(super) fn new_name() -> Arc<str> {
-    format!("{}-{:08x}", std::process::id(), u32::from_be_bytes(crypto::random())).into()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The fences that the store has for this process, and the process has not.
-pub(super) fn unknown(crew: &Crew, held: &[crate::app::queue::store::Held]) -> HashSet<i64> {
-    let floor = crew.floor();
-    held.iter().map(|held| held.fence).filter(|fence| !floor.has(*fence)).collect()
+    #[tokio::test]
+    async fn the_first_panic_is_seen_and_an_end_is_none() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async {});
+        tasks.spawn(std::future::pending());
+        assert!(timeout(Duration::from_millis(1), first_panic(&mut tasks)).await.is_err());
+        tasks.spawn(async { panic!("it was seen") });
+        let panic = first_panic(&mut tasks).await;
+        assert_eq!(panic.downcast_ref(), Some(&"it was seen"));
+    }
 }

@@ -9,10 +9,17 @@
 //! The one idea: no kind may take all places while there are others. A kind whose jobs hang or fail without end fills three
 //! quarters, and the others go on in the rest; of kinds that wait, the one with the fewest places comes first.
 //!
+//! A suspect is worked beside no other one: it may kill the process, and those that are innocent with it. That is seen soon. One
+//! that goes on for longer than [`Floor::quarantine`] hangs or is slow, like any other job, and must not keep the other
+//! suspects waiting.
+//!
 //! Never: waits; asks a clock.
 //! Invariants: no more jobs than places; a fence stands for one place.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::app::queue::domain::{Job, JobId, KindName};
 use crate::app::queue::store::{Ask, Asked, SUSPECT_LOST};
@@ -22,6 +29,8 @@ use crate::net::context::{Context, Reason};
 pub(super) struct Floor {
     kinds: Vec<KindName>,
     places_max: usize,
+    /// For how long a suspect is worked alone.
+    quarantine: Duration,
     taken: HashMap<i64, Place>,
     /// Kinds of which there was something when they were asked for last.
     active: BTreeSet<KindName>,
@@ -32,7 +41,8 @@ pub(super) struct Floor {
 struct Place {
     id: JobId,
     kind: KindName,
-    is_suspect: bool,
+    /// Until when it is the one suspect. `None`: it is none.
+    suspect_until: Option<Instant>,
     context: Context,
     stopped: Option<Stopped>,
 }
@@ -49,12 +59,12 @@ pub(super) enum Stopped {
 }
 
 impl Floor {
-    pub fn new(kinds: Vec<KindName>, places_max: usize) -> Floor {
-        Floor { kinds, places_max, taken: HashMap::new(), active: BTreeSet::new(), round: 0 }
+    pub fn new(kinds: Vec<KindName>, places_max: usize, quarantine: Duration) -> Floor {
+        Floor { kinds, places_max, quarantine, taken: HashMap::new(), active: BTreeSet::new(), round: 0 }
     }
 
     /// What to ask for now. `None` when there is no place for anything.
-    pub fn ask(&mut self) -> Option<Asked> {
+    pub fn ask(&mut self, now: Instant) -> Option<Asked> {
         let free = self.places_max.saturating_sub(self.taken.len());
         if free == 0 || self.kinds.is_empty() {
             return None;
@@ -76,9 +86,9 @@ impl Floor {
         }
         asks.retain(|(_, ask)| ask.share > 0);
         asks.sort_by_key(|(has, _)| *has);
-        let has_suspect = self.taken.values().any(|place| place.is_suspect);
-        // Where there is one place alone, suspects and others take turns.
-        let may_suspect = !has_suspect && (self.places_max > 1 || self.round.is_multiple_of(2));
+        let has_suspect = self.taken.values().any(|place| place.suspect_until.is_some_and(|until| now < until));
+        // Where a kind has one place alone, suspects and others take turns.
+        let may_suspect = !has_suspect && (most > 1 || self.round.is_multiple_of(2));
         let asks: Vec<Ask> = asks.into_iter().map(|(_, ask)| ask).collect();
         (!asks.is_empty()).then(|| Asked { asks, jobs_max: free, suspects_max: usize::from(may_suspect) })
     }
@@ -106,9 +116,9 @@ impl Floor {
     }
 
     /// Gives `job` a place.
-    pub fn begin(&mut self, job: &Job, context: Context) {
-        let is_suspect = job.lost >= SUSPECT_LOST;
-        let place = Place { id: job.id, kind: job.kind.clone(), is_suspect, context, stopped: None };
+    pub fn begin(&mut self, job: &Job, context: Context, now: Instant) {
+        let suspect_until = (job.lost >= SUSPECT_LOST).then(|| now + self.quarantine);
+        let place = Place { id: job.id, kind: job.kind.clone(), suspect_until, context, stopped: None };
         let before = self.taken.insert(job.fence, place);
         assert!(before.is_none(), "two claims have one number");
     }
@@ -123,8 +133,9 @@ impl Floor {
         !self.active.is_empty()
     }
 
-    pub fn has(&self, fence: i64) -> bool {
-        self.taken.contains_key(&fence)
+    /// The claims that have a place.
+    pub fn fences(&self) -> HashSet<i64> {
+        self.taken.keys().copied().collect()
     }
 
     pub fn len(&self) -> usize {
@@ -139,6 +150,11 @@ impl Floor {
     /// Stops the try of the job called `id`, for somebody who wants it no more.
     pub fn cancel(&mut self, id: JobId) {
         self.taken.values_mut().filter(|place| place.id == id).for_each(|place| place.stop(Stopped::Cancelled));
+    }
+
+    /// Stops the try of one claim.
+    pub fn stop_one(&mut self, fence: i64, why: Stopped) {
+        self.taken.get_mut(&fence).into_iter().for_each(|place| place.stop(why));
     }
 
     /// Stops all tries.
@@ -173,6 +189,8 @@ mod tests {
     use super::*;
     use crate::app::queue::domain::{NewJob, State};
 
+    const QUARANTINE: Duration = Duration::from_secs(2);
+
     fn job(kind: &str, fence: i64, lost: u16) -> Job {
         let new = NewJob::new(KindName::known(kind), Value::Null);
         let job = Job::begun(&new, JobId::new(), State::Running, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
@@ -180,7 +198,7 @@ mod tests {
     }
 
     fn floor(kinds: &[&str], places_max: usize) -> Floor {
-        Floor::new(kinds.iter().map(|kind| KindName::known(kind)).collect(), places_max)
+        Floor::new(kinds.iter().map(|kind| KindName::known(kind)).collect(), places_max, QUARANTINE)
     }
 
     fn shares(asked: &Asked) -> Vec<(&str, usize)> {
@@ -190,14 +208,14 @@ mod tests {
     #[test]
     fn a_kind_that_hangs_leaves_a_quarter_to_the_others() {
         let mut floor = floor(&["poison", "a", "b"], 8);
-        let asked = floor.ask().expect("places");
+        let asked = floor.ask(Instant::now()).expect("places");
         assert_eq!(asked.jobs_max, 8);
         assert!(asked.asks.iter().all(|ask| ask.share == 6), "{asked:?}");
         let brought: Vec<Job> = (0..6).map(|fence| job("poison", fence, 0)).collect();
-        brought.iter().for_each(|job| floor.begin(job, Context::root()));
+        brought.iter().for_each(|job| floor.begin(job, Context::root(), Instant::now()));
         assert!(floor.learn(&asked, &brought));
         for _ in 0..10 {
-            let asked = floor.ask().expect("two places");
+            let asked = floor.ask(Instant::now()).expect("two places");
             assert_eq!(asked.jobs_max, 2);
             assert!(asked.asks.iter().all(|ask| ask.kind.text() != "poison"), "{asked:?}");
         }
@@ -206,10 +224,10 @@ mod tests {
     #[test]
     fn who_has_the_fewest_places_comes_first_and_the_others_take_turns() {
         let mut floor = floor(&["a", "b", "c"], 8);
-        floor.begin(&job("a", 1, 0), Context::root());
+        floor.begin(&job("a", 1, 0), Context::root(), Instant::now());
         let mut firsts = BTreeSet::new();
         for _ in 0..6 {
-            let asked = floor.ask().expect("places");
+            let asked = floor.ask(Instant::now()).expect("places");
             let order = shares(&asked);
             assert_eq!(order[2].0, "a");
             firsts.insert(order[0].0.to_owned());
@@ -220,14 +238,14 @@ mod tests {
     #[test]
     fn kinds_of_which_there_is_nothing_are_looked_at_and_no_more() {
         let mut floor = floor(&["a", "b", "c"], 8);
-        let asked = floor.ask().expect("places");
+        let asked = floor.ask(Instant::now()).expect("places");
         floor.learn(&asked, &[job("a", 1, 0)]);
-        let asked = floor.ask().expect("places");
+        let asked = floor.ask(Instant::now()).expect("places");
         let mut seen = shares(&asked);
         seen.sort_unstable();
         assert_eq!(seen, [("a", 6), ("b", 1), ("c", 1)]);
         floor.learn(&asked, &[job("a", 2, 0), job("b", 3, 0)]);
-        let asked = floor.ask().expect("places");
+        let asked = floor.ask(Instant::now()).expect("places");
         let mut seen = shares(&asked);
         seen.sort_unstable();
         assert_eq!(seen, [("a", 4), ("b", 4), ("c", 1)]);
@@ -239,14 +257,14 @@ mod tests {
         let mut floor = floor(&["a", "b"], 1);
         let mut firsts = BTreeSet::new();
         for fence in 0..4 {
-            let asked = floor.ask().expect("a place");
+            let asked = floor.ask(Instant::now()).expect("a place");
             let (first, share) = shares(&asked)[0];
             assert_eq!(share, 1);
             firsts.insert(first.to_owned());
             let brought = job(first, fence, 0);
-            floor.begin(&brought, Context::root());
+            floor.begin(&brought, Context::root(), Instant::now());
             floor.learn(&asked, std::slice::from_ref(&brought));
-            assert_eq!(floor.ask(), None);
+            assert_eq!(floor.ask(Instant::now()), None);
             floor.end(fence);
         }
         assert_eq!(firsts.len(), 2);
@@ -255,13 +273,24 @@ mod tests {
     #[test]
     fn one_suspect_at_a_time() {
         let mut floor = floor(&["a"], 4);
-        assert_eq!(floor.ask().expect("places").suspects_max, 1);
-        floor.begin(&job("a", 1, SUSPECT_LOST - 1), Context::root());
-        assert_eq!(floor.ask().expect("places").suspects_max, 1);
-        floor.begin(&job("a", 2, SUSPECT_LOST), Context::root());
-        assert_eq!(floor.ask().expect("places").suspects_max, 0);
+        assert_eq!(floor.ask(Instant::now()).expect("places").suspects_max, 1);
+        floor.begin(&job("a", 1, SUSPECT_LOST - 1), Context::root(), Instant::now());
+        assert_eq!(floor.ask(Instant::now()).expect("places").suspects_max, 1);
+        floor.begin(&job("a", 2, SUSPECT_LOST), Context::root(), Instant::now());
+        assert_eq!(floor.ask(Instant::now()).expect("places").suspects_max, 0);
         floor.end(2);
-        assert_eq!(floor.ask().expect("places").suspects_max, 1);
+        assert_eq!(floor.ask(Instant::now()).expect("places").suspects_max, 1);
+    }
+
+    #[test]
+    fn a_suspect_that_hangs_keeps_no_other_one_waiting() {
+        let (mut floor, now) = (floor(&["hangs", "innocent"], 4), Instant::now());
+        floor.begin(&job("hangs", 1, SUSPECT_LOST), Context::root(), now);
+        for (later, expected) in [(Duration::ZERO, 0), (QUARANTINE / 2, 0), (QUARANTINE, 1), (QUARANTINE * 9, 1)] {
+            assert_eq!(floor.ask(now + later).expect("places").suspects_max, expected, "{later:?}");
+        }
+        floor.begin(&job("hangs", 2, SUSPECT_LOST), Context::root(), now + QUARANTINE);
+        assert_eq!(floor.ask(now + QUARANTINE).expect("places").suspects_max, 0, "the next one is alone again");
     }
 
     #[test]
@@ -269,14 +298,15 @@ mod tests {
         let mut floor = floor(&["a"], 4);
         let (one, other) = (job("a", 1, 0), job("a", 2, 0));
         let contexts = [Context::root(), Context::root()];
-        floor.begin(&one, contexts[0].clone());
-        floor.begin(&other, contexts[1].clone());
+        floor.begin(&one, contexts[0].clone(), Instant::now());
+        floor.begin(&other, contexts[1].clone(), Instant::now());
         floor.cancel(one.id);
         assert_eq!((contexts[0].reason(), contexts[1].reason()), (Some(Reason::Caller), None));
         floor.stop(Stopped::Ending);
         assert_eq!((floor.stopped(1), floor.stopped(2)), (Some(Stopped::Cancelled), Some(Stopped::Ending)));
         assert_eq!(contexts[1].reason(), Some(Reason::Shutdown));
         floor.end(1);
-        assert!(!floor.has(1) && floor.has(2) && floor.len() == 1);
+        floor.stop_one(1, Stopped::LeaseOver);
+        assert!(floor.fences() == HashSet::from([2]) && floor.len() == 1);
     }
 }

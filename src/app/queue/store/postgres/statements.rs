@@ -105,14 +105,19 @@ pub const CANCEL: &str = concat!(
     columns!()
 );
 
-pub const JOIN: &str =
-    "INSERT INTO queue_workers (name, alive_until) VALUES ($1, clock_timestamp() + $2::bigint * interval '1 ms')";
+/// `$3`: for how many milliseconds somebody must have been in touch, so that who is silent now can be taken for lost.
+pub const JOIN: &str = "INSERT INTO queue_workers (name, alive_until, begun_at)
+    VALUES ($1, clock_timestamp() + $2::bigint * interval '1 ms', clock_timestamp())
+    RETURNING EXISTS (SELECT FROM queue_workers WHERE alive_until > clock_timestamp()
+        AND begun_at < clock_timestamp() - $3::bigint * interval '1 ms') AS was_heard";
 
-pub const BEAT: &str =
-    "WITH alive AS (UPDATE queue_workers SET alive_until = clock_timestamp() + $2::bigint * interval '1 ms' WHERE name = $1
-        RETURNING name)
-    SELECT job.id, job.fence, job.is_cancelling FROM alive
-    LEFT JOIN queue_jobs AS job ON job.state = 'running' AND job.worker = alive.name AND job.worker = $1";
+/// Touches the row of the worker and nothing else: whatever holds the jobs back, nobody is taken for lost. Who was not heard for
+/// a lease begins anew.
+pub const BEAT: &str = "UPDATE queue_workers SET alive_until = clock_timestamp() + $2::bigint * interval '1 ms',
+    begun_at = CASE WHEN alive_until < clock_timestamp() THEN clock_timestamp() ELSE begun_at END WHERE name = $1";
+
+pub const HELD: &str =
+    "SELECT id, fence, is_cancelling FROM queue_jobs AS job WHERE job.state = 'running' AND job.worker = $1";
 
 pub const LEAVE: &str = "DELETE FROM queue_workers WHERE name = $1";
 
@@ -124,14 +129,16 @@ pub const CLAIM: &str = concat!(
         WHERE EXISTS (SELECT FROM queue_workers WHERE name = $1 AND alive_until > clock_timestamp() FOR KEY SHARE)
         ORDER BY place),
     suspects AS MATERIALIZED (
-        SELECT job.id FROM asked CROSS JOIN LATERAL (
+        SELECT job.id, asked.kind FROM asked CROSS JOIN LATERAL (
             SELECT id FROM queue_jobs WHERE state = 'ready' AND lost >= 2 AND kind = asked.kind
             ORDER BY priority DESC, run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS job
         LIMIT $5),
     fresh AS MATERIALIZED (
         SELECT job.id FROM asked CROSS JOIN LATERAL (
             SELECT id FROM queue_jobs WHERE state = 'ready' AND lost < 2 AND kind = asked.kind
-            ORDER BY priority DESC, run_at, id LIMIT asked.share FOR UPDATE SKIP LOCKED) AS job
+            ORDER BY priority DESC, run_at, id
+            LIMIT greatest(0, asked.share - (SELECT count(*) FROM suspects WHERE suspects.kind = asked.kind))
+            FOR UPDATE SKIP LOCKED) AS job
         LIMIT $4 - (SELECT count(*) FROM suspects))
     UPDATE queue_jobs AS job SET state = 'running', tries = tries + 1, fence = nextval('queue_fences'), worker = $1,
         claimed_at = clock_timestamp(), is_cancelling = false
