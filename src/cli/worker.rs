@@ -58,6 +58,9 @@ const OF_SERVE: [&str; 3] = ["check-config", "print-config", "print-limits"];
 /// More jobs at a time than any process has connections or threads for.
 const CONCURRENCY_MAX: u64 = 10_000;
 
+/// For beats, claims, ends and upkeep, one each.
+const QUEUE_CONNECTIONS: usize = 4;
+
 /// The subcommand.
 pub fn command() -> Command {
     let concurrency = Arg::new("concurrency")
@@ -128,14 +131,21 @@ async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failu
     let watched = Watched::default();
     let listeners = listen(&mut settings, &watched)?;
     let url = settings.database_url.clone().expect("it was asked for");
-    let database = open(&url, concurrency)?;
-    let queue = Queue::postgres(QueueConfig::default(), database.clone());
+    let database = open(&url, (concurrency / 2).clamp(4, 16))?;
+    // Of its own: jobs that keep all connections busy keep no beat waiting, nor the ends of other jobs.
+    let queue = Queue::postgres(QueueConfig::default(), open(&url, QUEUE_CONNECTIONS)?);
     let kinds = applications::kinds(&orders(&database), Some(database.clone()));
     tracing::info!(?kinds, concurrency, database = %url, "working");
     let config = WorkersConfig { concurrency, drain: settings.deadlines.drain, ..WorkersConfig::default() };
     let schedules = Schedules::postgres(queue.clone(), database.clone());
     let scheduler = Scheduler::start(schedules, SchedulerConfig::default(), watched.shutdown.clone());
     let workers = Workers::start(queue.clone(), kinds, config, watched.shutdown.clone());
+    // A process that works no more ends, so that another one is started.
+    let (ended, shutdown) = (workers.ended(), watched.shutdown.clone());
+    tokio::spawn(async move {
+        ended.await;
+        shutdown.begin();
+    });
     let metrics = Metrics::new(&watched, false);
     metrics.register(|registry| {
         database.register(registry);
@@ -163,9 +173,8 @@ fn listen(settings: &mut Settings, watched: &Watched) -> Result<Vec<Listener>, F
     serve::open(settings, watched)
 }
 
-/// Connections for the jobs and for what is written down of them.
-fn open(url: &ServiceUrl, concurrency: usize) -> Result<Postgres, Failure> {
-    let config = PostgresConfig { connections_max: (concurrency / 2).clamp(4, 16), ..PostgresConfig::default() };
+fn open(url: &ServiceUrl, connections_max: usize) -> Result<Postgres, Failure> {
+    let config = PostgresConfig { connections_max, ..PostgresConfig::default() };
     let failed = |why| Failure::Applications(applications::Failure::Service(url.clone(), why));
     Postgres::open_with(url, &migrations(), config).map_err(failed)
 }
