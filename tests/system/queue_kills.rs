@@ -34,6 +34,7 @@ struct Siege {
     workers: usize,
     concurrency: usize,
     kill_period: Duration,
+    kills_min: usize,
     kills_max: usize,
     /// How long it may take in all.
     limit: Duration,
@@ -70,6 +71,18 @@ impl Fleet {
         old.kill().unwrap();
         old.wait().unwrap();
     }
+}
+
+impl Fleet {
+    /// Whether `worker` is the name of a process that was killed.
+    fn has_killed(&self, worker: &str) -> bool {
+        self.killed.contains_key(&process_of(worker))
+    }
+}
+
+/// The number of the process of a worker, which its name begins with.
+fn process_of(worker: &str) -> u32 {
+    worker.split('-').next().unwrap().parse().unwrap()
 }
 
 impl Drop for Fleet {
@@ -125,8 +138,16 @@ async fn besiege(siege: Siege) {
     let session = connect(&service.url()).await;
     let left = "SELECT count(*) FROM queue_jobs WHERE kind = 'effect' AND finished_at IS NULL";
     let mut next = 0;
-    while session.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+    loop {
         assert!(begun.elapsed() < siege.limit, "{:?}", queue.counts().await);
+        let is_done = session.query_one(left, &[]).await.unwrap().get::<_, i64>(0) == 0;
+        if is_done && next >= siege.kills_min {
+            break;
+        }
+        if is_done {
+            // Too fast for the siege: more of it.
+            expected.extend(queue.enqueue_many(&vec![work.clone(); 100]).await.unwrap().iter().map(|new| new.job.id));
+        }
         sleep(siege.kill_period).await;
         if next < siege.kills_max {
             fleet.kill(next % siege.workers);
@@ -134,6 +155,7 @@ async fn besiege(siege: Siege) {
         }
     }
     let took = begun.elapsed();
+    all_are_rescued(&session, &fleet).await;
     let jobs = all(&queue, "effect").await;
     assert_eq!(jobs.iter().map(|job| job.id).collect::<HashSet<_>>(), expected, "nothing is lost");
     assert!(jobs.iter().all(|job| job.state == State::Completed), "all are done");
@@ -146,7 +168,25 @@ async fn besiege(siege: Siege) {
         rescued.len(),
         rescued.iter().max().copied().unwrap_or_default(),
     );
-    assert!(fleet.killed.len() >= 3 && !rescued.is_empty(), "the siege was one");
+    assert!(fleet.killed.len() >= siege.kills_min && !rescued.is_empty(), "the siege was one");
+}
+
+/// Waits until no job is that of a worker that was killed: no longer than a rescue may take.
+async fn all_are_rescued(session: &tokio_postgres::Client, fleet: &Fleet) {
+    let last = fleet.killed.values().max().copied().unwrap_or_default();
+    let held = "SELECT DISTINCT worker FROM queue_jobs WHERE state = 'running'";
+    loop {
+        // Asked for before the look, which takes its time.
+        let since = Timestamp::now().duration_since(last);
+        let held = session.query(held, &[]).await.unwrap();
+        let workers = held.iter().map(|row| row.get::<_, &str>(0));
+        let of_dead: Vec<&str> = workers.filter(|worker| fleet.has_killed(worker)).collect();
+        if of_dead.is_empty() {
+            return;
+        }
+        assert!(since.unsigned_abs() <= RESCUE_TIME, "nobody has rescued the jobs of {of_dead:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// What the jobs have written: each effect once, under a fence that its job had. How many tries, and how many jobs were completed
@@ -172,17 +212,18 @@ async fn check_history(session: &tokio_postgres::Client, jobs: &[Job]) -> (usize
     (begun.len(), late)
 }
 
-/// How long after the death of its worker each job was ready again.
+/// How long after the death of its worker each job was ready again. No worker loses a job while it is alive.
 async fn check_rescues(queue: &Queue, fleet: &Fleet) -> Vec<Duration> {
     let mut rescued = Vec::new();
     for kind in ["effect", "sleep", "fail", "panic"] {
         for job in all(queue, kind).await {
             for error in &job.errors {
                 let Some(worker) = error.why.strip_prefix("worker lost: ") else { continue };
-                let process: u32 = worker.split('-').next().unwrap().parse().unwrap();
-                // A process that lives is taken for lost when the machine stands still for longer than a lease.
-                let Some(killed) = fleet.killed.get(&process) else { continue };
-                let after = Duration::try_from(error.at.duration_since(*killed)).unwrap_or_default();
+                let killed = fleet.killed.get(&process_of(worker));
+                let killed = killed.unwrap_or_else(|| panic!("{worker} is alive and was taken for lost: {job:?}"));
+                let after = Duration::try_from(error.at.duration_since(*killed));
+                let after =
+                    after.unwrap_or_else(|_| panic!("{worker} was taken for lost before it was killed: {job:?}"));
                 assert!(after <= RESCUE_TIME, "{after:?}: {job:?}");
                 rescued.push(after);
             }
@@ -199,6 +240,7 @@ async fn jobs_survive_workers_that_are_killed() {
         workers: 3,
         concurrency: 8,
         kill_period: Duration::from_millis(500),
+        kills_min: 8,
         kills_max: 8,
         limit: Duration::from_secs(60),
     })
@@ -212,7 +254,7 @@ async fn a_worker_that_was_stopped_is_refused_when_it_goes_on() {
     let queue = Queue::postgres(QueueConfig::default(), open(&service));
     let session = connect(&service.url()).await;
     let mut fleet = Fleet::start(&service.url(), 1, 8);
-    queue.enqueue_many(&vec![job("effect", json!({"ms": 300})); 6]).await.unwrap();
+    queue.enqueue_many(&vec![job("effect", json!({"ms": 2_000})); 6]).await.unwrap();
     let begun = "SELECT count(*) FROM queue_effects WHERE what = 'begun'";
     let started = Instant::now();
     while session.query_one(begun, &[]).await.unwrap().get::<_, i64>(0) < 6 {
@@ -256,6 +298,7 @@ async fn ten_thousand_jobs_survive_a_kill_every_half_second() {
         workers: 4,
         concurrency: 16,
         kill_period: Duration::from_millis(500),
+        kills_min: 8,
         kills_max: usize::MAX,
         limit: Duration::from_secs(900),
     })
