@@ -98,7 +98,7 @@ autobahn: ## Autobahn's testsuite on our WebSocket server and client (10 minutes
 	AUTOBAHN_PYTHON="$$folder/env/bin/python" cargo test --release --test system autobahn -- --include-ignored --nocapture
 
 schemathesis: TOOLS := python3:python3 postgres:postgresql
-schemathesis: tools ## The inventory beside its OpenAPI document, by schemathesis (5 minutes); installs it into a folder of its own
+schemathesis: tools ## The inventory beside its OpenAPI document, by schemathesis (10 minutes); installs it into a folder of its own
 	@folder="$(SCHEMATHESIS)"
 	if ! "$$folder/env/bin/schemathesis" --version 2> /dev/null | grep -qF "$(SCHEMATHESIS_VERSION)"; then
 	    echo "make: installing schemathesis into $$folder"

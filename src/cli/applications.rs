@@ -211,11 +211,12 @@ impl Applications {
 }
 
 impl Work {
-    /// Ends it: jobs at work are finished, or given back.
-    pub async fn end(self) {
+    /// Ends it: jobs at work are finished, or given back. How many had to be cut off.
+    pub async fn end(self) -> usize {
         self.scheduler.end().await;
-        if let Some(workers) = self.workers {
-            workers.end().await;
+        match self.workers {
+            Some(workers) => workers.end().await.cut,
+            None => 0,
         }
     }
 }

@@ -41,7 +41,7 @@ use settings::{Group, SETTINGS, Setting};
 pub const FAILURE: u8 = 1;
 /// What was said on the command line, in the environment or in the file cannot be done.
 pub const USAGE: u8 = 2;
-/// The shutdown was not clean: connections were cut at the drain deadline or by a second signal.
+/// The shutdown was not clean: connections or jobs were cut at the drain deadline or by a second signal.
 pub const CUT: u8 = 3;
 
 /// Lines that are laid out have less than 80 columns; a paragraph is one line, which is wrapped where it is shown.

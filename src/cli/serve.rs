@@ -67,7 +67,7 @@ where
     match ended {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::Cut { connections }) => {
-            tracing::warn!(connections, "the shutdown was not clean: connections were cut");
+            tracing::warn!(cut = connections, "the shutdown was not clean: connections or jobs were cut");
             ExitCode::from(CUT)
         }
         Err(failure) => fail(&failure),
@@ -85,12 +85,21 @@ async fn run(mut settings: Settings) -> Result<Ended, Failure> {
     let work = applications.work(&watched);
     let trace = settings.trace.then(|| tokio::spawn(inspect::trace_to_terminal(inspector)));
     let ended = until_told(routes, listeners, &settings, &watched).await;
-    tokio::join!(work.end(), applications.end());
+    let (jobs, ()) = tokio::join!(work.end(), applications.end());
     if let Some(trace) = trace {
         // Its last lines are those that tell why it ended. A terminal that is stopped is not waited for.
         let _ = timeout(TRACE_TIME, trace).await;
     }
-    Ok(ended)
+    Ok(with_jobs(ended, jobs))
+}
+
+/// How a process has ended that served and worked, when so many jobs were cut.
+pub fn with_jobs(served: Ended, jobs: usize) -> Ended {
+    match served {
+        Ended::Drained if jobs == 0 => Ended::Drained,
+        Ended::Drained => Ended::Cut { connections: jobs },
+        Ended::Cut { connections } => Ended::Cut { connections: connections + jobs },
+    }
 }
 
 /// The listeners of a process that hears signals, bound before anything is said to be ready.

@@ -16,7 +16,7 @@ use firstbyte::app::inventory::repositories::Repositories;
 use firstbyte::app::inventory::{Inventory, InventoryConfig};
 use firstbyte::app::metrics::{self, Metrics};
 use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
-use firstbyte::app::queue::workers::{Ended as WorkersEnded, Workers, WorkersConfig};
+use firstbyte::app::queue::workers::{Workers, WorkersConfig};
 use firstbyte::app::queue::{Queue, QueueConfig};
 use firstbyte::app::{errors, page};
 use firstbyte::db::cache::Cache;
@@ -143,14 +143,15 @@ async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failu
         workers.register(registry);
     });
     let routes = routes(&watched, &database, metrics)?;
-    if listeners.is_empty() {
-        watched.shutdown.draining().await;
-    } else {
-        serve::until_told(Arc::new(routes), listeners, &settings, &watched).await;
-    }
+    let served = match listeners.is_empty() {
+        true => {
+            watched.shutdown.draining().await;
+            Ended::Drained
+        }
+        false => serve::until_told(Arc::new(routes), listeners, &settings, &watched).await,
+    };
     scheduler.end().await;
-    let WorkersEnded { cut, .. } = workers.end().await;
-    Ok(if cut == 0 { Ended::Drained } else { Ended::Cut { connections: cut } })
+    Ok(serve::with_jobs(served, workers.end().await.cut))
 }
 
 /// Hears signals, and listens if it is to.

@@ -197,7 +197,7 @@ async fn leave(count: usize, limit: Duration) {
     took.sort_unstable();
     let within = took.iter().filter(|took| **took <= limit).count();
     let (median, p99, longest) = (took[took.len() / 2], took[took.len() * 99 / 100], took[took.len() - 1]);
-    println!(
+    eprintln!(
         "{count} clients left: {within} statements ended within {limit:?} (median {median:?}, p99 {p99:?}, longest {longest:?}); \
          {answers} statements of others on the same connections, none told to stop"
     );
@@ -329,7 +329,7 @@ async fn a_statement_that_cannot_be_told_to_stop_ends_with_its_connection() {
             switch.await.unwrap();
             took
         };
-        println!("cancel requests are {name}: the statement ended after {took:?}");
+        eprintln!("cancel requests are {name}: the statement ended after {took:?}");
         assert!(took < SOON / 2, "{took:?}: long before its own time is over");
         proxy.set(PASSES);
     }

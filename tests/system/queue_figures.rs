@@ -38,7 +38,7 @@ async fn rounds(what: &str, number: usize, mut round: impl AsyncFnMut()) {
         seen.push(number as f64 / begun.elapsed().as_secs_f64());
     }
     seen.sort_by(f64::total_cmp);
-    println!("{what}: {:.0} a second ({:.0} to {:.0})", seen[ROUNDS / 2], seen[0], seen[ROUNDS - 1]);
+    eprintln!("{what}: {:.0} a second ({:.0} to {:.0})", seen[ROUNDS / 2], seen[0], seen[ROUNDS - 1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +90,7 @@ async fn jobs_stored_and_worked_a_second() {
             while !session.query(left, &[]).await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            println!("    {:.0} a second without the storing", 20_000.0 / begun.elapsed().as_secs_f64());
+            eprintln!("    {:.0} a second without the storing", 20_000.0 / begun.elapsed().as_secs_f64());
             workers.end().await;
             assert_eq!(queue.counts().await.unwrap().of(State::Completed), 20_000);
         })
@@ -116,16 +116,16 @@ async fn claims_as_rows_grow_to_a_million() {
                 took.push(claim(&store, jobs_max).await);
             }
             took.sort();
-            println!(
+            eprintln!(
                 "{rows} rows, claims of {jobs_max}: median {:?}, 5 % under {:?}, 95 % under {:?}",
                 took[100], took[10], took[190]
             );
         }
     }
     let begun = Instant::now();
-    println!("{:?}, counted in {:?}", store.counts().await.unwrap(), begun.elapsed());
+    eprintln!("{:?}, counted in {:?}", store.counts().await.unwrap(), begun.elapsed());
     for row in session.query(EXPLAIN, &[]).await.unwrap() {
-        println!("{}", row.get::<_, &str>(0));
+        eprintln!("{}", row.get::<_, &str>(0));
     }
 }
 

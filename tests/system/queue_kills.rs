@@ -141,7 +141,7 @@ async fn besiege(siege: Siege) {
     assert!(jobs.iter().all(|job| job.state == State::Completed), "all are done");
     let (tries, effects_late) = check_history(&session, &jobs).await;
     let rescued = check_rescues(&queue, &fleet).await;
-    println!(
+    eprintln!(
         "{} jobs, {} kills: {took:?}, {tries} tries, {} rescues, the last after {:?}; {effects_late} effects by an earlier try",
         jobs.len(),
         fleet.killed.len(),

@@ -220,7 +220,11 @@ mod tests {
         let key: Arc<str> = "key".into();
         let first = tokio::spawn({
             let (flights, key) = (Arc::clone(&flights), Arc::clone(&key));
-            async move { flights.board(&key, async { Ok::<_, &str>(sleep(LOAD_TIME).await).map(|()| None) }).await }
+            let load = async {
+                sleep(LOAD_TIME).await;
+                Ok::<_, &str>(None)
+            };
+            async move { flights.board(&key, load).await }
         });
         tokio::task::yield_now().await;
         let late = async || {

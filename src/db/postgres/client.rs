@@ -243,6 +243,16 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Does nothing of it, and has let go of its locks when this returns. Dropped, it does so in a moment.
+    ///
+    /// # Errors
+    /// As for [`Client::query`]; it is rolled back all the same.
+    pub async fn rollback(mut self) -> Result<(), Failure> {
+        self.ask(Ask::Command("ROLLBACK")).await?;
+        self.client.in_transaction = false;
+        Ok(())
+    }
+
     async fn ask(&mut self, ask: Ask<'_>) -> Result<Answer, Failure> {
         let answer = self.client.ask(ask).await;
         self.has_failed |= answer.is_err();

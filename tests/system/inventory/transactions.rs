@@ -22,7 +22,8 @@ fn uuid(value: &Value) -> uuid::Uuid {
     id(value).parse().unwrap()
 }
 
-/// Waits until a backend waits for a lock, and says which one.
+/// Waits until a backend waits for a lock, and says which one. Asked by a session of its own: within a transaction it would be
+/// told the same again and again.
 async fn waiting(session: &Session, count: i64) -> i32 {
     const WAITING: &str = "SELECT min(pid), count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -46,6 +47,7 @@ async fn rows(session: &Session) -> (i64, i64, i64) {
 async fn a_connection_that_is_killed_in_the_middle_of_an_order_leaves_nothing_of_it() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
     let (client, session) = node(&database).await;
+    let observer = database.session().await;
     let (first, last) = (client.product(json!({})).await, client.product(json!({})).await);
     session.batch_execute("BEGIN").await.unwrap();
     session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&last)]).await.unwrap();
@@ -55,7 +57,7 @@ async fn a_connection_that_is_killed_in_the_middle_of_an_order_leaves_nothing_of
         let (client, request) = (client.clone(), place());
         async move { client.ask(request).await }
     });
-    let pid = waiting(&session, 1).await;
+    let pid = waiting(&observer, 1).await;
     let (status, code, _) = refused(&client.ask(place()).await);
     assert_eq!((status, code.as_str()), (409, "idempotency_key_at_work"), "nobody waits for it");
     session.execute("SELECT pg_terminate_backend($1)", &[&pid]).await.unwrap();
@@ -73,6 +75,7 @@ async fn a_connection_that_is_killed_in_the_middle_of_an_order_leaves_nothing_of
 async fn a_client_that_leaves_in_the_middle_of_an_order_leaves_nothing_of_it() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
     let (client, session) = node(&database).await;
+    let observer = database.session().await;
     let (first, last) = (client.product(json!({})).await, client.product(json!({})).await);
     session.batch_execute("BEGIN").await.unwrap();
     session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&last)]).await.unwrap();
@@ -81,11 +84,11 @@ async fn a_client_that_leaves_in_the_middle_of_an_order_leaves_nothing_of_it() {
         let client = client.clone();
         async move { client.ask(request).await }
     });
-    waiting(&session, 1).await;
+    waiting(&observer, 1).await;
     placing.abort();
     const AT_WORK: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'";
-    while session.query_one(AT_WORK, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state = 'active'";
+    while observer.query_one(AT_WORK, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         sleep(Duration::from_millis(5)).await;
     }
     session.batch_execute("ROLLBACK").await.unwrap();
@@ -117,6 +120,7 @@ async fn who_meets_a_deadlock_begins_again() {
 async fn a_statement_ends_with_the_time_of_its_request() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
     let (patient, session) = node(&database).await;
+    let observer = database.session().await;
     let product = patient.product(json!({})).await;
     let config = InventoryConfig { timeout: Duration::from_millis(300), ..InventoryConfig::default() };
     let hasty = Client::with(config, Repositories::postgres(opened(&database).await));
@@ -128,7 +132,7 @@ async fn a_statement_ends_with_the_time_of_its_request() {
     println!("inventory: a request of 300 ms ended after {:?}", begun.elapsed());
     const LOCKED: &str =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while session.query_one(LOCKED, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+    while observer.query_one(LOCKED, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         sleep(Duration::from_millis(5)).await;
     }
     session.batch_execute("ROLLBACK").await.unwrap();

@@ -24,7 +24,7 @@ use std::fmt;
 
 use crate::app::inventory::domain::{At, Invalid};
 use crate::app::inventory::error::Error;
-use crate::db::postgres::Client;
+use crate::db::postgres::{Client, Transaction};
 use crate::db::{self, Failure};
 use crate::net::context::Context;
 
@@ -46,6 +46,21 @@ impl Postgres {
             client.until(deadline);
         }
         Ok(client)
+    }
+}
+
+/// Ends a transaction, before anybody is told what has come of it: whoever comes again at once must not meet its locks.
+async fn ended<T>(transaction: Transaction<'_>, done: Result<T, Error>) -> Result<T, Error> {
+    match done {
+        Ok(done) => {
+            transaction.commit().await?;
+            Ok(done)
+        }
+        Err(error) => {
+            // What cannot be rolled back now goes with its connection.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Postgres, keys, strange};
+use super::{Postgres, ended, keys, strange};
 use crate::app::inventory::domain::cursor::Key;
 use crate::app::inventory::domain::order::{Line, Offer, Pieces, Status};
 use crate::app::inventory::domain::{Claim, Draft, Once, Order, OrderQuery};
@@ -69,20 +69,8 @@ impl Postgres {
         let mut client = self.client(context).await?;
         keys::forget(&mut client).await?;
         let mut transaction = client.transaction().await?;
-        if let Some(answer) = keys::claim(&mut transaction, claim).await? {
-            return Ok(Once::Again(answer));
-        }
-        let pieces = draft.pieces();
-        let offers = offers(&mut transaction, &pieces).await?;
-        let order = draft.price(&offers).map_err(Error::OutOfStock)?;
-        move_stock(&mut transaction, &pieces, -1, draft.at).await?;
-        add(&mut transaction, &order).await?;
-        keys::keep(&mut transaction, claim, &order).await?;
-        if let Some(Notice { queue, job }) = notice {
-            queue.enqueue_in(&mut transaction, job).await?;
-        }
-        transaction.commit().await?;
-        Ok(Once::First(order))
+        let placed = place(&mut transaction, draft, claim, notice).await;
+        ended(transaction, placed).await
     }
 
     pub(in crate::app::inventory::repositories) async fn find_order(
@@ -120,18 +108,8 @@ impl Postgres {
     ) -> Result<Order, Error> {
         let mut client = self.client(context).await?;
         let mut transaction = client.transaction().await?;
-        let order = locked(&mut transaction, id).await?.ok_or(Error::NotFound("order"))?;
-        if order.status != Status::Placed {
-            return Err(Error::NotCancellable(order.status));
-        }
-        let pieces = order.pieces();
-        let ids: Vec<Uuid> = pieces.keys().copied().collect();
-        transaction.execute(HOLD, &[&ids]).await?;
-        move_stock(&mut transaction, &pieces, 1, at).await?;
-        let order = order.with_status(Status::Cancelled, at);
-        transaction.execute(BECOME, &[&id, &order.status.text(), &at]).await?;
-        transaction.commit().await?;
-        Ok(order)
+        let cancelled = cancel(&mut transaction, id, at).await;
+        ended(transaction, cancelled).await
     }
 
     pub(in crate::app::inventory::repositories) async fn confirm(
@@ -142,15 +120,62 @@ impl Postgres {
     ) -> Result<Option<Order>, Error> {
         let mut client = self.client(context).await?;
         let mut transaction = client.transaction().await?;
-        let Some(order) = locked(&mut transaction, id).await? else { return Ok(None) };
-        if order.status != Status::Placed {
-            return Ok(Some(order));
-        }
-        let order = order.with_status(Status::Confirmed, at);
-        transaction.execute(BECOME, &[&id, &order.status.text(), &at]).await?;
-        transaction.commit().await?;
-        Ok(Some(order))
+        let confirmed = confirm(&mut transaction, id, at).await;
+        ended(transaction, confirmed).await
     }
+}
+
+async fn place(
+    transaction: &mut Transaction<'_>,
+    draft: &Draft,
+    claim: &Claim,
+    notice: Option<Notice<'_>>,
+) -> Result<Once<Order>, Error> {
+    if let Some(answer) = keys::claim(transaction, claim).await? {
+        return Ok(Once::Again(answer));
+    }
+    let pieces = draft.pieces();
+    let offers = offers(transaction, &pieces).await?;
+    let order = draft.price(&offers).map_err(Error::OutOfStock)?;
+    move_stock(transaction, &pieces, -1, draft.at).await?;
+    add(transaction, &order).await?;
+    keys::keep(transaction, claim, &order).await?;
+    if let Some(Notice { queue, job }) = notice {
+        queue.enqueue_in(transaction, job).await?;
+    }
+    Ok(Once::First(order))
+}
+
+async fn cancel(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> Result<Order, Error> {
+    let order = locked(transaction, id).await?.ok_or(Error::NotFound("order"))?;
+    if order.status != Status::Placed {
+        return Err(Error::NotCancellable(order.status));
+    }
+    let pieces = order.pieces();
+    let ids: Vec<Uuid> = pieces.keys().copied().collect();
+    transaction.execute(HOLD, &[&ids]).await?;
+    move_stock(transaction, &pieces, 1, at).await?;
+    change_status(transaction, order, Status::Cancelled, at).await
+}
+
+async fn confirm(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> Result<Option<Order>, Error> {
+    match locked(transaction, id).await? {
+        Some(order) if order.status == Status::Placed => {
+            change_status(transaction, order, Status::Confirmed, at).await.map(Some)
+        }
+        other => Ok(other),
+    }
+}
+
+async fn change_status(
+    transaction: &mut Transaction<'_>,
+    order: Order,
+    status: Status,
+    at: Timestamp,
+) -> Result<Order, Error> {
+    let order = order.with_status(status, at);
+    transaction.execute(BECOME, &[&order.id, &status.text(), &at]).await?;
+    Ok(order)
 }
 
 /// The products that are wanted, which nobody else changes until the end of the transaction.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Postgres, keys};
+use super::{Postgres, ended, keys};
 use crate::app::inventory::domain::cursor::Key;
 use crate::app::inventory::domain::listing::By;
 use crate::app::inventory::domain::{Claim, Details, Once, Product, ProductQuery};
@@ -94,17 +94,8 @@ impl Postgres {
             keys::forget(&mut client).await?;
         }
         let mut transaction = client.transaction().await?;
-        if let Some(claim) = claim
-            && let Some(answer) = keys::claim(&mut transaction, claim).await?
-        {
-            return Ok(Once::Again(answer));
-        }
-        insert(&mut transaction, products).await?;
-        if let Some(claim) = claim {
-            keys::keep(&mut transaction, claim, &products).await?;
-        }
-        transaction.commit().await?;
-        Ok(Once::First(products.to_vec()))
+        let added = add(&mut transaction, products, claim).await;
+        ended(transaction, added).await
     }
 
     pub(in crate::app::inventory::repositories) async fn find(
@@ -166,6 +157,23 @@ impl Postgres {
     ) -> Result<bool, Error> {
         Ok(self.client(context).await?.execute(DELETE, &[&id, &version, &at]).await? == 1)
     }
+}
+
+async fn add(
+    transaction: &mut Transaction<'_>,
+    products: &[Product],
+    claim: Option<&Claim>,
+) -> Result<Once<Vec<Product>>, Error> {
+    if let Some(claim) = claim
+        && let Some(answer) = keys::claim(transaction, claim).await?
+    {
+        return Ok(Once::Again(answer));
+    }
+    insert(transaction, products).await?;
+    if let Some(claim) = claim {
+        keys::keep(transaction, claim, &products).await?;
+    }
+    Ok(Once::First(products.to_vec()))
 }
 
 async fn insert(transaction: &mut Transaction<'_>, products: &[Product]) -> Result<(), Error> {
