@@ -15,7 +15,7 @@
 //! A node never goes back: a person does, [by hand](by_hand).
 //!
 //! Never: applies a part of a file.
-//! Limits: [`LOOK_TIME`], [`LOCK_TIME`], [`FILE_TIME`].
+//! Limits: [`LOOK_TIME`], [`LOCK_TIME`], [`TABLE_TIME`], [`FILE_TIME`].
 
 pub mod by_hand;
 
@@ -34,6 +34,9 @@ pub const LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// How long a node waits for another one that applies the same file.
 pub const LOCK_TIME: Duration = Duration::from_secs(30);
+
+/// How long a statement of a file waits for a table that somebody else uses. All who want the table after it wait behind it.
+pub const TABLE_TIME: Duration = Duration::from_secs(2);
 
 /// How long one statement of a file may take.
 pub const FILE_TIME: Duration = Duration::from_secs(300);
@@ -189,6 +192,7 @@ async fn lock(transaction: &Transaction<'_>) -> Result<(), MigrationError> {
     let times = format!("SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {file_ms}");
     transaction.batch_execute(&times).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction.batch_execute(&format!("SET LOCAL lock_timeout = {}", TABLE_TIME.as_millis())).await?;
     Ok(())
 }
 
