@@ -103,6 +103,11 @@ pub enum MigrationError {
         /// The file.
         name: String,
     },
+    /// A file was to be taken back that is not the last one any more.
+    NotLast {
+        /// The file.
+        name: String,
+    },
     /// A file was to stay that was not applied.
     NotApplied {
         /// The file.
@@ -203,9 +208,10 @@ impl MigrationError {
             MigrationError::Changed { .. }
             | MigrationError::NoWayBack { .. }
             | MigrationError::Unknown { .. }
+            | MigrationError::NotLast { .. }
             | MigrationError::NotApplied { .. } => false,
             MigrationError::Silent => true,
-            // One that takes too long takes as long the next time, with its locks.
+            // One that takes or waits too long does so the next time as well, and holds up others meanwhile.
             MigrationError::Failed { error, .. } => failure::is_of_server(error) && !failure::is_stopped(error),
             MigrationError::Database(error) => failure::is_of_server(error),
         }
@@ -236,6 +242,9 @@ impl fmt::Display for MigrationError {
             MigrationError::NoWayBack { name } => write!(f, "migration {name} has no way back"),
             MigrationError::Unknown { name } => {
                 write!(f, "migration {name} is of a newer program, which can take it back; this one cannot")
+            }
+            MigrationError::NotLast { name } => {
+                write!(f, "migration {name} is not the last one any more: look again what would be taken back")
             }
             MigrationError::NotApplied { name } => {
                 write!(f, "migration {name} is not applied: nothing can come after it")
