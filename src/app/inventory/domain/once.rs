@@ -71,6 +71,12 @@ impl<T> Once<T> {
         let (Once::First(value) | Once::Again(value)) = self;
         value
     }
+
+    /// The same, taken out.
+    pub fn into_value(self) -> T {
+        let (Once::First(value) | Once::Again(value)) = self;
+        value
+    }
 }
 
 #[cfg(test)]

@@ -264,13 +264,14 @@ impl Memory {
         Ok(order)
     }
 
-    pub(super) fn confirm(&self, id: Uuid, at: Timestamp) -> Option<Order> {
+    pub(super) fn confirm(&self, id: Uuid, at: Timestamp) -> Option<Once<Order>> {
         let mut tables = self.lock();
         let order = tables.orders.get_mut(&id)?;
-        if order.status == Status::Placed {
-            *order = order.clone().with_status(Status::Confirmed, at);
+        if order.status != Status::Placed {
+            return Some(Once::Again(order.clone()));
         }
-        Some(order.clone())
+        *order = order.clone().with_status(Status::Confirmed, at);
+        Some(Once::First(order.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::inventory::domain::cursor::parse_id;
-use crate::app::inventory::domain::order::Status;
 use crate::app::inventory::domain::{At, Draft, Invalid, Once, Order, OrderQuery, Page, now};
 use crate::app::inventory::error::Error;
 use crate::app::inventory::repositories::Notice;
@@ -79,11 +78,11 @@ impl Inventory {
     /// [`Error::NotFound`].
     pub async fn confirm(&self, context: &Context, id: Uuid) -> Result<Order, Error> {
         let confirmed = self.attempt(context, || self.repositories().confirm(context, id, now())).await?;
-        let order = confirmed.ok_or(Error::NotFound("order"))?;
-        if order.status == Status::Confirmed {
+        let confirmed = confirmed.ok_or(Error::NotFound("order"))?;
+        if matches!(confirmed, Once::First(_)) {
             self.count(Event::Confirmed);
         }
-        Ok(order)
+        Ok(confirmed.into_value())
     }
 }
 
@@ -111,6 +110,7 @@ async fn confirm(inventory: &Inventory, running: &Running) -> Result<Value, JobE
 mod tests {
     use super::*;
     use crate::app::inventory::ServiceConfig;
+    use crate::app::inventory::domain::order::Status;
     use crate::app::inventory::domain::{Details, Key};
     use crate::app::inventory::repositories::{MemoryConfig, Repositories};
     use crate::app::queue::domain::Filter;

@@ -117,7 +117,7 @@ impl Postgres {
         context: &Context,
         id: Uuid,
         at: Timestamp,
-    ) -> Result<Option<Order>, Error> {
+    ) -> Result<Option<Once<Order>>, Error> {
         let mut client = self.client(context).await?;
         let mut transaction = client.transaction().await?;
         let confirmed = confirm(&mut transaction, id, at).await;
@@ -158,12 +158,13 @@ async fn cancel(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> R
     change_status(transaction, order, Status::Cancelled, at).await
 }
 
-async fn confirm(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> Result<Option<Order>, Error> {
+async fn confirm(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> Result<Option<Once<Order>>, Error> {
     match locked(transaction, id).await? {
         Some(order) if order.status == Status::Placed => {
-            change_status(transaction, order, Status::Confirmed, at).await.map(Some)
+            let confirmed = change_status(transaction, order, Status::Confirmed, at).await?;
+            Ok(Some(Once::First(confirmed)))
         }
-        other => Ok(other),
+        other => Ok(other.map(Once::Again)),
     }
 }
 
