@@ -293,6 +293,13 @@ impl Change {
         keys.iter().for_each(|_| shared.invalidations.add(if told { Told::AtOnce } else { Told::Owed }));
         shared.count_owed();
     }
+
+    /// It is certain that nothing was changed: copies are as good as they were, and are read again.
+    pub fn nothing_done(mut self) {
+        self.is_over = true;
+        self.shared.owed.released(&self.keys);
+        self.shared.count_owed();
+    }
 }
 
 impl Drop for Change {

@@ -10,8 +10,8 @@
 //!
 //! Never: names a service or a handler; does a transaction twice (that is decided by a service).
 //! Cancel safety: dropped anywhere, a method has done its work or nothing.
-//! Errors: of all methods [`Error::Unavailable`], [`Error::TimedOut`], [`Error::Contended`] and [`Error::Failed`], where a
-//! database is.
+//! Errors: of all methods [`Error::Unavailable`], [`Error::Unreached`], [`Error::TimedOut`], [`Error::Contended`] and
+//! [`Error::Failed`], where a database is.
 
 mod memory;
 mod postgres;

@@ -33,7 +33,8 @@ impl Inventory {
             (None, true) => return Err(Invalid::one(At::member("", "notify"), "no_queue", "has no queue here").into()),
         };
         let placing = self.attempt(context, || self.repositories().place(context, draft, &claim, notice));
-        let placed = self.changing(draft.pieces().into_keys(), placing).await;
+        let placed =
+            self.changing(draft.pieces().into_keys(), placing, |placed| matches!(placed, Once::First(_))).await;
         match &placed {
             Ok(Once::First(_)) => self.count(Event::Placed),
             Ok(Once::Again(_)) => self.count(Event::Replayed),
@@ -67,7 +68,7 @@ impl Inventory {
         // What an order has taken never changes.
         let taken = self.order(context, id).await?.pieces();
         let cancelling = self.attempt(context, || self.repositories().cancel(context, id, now()));
-        let cancelled = self.changing(taken.into_keys(), cancelling).await?;
+        let cancelled = self.changing(taken.into_keys(), cancelling, |_| true).await?;
         self.count(Event::Cancelled);
         Ok(cancelled)
     }

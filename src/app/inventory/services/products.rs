@@ -107,7 +107,7 @@ impl Inventory {
             let is_deleted = self.repositories().delete(context, id, before.version, now()).await?;
             if is_deleted { Ok(()) } else { Err(Error::Contended) }
         };
-        self.changing([id].into_iter(), self.attempt(context, deleted)).await
+        self.changing([id].into_iter(), self.attempt(context, deleted), |()| true).await
     }
 
     async fn add_new(
@@ -137,7 +137,7 @@ impl Inventory {
             let is_replaced = replaced.map_err(|error| taken(error, |_| String::new()))?;
             if is_replaced { Ok(after) } else { Err(Error::Contended) }
         };
-        self.changing([id].into_iter(), self.attempt(context, changed)).await
+        self.changing([id].into_iter(), self.attempt(context, changed), |_| true).await
     }
 
     async fn wanted(&self, context: &Context, id: Uuid, preconditions: &Preconditions) -> Result<Product, Error> {
