@@ -196,7 +196,8 @@ fn worded(response: Response, code: &str, detail: &str, errors: Option<&Invalid>
 fn mistake(problem: &Problem) -> Option<Invalid> {
     let field = problem.field().filter(|_| problem.fault() == Fault::InvalidJsonField)?;
     let at = At::Pointer(format!("/{}", field.replace('[', "/").replace(']', "").replace('.', "/")));
-    Some(Invalid::one(at, "type", problem.detail().unwrap_or("is wrong")))
+    // The reader of content refuses nothing else: any value is JSON, and each name in it stands once.
+    Some(Invalid::one(at, "duplicate", problem.detail().unwrap_or("is wrong")))
 }
 
 impl From<Error> for Refused {
