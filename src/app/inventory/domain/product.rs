@@ -137,9 +137,13 @@ impl Details {
     /// # Errors
     /// Everything that is wrong with what comes of it.
     pub fn patched(&self, patch: Value) -> Result<Details, Invalid> {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
+        let mut before = self.clone();
+        // Cancelled orders may have given back more than a client may say: who says nothing of it is not asked.
+        let kept = (patch.is_object() && patch.get("stock").is_none()).then(|| std::mem::take(&mut before.stock));
+        let mut value = serde_json::to_value(before).unwrap_or_default();
         merge(&mut value, patch);
-        Details::parse(value)
+        let details = Details::parse(value)?;
+        Ok(Details { stock: kept.unwrap_or(details.stock), ..details })
     }
 
     /// What a search looks into, in lower case. A search has no line breaks, so it finds nothing that spans two of these.
@@ -360,6 +364,15 @@ mod tests {
         let expected = with(json!({"name": "Nut", "tags": ["y"], "stock": 3}));
         assert_eq!(patched, Details::parse(expected).unwrap());
         assert_eq!(details.patched(json!({})).unwrap(), details);
+        // A cancelled order has given back more than a client may say.
+        let full = Details { stock: STOCK.end() + 1_000, ..details.clone() };
+        let named = Details { name: "Nut".to_owned(), ..full.clone() };
+        assert_eq!(full.patched(json!({"name": "Nut"})).unwrap(), named);
+        for (patch, stock) in
+            [(json!({"stock": 7}), Some(7)), (json!({"stock": null}), Some(0)), (json!({"stock": full.stock}), None)]
+        {
+            assert_eq!(full.patched(patch).ok().map(|details| details.stock), stock);
+        }
         for (patch, place) in [
             (json!({"name": null}), "/name"),
             (json!({"version": 7}), "/version"),
