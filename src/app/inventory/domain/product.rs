@@ -148,8 +148,13 @@ impl Details {
 
     /// What a search looks into, in lower case. A search has no line breaks, so it finds nothing that spans two of these.
     pub fn searched(&self) -> String {
-        format!("{}\n{}\n{}", self.name, self.sku, self.description).to_lowercase()
+        folded(&format!("{}\n{}\n{}", self.name, self.sku, self.description))
     }
+}
+
+/// In lower case, letter by letter: a part of a text is folded as it is in the whole.
+pub fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// The products of one request, each at `/products/N`.
@@ -382,6 +387,15 @@ mod tests {
         ] {
             let invalid = details.patched(patch).expect_err("a mistake");
             assert!(matches!(&invalid.mistakes()[0].at, At::Pointer(found) if found == place), "{place}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_text_is_found_by_it() {
+        // The last sigma of a word has a lower case of its own.
+        for (whole, part) in [("Hammer", "HAM"), ("ΟΔΟΣΑ", "ΟΔΟΣ"), ("STRAẞE", "straß"), ("ÄHRE", "ähr")]
+        {
+            assert!(folded(whole).contains(&folded(part)), "{part} in {whole}");
         }
     }
 }
