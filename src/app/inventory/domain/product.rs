@@ -94,7 +94,7 @@ impl Product {
 
     /// The same product, changed.
     pub fn changed(&self, details: Details, at: Timestamp) -> Product {
-        Product { details, version: self.version + 1, updated_at: at, ..*self }
+        Product { details, version: self.version + 1, updated_at: at.max(self.updated_at), ..*self }
     }
 }
 
@@ -397,5 +397,12 @@ mod tests {
         {
             assert!(folded(whole).contains(&folded(part)), "{part} in {whole}");
         }
+    }
+
+    #[test]
+    fn a_product_does_not_become_younger() {
+        let (early, late) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(1).unwrap());
+        let product = Product::new(Uuid::nil(), Details::parse(least()).unwrap(), late);
+        assert_eq!(product.changed(product.details.clone(), early).updated_at, late, "whoever came first waited");
     }
 }

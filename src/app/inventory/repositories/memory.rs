@@ -291,7 +291,7 @@ impl Tables {
             if let Some(product) = self.products.get_mut(id) {
                 product.details.stock += sign * quantity;
                 product.version += 1;
-                product.updated_at = at;
+                product.updated_at = product.updated_at.max(at);
             }
         }
     }

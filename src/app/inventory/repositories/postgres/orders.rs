@@ -23,8 +23,9 @@ const OFFERS: &str = "SELECT id, sku, price_cents, currency, stock FROM inventor
 
 const HOLD: &str = "SELECT id FROM inventory_products WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 
+/// Whoever waited for the rows began before him who had them, and comes after.
 const MOVE: &str = "UPDATE inventory_products AS product
-    SET stock = stock + moved.pieces, version = version + 1, updated_at = $3
+    SET stock = stock + moved.pieces, version = version + 1, updated_at = GREATEST(product.updated_at, $3)
     FROM unnest($1::uuid[], $2::bigint[]) AS moved (id, pieces) WHERE product.id = moved.id";
 
 const ADD: &str = "INSERT INTO inventory_orders (id, status, total_cents, currency, created_at, updated_at)
