@@ -195,8 +195,8 @@ impl Memory {
         true
     }
 
-    /// The job comes behind the order: where it cannot be kept, the order is taken back. Whoever leaves in between may have an
-    /// order of which nobody is told.
+    /// The job comes behind the order: where it cannot be kept, the order is taken back. Nobody can leave in
+    /// between, for a queue in memory never waits; but somebody else may be told of the order meanwhile, under the same key.
     pub(super) async fn place(
         &self,
         draft: &Draft,
