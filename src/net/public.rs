@@ -11,7 +11,8 @@
 //! Spec: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 2.2), IPv6 address space (RFC 4291 2.4). Stricter
 //! than these demand: what the registry calls globally reachable is refused where nobody has a server there (AS112, AMT,
 //! anycast of PCP and TURN); every form of IPv6 that carries an address of IPv4 is refused, whichever it carries. So a host
-//! that has IPv4 alone cannot be reached through NAT64.
+//! that has IPv4 alone cannot be reached through NAT64. And one address that no registry lists: 168.63.129.16, at which every
+//! virtual machine of Azure finds its platform, and nobody else anything.
 //! Never: resolves a name; reads a text.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,6 +23,7 @@ const V4: &[([u8; 4], u32, &str)] = &[
     ([10, 0, 0, 0], 8, "private"),
     ([100, 64, 0, 0], 10, "shared behind a carrier's NAT"),
     ([127, 0, 0, 0], 8, "loopback"),
+    ([168, 63, 129, 16], 32, "the platform of a cloud"),
     ([169, 254, 0, 0], 16, "link-local"),
     ([172, 16, 0, 0], 12, "private"),
     ([192, 0, 0, 0], 24, "IETF protocol assignments"),
@@ -113,6 +115,8 @@ mod tests {
             "100.128.0.0",
             "126.255.255.255",
             "128.0.0.0",
+            "168.63.129.15",
+            "168.63.129.17",
             "169.253.255.255",
             "169.255.0.0",
             "172.15.255.255",
@@ -142,7 +146,7 @@ mod tests {
         for &(base, bits, name) in V4 {
             let first = u32::from_be_bytes(base);
             let last = first | u32::MAX.checked_shr(bits).unwrap_or_default();
-            for address in [first, last, first + 1] {
+            for address in [first, last, last.min(first + 1)] {
                 check(&Ipv4Addr::from_bits(address).to_string(), Some(name));
             }
         }
@@ -168,6 +172,7 @@ mod tests {
             ("0.1.2.3", "this network"),
             ("169.254.169.254", "link-local"),
             ("169.254.170.2", "link-local"),
+            ("168.63.129.16", "the platform of a cloud"),
             ("10.0.0.1", "private"),
             ("172.31.255.255", "private"),
             ("192.168.1.1", "private"),

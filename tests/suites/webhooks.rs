@@ -9,7 +9,7 @@ use firstbyte::app::webhooks::domain::event::{EventType, Filter};
 use firstbyte::app::webhooks::domain::retry::Verdict;
 use firstbyte::app::webhooks::domain::signature::Secret;
 use firstbyte::app::webhooks::domain::url::{EndpointUrl, Reach};
-use firstbyte::app::webhooks::domain::{Attempt, Disabled, Endpoint, EndpointId, State};
+use firstbyte::app::webhooks::domain::{Attempt, Disabled, Endpoint, EndpointId, PREVIOUS_MAX, State};
 use firstbyte::app::webhooks::store::{
     ATTEMPTS_MAX, Bounds, Change, Claim, Claimed, Key, Logged, NewMessage, Published, Store, StoreError,
 };
@@ -19,8 +19,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAYS: Duration = Duration::from_secs(3 * 24 * 3_600);
 
 /// Few enough to be met.
-pub const BOUNDS: Bounds =
-    Bounds { endpoints_max: 6, pending_max: 40, messages_max: 30, retention: Duration::from_secs(3_600) };
+pub const BOUNDS: Bounds = Bounds {
+    endpoints_max: 6,
+    pending_max: 40,
+    pending_at_endpoint_max: 20,
+    messages_max: 30,
+    retention: Duration::from_secs(3_600),
+};
 
 /// Everything that is asked of a store. `open` opens an empty one, with [`BOUNDS`].
 pub async fn store(open: impl AsyncFn() -> Store) {
@@ -41,20 +46,19 @@ pub async fn store(open: impl AsyncFn() -> Store) {
     attempts_are_bounded(&open().await).await;
     an_owner_disables_and_enables(&open().await).await;
     secrets_are_rotated(&open().await).await;
+    a_secret_signs_for_its_time_however_often_it_is_rotated(&open().await).await;
+    one_that_is_not_served_keeps_no_event_from_the_others(&open().await).await;
+    one_that_fails_leaves_room_to_the_others(&open().await).await;
+    a_replay_ends_what_is_at_work(&open().await).await;
+    many_who_are_gone_at_once_wait_for_nobody(&open().await).await;
+    nothing_is_pending_at_what_is_disabled(&open().await).await;
 }
 
 fn endpoint(url: &str, events: &[&str]) -> Endpoint {
-    Endpoint {
-        id: EndpointId::new(Timestamp::now()),
-        url: EndpointUrl::parse(url, Reach::Public).unwrap(),
-        events: Filter::parse(events).unwrap(),
-        description: "a test's".to_owned(),
-        secret: Secret::random(),
-        previous: None,
-        disabled: None,
-        failing_since: None,
-        created_at: Timestamp::from_second(1_800_000_000).unwrap(),
-    }
+    let (url, events) = (EndpointUrl::parse(url, Reach::Public).unwrap(), Filter::parse(events).unwrap());
+    let created_at = Timestamp::from_second(1_800_000_000).unwrap();
+    let endpoint = Endpoint::new(created_at, url, events, "a test's".to_owned(), Secret::random());
+    Endpoint { id: EndpointId::new(Timestamp::now()), ..endpoint }
 }
 
 async fn add(store: &Store, url: &str, events: &[&str]) -> Endpoint {
@@ -431,11 +435,123 @@ async fn secrets_are_rotated(store: &Store) {
     let next = Secret::random();
     let rotate = Change { secret: Some((next.clone(), MINUTE)), ..Change::default() };
     let rotated = store.change(one.id, &rotate).await.unwrap().unwrap();
-    let previous = rotated.previous.clone().unwrap();
+    let [previous] = rotated.previous.clone().try_into().unwrap();
     assert_eq!((&rotated.secret, &previous.secret), (&next, &one.secret));
     let before = previous.until - jiff::SignedDuration::from_secs(1);
     assert_eq!(rotated.secrets(before), [&next, &one.secret]);
     assert_eq!(rotated.secrets(previous.until), [&next]);
     publish(store, "a").await;
     assert_eq!(claim_one(store).await.endpoint, rotated, "who delivers has both");
+}
+
+async fn a_secret_signs_for_its_time_however_often_it_is_rotated(store: &Store) {
+    let one = add(store, "http://a.example/", &["*"]).await;
+    let rotate = async |overlap| {
+        let change = Change { secret: Some((Secret::random(), overlap)), ..Change::default() };
+        store.change(one.id, &change).await
+    };
+    for times in 1..=PREVIOUS_MAX {
+        let rotated = rotate(MINUTE).await.unwrap().unwrap();
+        assert_eq!(rotated.previous.len(), times);
+        assert_eq!(rotated.previous[times - 1].secret, one.secret, "the one that receivers have");
+    }
+    let once_more = rotate(MINUTE).await;
+    assert!(matches!(once_more, Err(StoreError::Rotated)), "{once_more:?}");
+    let other = add(store, "http://b.example/", &["*"]).await;
+    for _ in 0..5 {
+        let change = Change { secret: Some((Secret::random(), Duration::ZERO)), ..Change::default() };
+        let rotated = store.change(other.id, &change).await.unwrap().unwrap();
+        assert_eq!(rotated.previous.len(), 1, "what signs no more is forgotten");
+    }
+}
+
+fn states(logged: &[Logged]) -> Vec<State> {
+    logged.iter().map(|logged| logged.delivery.state).collect()
+}
+
+async fn one_that_is_not_served_keeps_no_event_from_the_others(store: &Store) {
+    let slow = add(store, "http://slow.example/", &["*"]).await;
+    let well = add(store, "http://well.example/", &["*"]).await;
+    let at_slow_none = Claim { hosts: vec![(slow.url.host(), 0)], ..claim_of(10) };
+    for _ in 0..2 * BOUNDS.pending_at_endpoint_max {
+        assert_eq!(publish(store, "a").await.deliveries, 2);
+        let [claimed] = store.claim(&at_slow_none).await.unwrap().try_into().unwrap();
+        assert_eq!(claimed.endpoint.id, well.id);
+        finish(store, &claimed, Some(200), Verdict::Delivered).await;
+    }
+    assert_eq!(store.backlog().await.unwrap().pending, BOUNDS.pending_at_endpoint_max as u64);
+    let newest = store.deliveries(slow.id, 1).await.unwrap().unwrap();
+    assert_eq!((newest[0].delivery.state, newest[0].delivery.tries), (State::Failed, 0), "untried");
+    let full = store.replay(newest[0].delivery.id).await;
+    assert!(matches!(full, Err(StoreError::PendingFull)), "{full:?}");
+    let claimed = claim_one(store).await;
+    finish(store, &claimed, Some(200), Verdict::Delivered).await;
+    assert!(store.replay(newest[0].delivery.id).await.unwrap().is_some(), "as soon as there is room");
+}
+
+async fn one_that_fails_leaves_room_to_the_others(store: &Store) {
+    for (number, kind) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+        add(store, &format!("http://down{number}.example/"), &[kind]).await;
+        publish(store, kind).await;
+        let claimed = claim_one(store).await;
+        finish(store, &claimed, None, Verdict::Again(MINUTE)).await;
+    }
+    let well = add(store, "http://well.example/", &["well"]).await;
+    for _ in 0..BOUNDS.pending_at_endpoint_max {
+        for kind in ["a", "b", "c", "d", "e"] {
+            publish(store, kind).await;
+        }
+    }
+    publish(store, "well").await;
+    assert_eq!(states(&store.deliveries(well.id, 1).await.unwrap().unwrap()), [State::Pending]);
+}
+
+async fn a_replay_ends_what_is_at_work(store: &Store) {
+    add(store, "http://a.example/", &["*"]).await;
+    publish(store, "a").await;
+    let first = claim_one(store).await;
+    store.replay(first.delivery).await.unwrap().unwrap();
+    assert_eq!(
+        finish(store, &first, Some(200), Verdict::Delivered).await,
+        (false, false),
+        "it was asked for once more"
+    );
+    assert_eq!(claim_one(store).await.tries, 0);
+}
+
+async fn many_who_are_gone_at_once_wait_for_nobody(store: &Store) {
+    let one = add(store, "http://a.example/", &["*"]).await;
+    for _ in 0..12 {
+        publish(store, "a").await;
+    }
+    let finishing = claim(store, 8).await.into_iter().map(|claimed| {
+        let store = store.clone();
+        tokio::spawn(async move { finish(&store, &claimed, Some(410), Verdict::Gone).await })
+    });
+    let mut disabled = 0;
+    for finishing in finishing.collect::<Vec<_>>() {
+        let (is_ours, has_disabled) = finishing.await.expect("no two wait for each other");
+        assert!(is_ours);
+        disabled += usize::from(has_disabled);
+    }
+    assert_eq!(disabled, 1);
+    assert!(!states(&store.deliveries(one.id, 20).await.unwrap().unwrap()).contains(&State::Pending));
+}
+
+async fn nothing_is_pending_at_what_is_disabled(store: &Store) {
+    let one = add(store, "http://a.example/", &["*"]).await;
+    let enabled = |enabled| Change { enabled: Some(enabled), ..Change::default() };
+    for _ in 0..3 {
+        store.change(one.id, &enabled(true)).await.unwrap();
+        let publishing = (0..8).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { publish(&store, "a").await })
+        });
+        let publishing: Vec<_> = publishing.collect();
+        store.change(one.id, &enabled(false)).await.unwrap();
+        for publishing in publishing {
+            publishing.await.unwrap();
+        }
+        assert!(!states(&store.deliveries(one.id, 50).await.unwrap().unwrap()).contains(&State::Pending));
+    }
 }

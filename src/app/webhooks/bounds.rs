@@ -59,6 +59,10 @@ pub(super) fn rows(config: &WebhooksConfig) -> Vec<Bound> {
             .bounds("Deliveries that are pending; an event that would make more is answered 503")
             .larger("what waits takes more memory, and waits for longer")
             .seen(Seen::Refused(503)),
+        Bound::fixed("webhooks_pending_at_endpoint_max", Amount::count(store.pending_at_endpoint_max))
+            .bounds("Deliveries that are pending at one endpoint; more are given up, untried, there alone")
+            .larger("one endpoint that is slow or away takes more of the room of all")
+            .seen(Seen::Nothing),
         Bound::fixed("webhooks_messages_max", Amount::count(store.messages_max))
             .bounds("Messages that are kept in memory; the oldest that is finished makes room")
             .larger("they take more memory")

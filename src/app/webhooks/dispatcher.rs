@@ -32,7 +32,7 @@ use super::domain::retry::Verdict;
 use super::metrics::Metrics;
 use super::monitor::{Change, Monitor};
 use super::sender::{Health, Outcome, Sender};
-use super::store::{Claim, Claimed, Store, StoreError};
+use super::store::{Claim, Claimed, SWEPT_MAX, Store, StoreError};
 use crate::http::client::breaker::{self, Breakers, Permit};
 use crate::net::shutdown::Shutdown;
 
@@ -45,8 +45,11 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// Between two looks at how much there is to do, for the metrics.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Between two sweeps of what is old.
+/// Between two sweeps of what is old, when nothing is left that is.
 const SWEEP: Duration = Duration::from_secs(600);
+
+/// Between two sweeps while there is more: others want the database, too.
+const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the workers share.
 pub(super) struct Shared {
@@ -61,8 +64,23 @@ pub(super) struct Shared {
     pub(super) wake: Notify,
 }
 
-/// Runs until `shutdown` or `ended` say so, and what is at work has ended.
+/// Runs until `shutdown` or `ended` say so, and what is at work has ended. Events are taken whether or not anybody sends them,
+/// so who sends is never missing for long: should he panic, another one begins, and finds what was at work when its lease ends.
 pub(super) async fn run(shared: Arc<Shared>, shutdown: Shutdown, ended: Shutdown) {
+    loop {
+        let shift = tokio::spawn(shift(Arc::clone(&shared), shutdown.clone(), ended.clone()));
+        match shift.await {
+            Err(error) if error.is_panic() => {
+                tracing::error!(%error, "who sends the webhooks has panicked: another one begins");
+                (0..shared.config.workers).for_each(|number| shared.monitor.end(number));
+                sleep(STORE_PAUSE).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+async fn shift(shared: Arc<Shared>, shutdown: Shutdown, ended: Shutdown) {
     let mut crew = Crew::new(&shared);
     let stopping = async {
         tokio::select! {
@@ -74,6 +92,7 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: Shutdown, ended: Shutdown
     tokio::select! {
         () = crew.work(stopping.as_mut()) => {}
         () = look(&shared) => {}
+        () = sweep(&shared.store) => {}
     }
     let drained = async {
         tokio::select! {
@@ -85,9 +104,8 @@ pub(super) async fn run(shared: Arc<Shared>, shutdown: Shutdown, ended: Shutdown
     crew.leave().await;
 }
 
-/// Counts what there is to do, and forgets what is old. Never ends.
+/// Counts what there is to do. Never ends.
 async fn look(shared: &Shared) {
-    let mut sweep_at = Instant::now() + SWEEP;
     loop {
         if let Ok(backlog) = shared.store.backlog().await {
             let (mut open, mut half_open) = (0, 0);
@@ -98,13 +116,17 @@ async fn look(shared: &Shared) {
             });
             shared.metrics.look(&backlog, open, half_open);
         }
-        if Instant::now() >= sweep_at {
-            sweep_at = Instant::now() + SWEEP;
-            if let Err(error) = shared.store.sweep().await {
-                tracing::debug!(%error, "old webhooks are forgotten later");
-            }
-        }
         sleep(LOOK).await;
+    }
+}
+
+/// Forgets what is old, a little at a time. Never ends.
+async fn sweep(store: &Store) {
+    loop {
+        let swept =
+            store.sweep().await.inspect_err(|error| tracing::debug!(%error, "old webhooks are forgotten later"));
+        let has_more = swept.is_ok_and(|swept| swept >= SWEPT_MAX);
+        sleep(if has_more { SWEEP_PAUSE } else { SWEEP }).await;
     }
 }
 
@@ -187,10 +209,12 @@ impl<'a> Crew<'a> {
                 }
             };
             let is_all = claimed.len() < claim.limit;
+            let mut begun = 0;
             for one in claimed {
-                self.begin(one).await;
+                begun += usize::from(self.begin(one).await);
             }
-            if is_all {
+            // Of those that were all given back the next claim may bring the same.
+            if is_all || begun == 0 {
                 return;
             }
         }
@@ -209,17 +233,19 @@ impl<'a> Crew<'a> {
         Claim { limit: self.free.len(), at_host_max, hosts, lease }
     }
 
-    async fn begin(&mut self, claimed: Claimed) {
-        let permit = self.shared.breakers.of(&claimed.endpoint.url.host()).permit();
-        let (Ok(permit), Some(number)) = (permit, self.free.pop()) else {
+    /// Whether somebody is at it now. A worker is taken only once it is sure that there is something to do.
+    async fn begin(&mut self, claimed: Claimed) -> bool {
+        let Ok(permit) = self.shared.breakers.of(&claimed.endpoint.url.host()).permit() else {
             // Its circuit has opened since. When it may be tried again, the claim will say.
             let _ = self.shared.store.release(&claimed).await;
-            return;
+            return false;
         };
+        let number = self.free.pop().expect("no more is claimed than workers are free");
         self.shared.monitor.begin(number, &claimed);
         let attempt = attempt(Arc::clone(self.shared), claimed.clone(), permit);
         let id = self.at_work.spawn(attempt).id();
         self.claimed.insert(id, (number, claimed));
+        true
     }
 
     /// Waits until there may be something to do for somebody who is free.
@@ -315,6 +341,42 @@ async fn write_down(shared: &Shared, claimed: &Claimed, outcome: &Outcome, verdi
                 tracing::warn!(%error, delivery = %claimed.delivery, "an attempt was not written down: it is made again");
                 return None;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::webhooks::domain::Endpoint;
+    use crate::app::webhooks::domain::event::{EventType, Filter};
+    use crate::app::webhooks::domain::signature::Secret;
+    use crate::app::webhooks::domain::url::{EndpointUrl, Reach};
+    use crate::app::webhooks::store::NewMessage;
+    use crate::app::webhooks::{PublicOnly, Webhooks};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_circuit_that_opens_behind_the_claim_costs_no_worker() {
+        let config = WebhooksConfig::default();
+        let store = Store::memory(config.store, config.clock.clone());
+        let shared = Webhooks::idle(config, store, Shutdown::new(), PublicOnly::new(false)).shared;
+        let url = EndpointUrl::parse("http://a.example/", Reach::Public).expect("a URL");
+        let host = url.host();
+        let now = shared.config.clock.now();
+        let endpoint = Endpoint::new(now, url, Filter::all(), String::new(), Secret::random());
+        shared.store.add(&endpoint).await.expect("room");
+        let event_type = EventType::parse("a").expect("a type");
+        let message = NewMessage { event_type, payload: "{}".into(), key: None };
+        shared.store.publish(&message).await.expect("room");
+        let mut crew = Crew::new(&shared);
+        for _ in 0..20 {
+            let claim = Claim { limit: 1, at_host_max: 4, hosts: Vec::new(), lease: shared.config.lease };
+            let [claimed] = shared.store.claim(&claim).await.expect("a store").try_into().expect("given back");
+            while let Ok(permit) = shared.breakers.of(&host).permit() {
+                permit.failure();
+            }
+            assert!(!crew.begin(claimed).await);
+            assert_eq!((crew.free.len(), crew.at_work.len()), (shared.config.workers, 0));
         }
     }
 }

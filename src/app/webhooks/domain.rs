@@ -6,8 +6,8 @@
 //!   Endpoint ──1:n──────┘
 //!
 //!   Delivery:  pending ──2xx──> delivered            replay leads back to pending, from wherever
-//!                 │ └── tries_max ──> failed
-//!                 └──── 410, endpoint disabled ──> cancelled
+//!                 │ └── tries_max, 410, no room at its endpoint ──> failed
+//!                 └──── endpoint disabled ──> cancelled
 //! ```
 //!
 //! Never: keeps a byte of what a receiver answered: whoever registers endpoints could read other machines by it.
@@ -33,6 +33,9 @@ pub const DESCRIPTION_CHARS_MAX: usize = 200;
 /// Characters that are kept of what went wrong in an attempt.
 pub const ERROR_CHARS_MAX: usize = 200;
 
+/// Secrets that sign beside the present one: as often can a secret be rotated within `overlap`, by who has lost an answer say.
+pub const PREVIOUS_MAX: usize = 3;
+
 /// Characters of an `Idempotency-Key`.
 pub const KEY_CHARS_MAX: usize = 128;
 
@@ -49,12 +52,14 @@ pub struct Endpoint {
     pub description: String,
     /// What signs for it.
     pub secret: Secret,
-    /// What signs beside that for a while, since the secret was rotated.
-    pub previous: Option<Previous>,
+    /// What signs beside that for a while, since the secret was rotated: the latest first, at most [`PREVIOUS_MAX`].
+    pub previous: Vec<Previous>,
     /// Why nothing is sent to it; `None` while it is.
     pub disabled: Option<Disabled>,
-    /// Since when every attempt has failed.
+    /// Since when every attempt has failed, with no long silence between two of them.
     pub failing_since: Option<Timestamp>,
+    /// When the last of those failed.
+    pub failed_at: Option<Timestamp>,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -124,7 +129,7 @@ pub enum State {
     Pending,
     /// The endpoint has taken it.
     Delivered,
-    /// It was tried as often as may be.
+    /// It was tried as often as may be, or the endpoint is gone; or it was not tried, since so many were pending there already.
     Failed,
     /// Its endpoint was disabled first.
     Cancelled,
@@ -146,6 +151,22 @@ pub struct Attempt {
 }
 
 impl Endpoint {
+    /// One that is registered at `now`.
+    pub fn new(now: Timestamp, url: EndpointUrl, events: Filter, description: String, secret: Secret) -> Endpoint {
+        Endpoint {
+            id: EndpointId::new(now),
+            url,
+            events,
+            description,
+            secret,
+            previous: Vec::new(),
+            disabled: None,
+            failing_since: None,
+            failed_at: None,
+            created_at: now,
+        }
+    }
+
     /// The secrets that sign at `now`: the present one first.
     pub fn secrets(&self, now: Timestamp) -> Vec<&Secret> {
         let previous = self.previous.iter().filter(|previous| now < previous.until).map(|previous| &previous.secret);

@@ -9,6 +9,7 @@
 //! | a receiver of the demonstration does not believe a message | 401 | `unsigned` |
 //! | no such endpoint, event, delivery | 404 | `not_found` |
 //! | a delivery whose endpoint is disabled | 409 | `endpoint_disabled` |
+//! | a secret that was rotated too often | 409 | `rotated_too_often` |
 //! | wrong members | 422 | `invalid` |
 //! | another event under a key that was used | 422 | `key_reused` |
 //! | too many watch | 503 | `too_many_watchers` |
@@ -59,6 +60,7 @@ impl Error {
             Error::Unsigned(_) => (Status::UNAUTHORIZED, "unsigned"),
             Error::NotFound(_) => (Status::NOT_FOUND, "not_found"),
             Error::Store(StoreError::Disabled) => (Status::CONFLICT, "endpoint_disabled"),
+            Error::Store(StoreError::Rotated) => (Status::CONFLICT, "rotated_too_often"),
             Error::Invalid(_) => (Status::UNPROCESSABLE_CONTENT, "invalid"),
             Error::Store(StoreError::KeyReused) => (Status::UNPROCESSABLE_CONTENT, "key_reused"),
             Error::Watchers => (Status::SERVICE_UNAVAILABLE, "too_many_watchers"),

@@ -83,18 +83,8 @@ pub(super) async fn register(webhooks: Webhooks, mut request: Request) -> Result
     let new =
         NewEndpoint::parse(request.json::<Map<String, Value>>().await?, webhooks.reach()).map_err(Error::Invalid)?;
     webhooks.look(&new.url).await.map_err(Error::Invalid)?;
-    let now = webhooks.now();
-    let endpoint = Endpoint {
-        id: EndpointId::new(now),
-        url: new.url,
-        events: new.events,
-        description: new.description,
-        secret: new.secret.unwrap_or_else(Secret::random),
-        previous: None,
-        disabled: None,
-        failing_since: None,
-        created_at: now,
-    };
+    let secret = new.secret.unwrap_or_else(Secret::random);
+    let endpoint = Endpoint::new(webhooks.now(), new.url, new.events, new.description, secret);
     webhooks.store().add(&endpoint).await?;
     let location = format!("{PREFIX}/endpoints/{}", endpoint.id);
     let shown = Shown { secret: Some(endpoint.secret.expose()), ..Shown::of(&endpoint) };
@@ -215,19 +205,9 @@ pub(super) async fn demonstrate(webhooks: Webhooks, mut request: Request) -> Res
 
 async fn place_receiver(webhooks: &Webhooks, known: &[Endpoint], number: usize, url: EndpointUrl) -> Result<(), Error> {
     let Some(there) = known.iter().find(|endpoint| endpoint.url.host() == url.host()) else {
-        let now = webhooks.now();
         let events = Filter::parse(&[demo::EVENT]).unwrap_or_else(|_| Filter::all());
-        let endpoint = Endpoint {
-            id: EndpointId::new(now),
-            url,
-            events,
-            description: format!("receiver {number} of the demonstration"),
-            secret: demo::secret(number),
-            previous: None,
-            disabled: None,
-            failing_since: None,
-            created_at: now,
-        };
+        let description = format!("receiver {number} of the demonstration");
+        let endpoint = Endpoint::new(webhooks.now(), url, events, description, demo::secret(number));
         return Ok(webhooks.store().add(&endpoint).await?);
     };
     if there.url != url || there.disabled.is_some() {
@@ -292,7 +272,7 @@ impl Shown<'_> {
             disabled: endpoint.disabled,
             failing_since: endpoint.failing_since,
             created_at: endpoint.created_at,
-            previous_secret_until: endpoint.previous.as_ref().map(|previous| previous.until),
+            previous_secret_until: endpoint.previous.first().map(|previous| previous.until),
             secret: None,
         }
     }

@@ -11,7 +11,8 @@
 //! is done at least once, whoever dies, and its state is written by one.
 //!
 //! Fair: of endpoints that have something due, the one with the least at work is served first, then the one that has waited for
-//! longest. An endpoint with ten thousand messages takes no worker from another one that has one.
+//! longest. An endpoint with hundreds of messages takes no worker from another one that has one, and no room: what is pending
+//! is bounded for each, and what comes beyond that is given up there, and nowhere else.
 //!
 //! Never: sends anything. Invariants: a delivery is claimed by one node at a time; at one host no more are at work than the
 //! claim allows, all nodes together; what is pending is bounded.
@@ -40,6 +41,9 @@ pub use postgres::MIGRATIONS;
 /// Attempts that are kept of a delivery: the last ones.
 pub const ATTEMPTS_MAX: u32 = 50;
 
+/// Messages that one sweep forgets at most.
+pub const SWEPT_MAX: u64 = 1_000;
+
 /// Keeps webhooks. A clone keeps them in the same place.
 #[derive(Clone)]
 pub struct Store {
@@ -57,8 +61,12 @@ enum Form {
 pub struct Bounds {
     /// Endpoints. Default: 1,000. When they are there, registering is refused with 507.
     pub endpoints_max: usize,
-    /// Deliveries that are pending. Default: 10,000. When they are there, events are refused with 503.
+    /// Deliveries that are pending. Default: 10,000. When they are there, events are refused with 503. It is exact in memory;
+    /// with PostgreSQL all who publish at one moment may pass it together, each by one event.
     pub pending_max: usize,
+    /// Those of one endpoint. Default: 500; of one that fails, no more than are free besides. What comes beyond that is written
+    /// down as failed, untried, at that endpoint: the event is taken, and the others have it.
+    pub pending_at_endpoint_max: usize,
     /// Messages that are kept in memory, with their deliveries. Default: 1,000: the oldest that is finished is forgotten for
     /// a new one.
     pub messages_max: usize,
@@ -106,8 +114,10 @@ pub struct Key {
 pub struct Published {
     /// The message.
     pub message: Message,
-    /// How many endpoints it goes to.
+    /// How many endpoints want it.
     pub deliveries: usize,
+    /// At how many of them there was no room for it.
+    pub overflowed: usize,
     /// Whether it was made now, and not by an earlier request with the same key.
     pub is_new: bool,
 }
@@ -183,6 +193,8 @@ pub enum StoreError {
     KeyReused,
     /// The delivery's endpoint is disabled.
     Disabled,
+    /// The endpoint's secret was rotated as often as there is room for those that were replaced.
+    Rotated,
     /// It cannot be reached, or did not answer in time.
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
     /// It holds, or says, what it should not.
@@ -194,6 +206,7 @@ impl Default for Bounds {
         Bounds {
             endpoints_max: 1_000,
             pending_max: 10_000,
+            pending_at_endpoint_max: 500,
             messages_max: 1_000,
             retention: Duration::from_secs(7 * 24 * 3_600),
         }
@@ -258,7 +271,7 @@ impl Store {
     /// Changes an endpoint. As it is then, if it is there.
     ///
     /// # Errors
-    /// A store that does not answer.
+    /// [`StoreError::Rotated`]; a store that does not answer.
     pub async fn change(&self, id: EndpointId, change: &Change) -> Result<Option<Endpoint>, StoreError> {
         either!(self, change(id, change))
     }
@@ -304,7 +317,8 @@ impl Store {
         either!(self, deliveries(id, limit))
     }
 
-    /// Makes a delivery pending again, whatever it was, with all its tries before it.
+    /// Makes a delivery pending again, whatever it was, with all its tries before it. What an attempt says that is under way is
+    /// not written down.
     ///
     /// # Errors
     /// [`StoreError::Disabled`], [`StoreError::PendingFull`]; a store that does not answer.
@@ -320,7 +334,8 @@ impl Store {
         either!(self, claim(claim))
     }
 
-    /// Writes down an attempt and what comes of it. An endpoint that has failed for `failing_max` is disabled.
+    /// Writes down an attempt and what comes of it. An endpoint that has failed for `failing_max` is disabled, unless it was
+    /// silent for a third of that: then it begins anew.
     ///
     /// # Errors
     /// A store that does not answer: then it may have been written, and doing it again changes nothing.
@@ -350,13 +365,26 @@ impl Store {
         either!(self, backlog())
     }
 
-    /// Forgets what is finished and old. How many messages.
+    /// Forgets what is finished and old. How many messages: with [`SWEPT_MAX`] there may be more.
     ///
     /// # Errors
     /// A store that does not answer.
     pub async fn sweep(&self) -> Result<u64, StoreError> {
         either!(self, sweep())
     }
+}
+
+impl Bounds {
+    /// How many may be pending at an endpoint, where so many more may be pending in all. What has failed gets no more than what
+    /// is free: so any number of endpoints that are down leave room to one that is not.
+    fn share(&self, is_failing: bool, free: usize) -> usize {
+        if is_failing { self.pending_at_endpoint_max.min(free) } else { self.pending_at_endpoint_max }
+    }
+}
+
+/// Without failing for so long an endpoint does not count as failing since before.
+fn silence(failing_max: Duration) -> Duration {
+    failing_max / 3
 }
 
 /// `time` before `now`, or as early as can be.
@@ -376,6 +404,9 @@ impl fmt::Display for StoreError {
             StoreError::PendingFull => f.write_str("as many deliveries are pending as may be"),
             StoreError::KeyReused => f.write_str("another event was sent under this key"),
             StoreError::Disabled => f.write_str("the endpoint is disabled"),
+            StoreError::Rotated => {
+                f.write_str("as many secrets as may be sign for the endpoint: wait until one does no more")
+            }
             StoreError::Unavailable(error) => write!(f, "the webhooks cannot be reached: {error}"),
             StoreError::Failed(error) => write!(f, "the webhooks cannot be read: {error}"),
         }

@@ -140,17 +140,9 @@ impl Stage {
 
     /// Puts an endpoint into the store, as if its host had been found. What signs for it.
     async fn endpoint(&self, url: &str, events: &str) -> domain::Endpoint {
-        let endpoint = domain::Endpoint {
-            id: domain::EndpointId::new(self.webhooks.now()),
-            url: EndpointUrl::parse(url, Reach::Public).expect("a URL"),
-            events: domain::event::Filter::parse(&[events]).expect("a filter"),
-            description: String::new(),
-            secret: Secret::random(),
-            previous: None,
-            disabled: None,
-            failing_since: None,
-            created_at: self.webhooks.now(),
-        };
+        let url = EndpointUrl::parse(url, Reach::Public).expect("a URL");
+        let events = domain::event::Filter::parse(&[events]).expect("a filter");
+        let endpoint = domain::Endpoint::new(self.webhooks.now(), url, events, String::new(), Secret::random());
         self.webhooks.store().add(&endpoint).await.expect("room");
         endpoint
     }

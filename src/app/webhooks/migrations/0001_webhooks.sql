@@ -7,12 +7,15 @@ CREATE TABLE webhook_endpoints (
     events          text[]      NOT NULL,
     description     text        NOT NULL,
     secret          bytea       NOT NULL,
-    previous_secret bytea,
-    previous_until  timestamptz,
+    -- Those that it has replaced, the latest first, and until when each of them signs.
+    previous_secrets bytea[]       NOT NULL DEFAULT '{}',
+    previous_untils  timestamptz[] NOT NULL DEFAULT '{}',
     disabled        text        CHECK (disabled IN ('by_owner', 'gone', 'failing')),
     failing_since   timestamptz,
+    failed_at       timestamptz,
     created_at      timestamptz NOT NULL,
-    CHECK ((previous_secret IS NULL) = (previous_until IS NULL))
+    CHECK (cardinality(previous_secrets) = cardinality(previous_untils)),
+    CHECK ((failing_since IS NULL) = (failed_at IS NULL))
 );
 
 CREATE TABLE webhook_messages (

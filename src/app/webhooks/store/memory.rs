@@ -15,13 +15,15 @@ use jiff::Timestamp;
 
 use super::{
     ATTEMPTS_MAX, Backlog, Bounds, Change, Claim, Claimed, Finished, Key, Logged, NewMessage, Published, StoreError,
-    after, before,
+    after, before, silence,
 };
 use crate::app::webhooks::clock::Clock;
+use crate::app::webhooks::domain::event::EventType;
 use crate::app::webhooks::domain::retry::Verdict;
 use crate::app::webhooks::domain::url::URL_BYTES_MAX;
 use crate::app::webhooks::domain::{
-    Attempt, Delivery, DeliveryId, Disabled, ERROR_CHARS_MAX, Endpoint, EndpointId, Message, MessageId, Previous, State,
+    Attempt, Delivery, DeliveryId, Disabled, ERROR_CHARS_MAX, Endpoint, EndpointId, Message, MessageId, PREVIOUS_MAX,
+    Previous, State,
 };
 use crate::net::lock::lock;
 
@@ -46,6 +48,8 @@ struct Kept {
     messages: BTreeMap<MessageId, Stored>,
     deliveries: BTreeMap<DeliveryId, Row>,
     keys: HashMap<String, ([u8; 32], MessageId)>,
+    /// How many deliveries of a message are pending: those that are not finished.
+    unfinished: HashMap<MessageId, usize>,
     due: BTreeMap<EndpointId, BTreeSet<(Timestamp, DeliveryId)>>,
     /// What is at work, and until when at most.
     leased: HashMap<DeliveryId, (EndpointId, Timestamp)>,
@@ -100,15 +104,19 @@ impl Memory {
         let mut kept = lock(&self.kept);
         let Some(endpoint) = kept.endpoints.get_mut(&id) else { return Ok(None) };
         let Change { url, events, description, enabled, secret } = change;
+        if let Some((secret, overlap)) = secret {
+            endpoint.previous.retain(|previous| now < previous.until);
+            if endpoint.previous.len() >= PREVIOUS_MAX {
+                return Err(StoreError::Rotated);
+            }
+            let before = std::mem::replace(&mut endpoint.secret, secret.clone());
+            endpoint.previous.insert(0, Previous { secret: before, until: after(now, *overlap) });
+        }
         endpoint.url = url.clone().unwrap_or_else(|| endpoint.url.clone());
         endpoint.events = events.clone().unwrap_or_else(|| endpoint.events.clone());
         endpoint.description = description.clone().unwrap_or_else(|| endpoint.description.clone());
-        if let Some((secret, overlap)) = secret {
-            let before = std::mem::replace(&mut endpoint.secret, secret.clone());
-            endpoint.previous = Some(Previous { secret: before, until: after(now, *overlap) });
-        }
         match enabled {
-            Some(true) => (endpoint.disabled, endpoint.failing_since) = (None, None),
+            Some(true) => (endpoint.disabled, endpoint.failing_since, endpoint.failed_at) = (None, None, None),
             Some(false) => kept.disable(id, Disabled::ByOwner, now),
             None => {}
         }
@@ -118,7 +126,9 @@ impl Memory {
     pub(super) fn remove(&self, id: EndpointId) -> Result<bool, StoreError> {
         let mut kept = lock(&self.kept);
         let was_there = kept.endpoints.remove(&id).is_some();
-        kept.due.remove(&id);
+        for (_, delivery) in kept.due.get(&id).cloned().unwrap_or_default() {
+            kept.leave_due(delivery);
+        }
         kept.deliveries.retain(|_, row| row.delivery.endpoint != id);
         kept.leased.retain(|_, (endpoint, _)| *endpoint != id);
         let Kept { messages, deliveries, .. } = &mut *kept;
@@ -134,10 +144,10 @@ impl Memory {
         if let Some(earlier) = kept.earlier(new.key.as_ref())? {
             return Ok(earlier);
         }
-        let wanting = |endpoint: &&Endpoint| endpoint.disabled.is_none() && endpoint.events.wants(&new.event_type);
-        let endpoints: Vec<EndpointId> = kept.endpoints.values().filter(wanting).map(|endpoint| endpoint.id).collect();
-        if kept.pending() + endpoints.len() > self.bounds.pending_max || !kept.make_room(&self.bounds, endpoints.len())
-        {
+        let endpoints = kept.wanting(&self.bounds, &new.event_type);
+        let count = endpoints.len();
+        let pending = endpoints.iter().filter(|(_, has_room)| *has_room).count();
+        if kept.pending() + pending > self.bounds.pending_max || !kept.make_room(&self.bounds, count) {
             return Err(StoreError::PendingFull);
         }
         let message = Message {
@@ -146,13 +156,13 @@ impl Memory {
             payload: new.payload.clone(),
             created_at: now,
         };
-        let count = endpoints.len();
-        let deliveries = endpoints.into_iter().map(|endpoint| kept.add_delivery(message.id, endpoint, now)).collect();
+        let add = |(endpoint, has_room)| kept.add_delivery(message.id, endpoint, has_room, now);
+        let deliveries = endpoints.into_iter().map(add).collect();
         if let Some(Key { text, request }) = &new.key {
             kept.keys.insert(text.clone(), (*request, message.id));
         }
         kept.messages.insert(message.id, Stored { message: message.clone(), deliveries });
-        Ok(Published { message, deliveries: count, is_new: true })
+        Ok(Published { message, deliveries: count, overflowed: count - pending, is_new: true })
     }
 
     pub(super) fn message(&self, id: MessageId) -> Result<Option<(Message, Vec<Logged>)>, StoreError> {
@@ -183,16 +193,17 @@ impl Memory {
         if kept.endpoints.get(&endpoint).is_none_or(|endpoint| endpoint.disabled.is_some()) {
             return Err(StoreError::Disabled);
         }
-        if row.delivery.state != State::Pending && kept.pending() >= self.bounds.pending_max {
+        let at_endpoint = kept.due.get(&endpoint).map_or(0, BTreeSet::len);
+        let is_full = kept.pending() >= self.bounds.pending_max || at_endpoint >= self.bounds.pending_at_endpoint_max;
+        if row.delivery.state != State::Pending && is_full {
             return Err(StoreError::PendingFull);
         }
         kept.leave_due(id);
+        kept.leased.remove(&id);
         let Some(row) = kept.deliveries.get_mut(&id) else { return Ok(None) };
-        row.delivery =
-            Delivery { state: State::Pending, tries: 0, next_at: Some(now), finished_at: None, ..row.delivery.clone() };
-        let delivery = row.delivery.clone();
-        kept.due.entry(endpoint).or_default().insert((now, id));
-        Ok(Some(delivery))
+        row.delivery = Delivery { state: State::Pending, tries: 0, finished_at: None, ..row.delivery.clone() };
+        kept.enter_due(id, now);
+        Ok(kept.deliveries.get(&id).map(|row| row.delivery.clone()))
     }
 
     pub(super) fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
@@ -262,6 +273,7 @@ impl Kept {
         let earlier = self.messages.get(id).map(|stored| Published {
             message: stored.message.clone(),
             deliveries: stored.deliveries.len(),
+            overflowed: 0,
             is_new: false,
         });
         Ok(earlier)
@@ -271,17 +283,27 @@ impl Kept {
         self.due.values().map(BTreeSet::len).sum()
     }
 
+    /// Who wants such an event, and whether there is room for it there.
+    fn wanting(&self, bounds: &Bounds, event_type: &EventType) -> Vec<(EndpointId, bool)> {
+        let is_wanting = |endpoint: &&Endpoint| endpoint.disabled.is_none() && endpoint.events.wants(event_type);
+        let endpoints: Vec<&Endpoint> = self.endpoints.values().filter(is_wanting).collect();
+        let free = bounds.pending_max.saturating_sub(self.pending() + endpoints.len());
+        // A message that is not finished keeps its place, too.
+        let free = free.min(bounds.messages_max.saturating_sub(self.unfinished.len() + 1));
+        let has_room = |endpoint: &Endpoint| {
+            let pending = self.due.get(&endpoint.id).map_or(0, BTreeSet::len);
+            pending < bounds.share(endpoint.failing_since.is_some(), free)
+        };
+        endpoints.into_iter().map(|endpoint| (endpoint.id, has_room(endpoint))).collect()
+    }
+
     /// Forgets the oldest messages that are finished, until there is room for one with so many deliveries. Whether there is.
     fn make_room(&mut self, bounds: &Bounds, deliveries: usize) -> bool {
         let is_fitting = |kept: &Kept| {
             kept.messages.len() < bounds.messages_max && kept.deliveries.len() + deliveries <= deliveries_max(bounds)
         };
         while !is_fitting(self) {
-            let is_finished = |stored: &Stored| {
-                let mut rows = stored.deliveries.iter().filter_map(|id| self.deliveries.get(id));
-                rows.all(|row| row.delivery.state != State::Pending)
-            };
-            let oldest = self.messages.iter().find(|(_, stored)| is_finished(stored)).map(|(id, _)| *id);
+            let oldest = self.messages.keys().find(|id| !self.unfinished.contains_key(id)).copied();
             let Some(stored) = oldest.and_then(|id| self.messages.remove(&id)) else { return false };
             for id in &stored.deliveries {
                 self.deliveries.remove(id);
@@ -291,20 +313,22 @@ impl Kept {
         true
     }
 
-    fn add_delivery(&mut self, message: MessageId, endpoint: EndpointId, now: Timestamp) -> DeliveryId {
+    fn add_delivery(&mut self, message: MessageId, endpoint: EndpointId, has_room: bool, now: Timestamp) -> DeliveryId {
         let id = DeliveryId::new(now);
         let delivery = Delivery {
             id,
             message,
             endpoint,
-            state: State::Pending,
+            state: if has_room { State::Pending } else { State::Failed },
             tries: 0,
-            next_at: Some(now),
-            finished_at: None,
+            next_at: None,
+            finished_at: (!has_room).then_some(now),
             last: None,
         };
         self.deliveries.insert(id, Row { delivery, attempts: Vec::new(), number: 0, fence: 0 });
-        self.due.entry(endpoint).or_default().insert((now, id));
+        if has_room {
+            self.enter_due(id, now);
+        }
         id
     }
 
@@ -358,14 +382,30 @@ impl Kept {
         is_ours && self.leased.remove(&claimed.delivery).is_some()
     }
 
+    /// Puts a delivery among those that are due, at `at`.
+    fn enter_due(&mut self, id: DeliveryId, at: Timestamp) {
+        let Some(row) = self.deliveries.get_mut(&id) else { return };
+        row.delivery.next_at = Some(at);
+        if self.due.entry(row.delivery.endpoint).or_default().insert((at, id)) {
+            *self.unfinished.entry(row.delivery.message).or_default() += 1;
+        }
+    }
+
     /// Takes a delivery out of those that are due.
     fn leave_due(&mut self, id: DeliveryId) {
-        let Some(row) = self.deliveries.get(&id) else { return };
-        let (endpoint, next_at) = (row.delivery.endpoint, row.delivery.next_at);
-        if let (Some(due), Some(at)) = (self.due.get_mut(&endpoint), next_at) {
+        let Some(row) = self.deliveries.get_mut(&id) else { return };
+        let Delivery { endpoint, message, .. } = row.delivery;
+        let Some(at) = row.delivery.next_at.take() else { return };
+        if let Some(due) = self.due.get_mut(&endpoint) {
             due.remove(&(at, id));
             if due.is_empty() {
                 self.due.remove(&endpoint);
+            }
+        }
+        if let Some(count) = self.unfinished.get_mut(&message) {
+            *count -= 1;
+            if *count == 0 {
+                self.unfinished.remove(&message);
             }
         }
     }
@@ -374,15 +414,14 @@ impl Kept {
         self.leave_due(id);
         let Some(row) = self.deliveries.get_mut(&id) else { return };
         let delivery = &mut row.delivery;
-        (delivery.state, delivery.next_at) = match verdict {
-            Verdict::Delivered => (State::Delivered, None),
-            Verdict::Gone | Verdict::GivenUp => (State::Failed, None),
-            Verdict::Again(wait) => (State::Pending, Some(after(now, wait))),
-        };
-        let endpoint = delivery.endpoint;
-        match delivery.next_at {
-            Some(at) => drop(self.due.entry(endpoint).or_default().insert((at, id))),
-            None => delivery.finished_at = Some(now),
+        delivery.finished_at = Some(now);
+        match verdict {
+            Verdict::Delivered => delivery.state = State::Delivered,
+            Verdict::Gone | Verdict::GivenUp => delivery.state = State::Failed,
+            Verdict::Again(wait) => {
+                delivery.finished_at = None;
+                self.enter_due(id, after(now, wait));
+            }
         }
     }
 
@@ -393,13 +432,15 @@ impl Kept {
         };
         let why = match verdict {
             Verdict::Delivered => {
-                endpoint.failing_since = None;
+                (endpoint.failing_since, endpoint.failed_at) = (None, None);
                 return false;
             }
             Verdict::Gone => Disabled::Gone,
             Verdict::Again(_) | Verdict::GivenUp => Disabled::Failing,
         };
-        let since = *endpoint.failing_since.get_or_insert(now);
+        let quiet = before(now, silence(failing_max));
+        let since = endpoint.failing_since.filter(|_| endpoint.failed_at.is_some_and(|at| quiet <= at)).unwrap_or(now);
+        (endpoint.failing_since, endpoint.failed_at) = (Some(since), Some(now));
         if why == Disabled::Failing && since > before(now, failing_max) {
             return false;
         }
@@ -412,10 +453,10 @@ impl Kept {
         if let Some(endpoint) = self.endpoints.get_mut(&id) {
             endpoint.disabled = Some(why);
         }
-        for (_, delivery) in self.due.remove(&id).unwrap_or_default() {
+        for (_, delivery) in self.due.get(&id).cloned().unwrap_or_default() {
+            self.leave_due(delivery);
             if let Some(row) = self.deliveries.get_mut(&delivery) {
-                row.delivery =
-                    Delivery { state: State::Cancelled, next_at: None, finished_at: Some(now), ..row.delivery.clone() };
+                (row.delivery.state, row.delivery.finished_at) = (State::Cancelled, Some(now));
             }
         }
     }

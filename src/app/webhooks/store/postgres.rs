@@ -10,6 +10,7 @@
 
 mod statements;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{
-    ATTEMPTS_MAX, Backlog, Bounds, Change, Claim, Claimed, Finished, Key, Logged, NewMessage, Published, StoreError,
+    ATTEMPTS_MAX, Backlog, Bounds, Change, Claim, Claimed, Finished, Key, Logged, NewMessage, Published, SWEPT_MAX,
+    StoreError, silence,
 };
 use crate::app::webhooks::domain::event::{EventType, Filter};
 use crate::app::webhooks::domain::id::Id;
@@ -26,7 +28,7 @@ use crate::app::webhooks::domain::retry::Verdict;
 use crate::app::webhooks::domain::signature::Secret;
 use crate::app::webhooks::domain::url::{EndpointUrl, Reach};
 use crate::app::webhooks::domain::{
-    Attempt, Delivery, DeliveryId, Disabled, Endpoint, EndpointId, Message, MessageId, Previous, State,
+    Attempt, Delivery, DeliveryId, Disabled, Endpoint, EndpointId, Message, MessageId, PREVIOUS_MAX, Previous, State,
 };
 use crate::db::postgres::{Client, Transaction};
 use crate::db::{Failure, Migration, Postgres};
@@ -42,8 +44,8 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
 /// The lock of the endpoints' number: `webhooks` in ASCII.
 const ENDPOINTS_LOCK: i64 = i64::from_be_bytes(*b"webhooks");
 
-/// Messages that one sweep forgets.
-const SWEPT_MAX: i64 = 1_000;
+/// The lock of those who claim: `webclaim` in ASCII.
+const CLAIM_LOCK: i64 = i64::from_be_bytes(*b"webclaim");
 
 #[derive(Clone)]
 pub(super) struct Store {
@@ -72,7 +74,8 @@ impl Store {
     }
 
     pub(super) async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
-        self.client().await?.query(ENDPOINTS, &[]).await?.iter().map(endpoint).collect()
+        let rows = self.client().await?.query(ENDPOINTS, &[]).await?;
+        Ok(rows.iter().filter_map(|row| readable("endpoint", row, endpoint(row))).collect())
     }
 
     pub(super) async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError> {
@@ -90,9 +93,22 @@ impl Store {
         let row = transaction
             .query_opt(
                 CHANGE,
-                &[&id.uuid(), &url, &host, &events, &change.description, &secret, &overlap, &change.enabled],
+                &[
+                    &id.uuid(),
+                    &url,
+                    &host,
+                    &events,
+                    &change.description,
+                    &secret,
+                    &overlap,
+                    &change.enabled,
+                    &count(PREVIOUS_MAX),
+                ],
             )
             .await?;
+        if row.is_none() && secret.is_some() && transaction.query_opt(ENDPOINT, &[&id.uuid()]).await?.is_some() {
+            return Err(StoreError::Rotated);
+        }
         if change.enabled == Some(false) {
             transaction.execute(CANCEL, &[&id.uuid()]).await?;
         }
@@ -120,32 +136,31 @@ impl Store {
             .query_opt(ADD_MESSAGE, &[&id.uuid(), &new.event_type.as_str(), &payload, &key, &request])
             .await?;
         let Some(row) = added else { return earlier(transaction, new).await };
-        let mut endpoints = Vec::new();
-        for row in transaction.query(WANTING, &[]).await? {
-            let events: Vec<String> = row.try_get("events")?;
-            if Filter::parse(&events).map_err(failed)?.wants(&new.event_type) {
-                endpoints.push(row.try_get::<_, Uuid>("id")?);
-            }
-        }
-        if self.pending(transaction).await? + endpoints.len() > self.bounds.pending_max {
+        let wanting = wanting(transaction, &new.event_type).await?;
+        let (at_endpoint, pending) = pending(transaction).await?;
+        let free = self.bounds.pending_max.saturating_sub(pending + wanting.len());
+        let has_room = |(endpoint, is_failing): &(Uuid, bool)| {
+            at_endpoint.get(endpoint).copied().unwrap_or_default() < self.bounds.share(*is_failing, free)
+        };
+        let (taking, full): (Vec<_>, Vec<_>) = wanting.into_iter().partition(has_room);
+        if pending + taking.len() > self.bounds.pending_max {
             return Err(StoreError::PendingFull);
         }
-        let ids: Vec<Uuid> = endpoints.iter().map(|_| DeliveryId::new(Timestamp::now()).uuid()).collect();
-        transaction.execute(ADD_DELIVERIES, &[&id.uuid(), &ids, &endpoints]).await?;
+        for (statement, endpoints) in [(ADD_DELIVERIES, &taking), (ADD_FAILED, &full)] {
+            let ids: Vec<Uuid> = endpoints.iter().map(|_| DeliveryId::new(Timestamp::now()).uuid()).collect();
+            let endpoints: Vec<Uuid> = endpoints.iter().map(|(endpoint, _)| *endpoint).collect();
+            if !ids.is_empty() {
+                transaction.execute(statement, &[&id.uuid(), &ids, &endpoints]).await?;
+            }
+        }
         let message = Message {
             id,
             event_type: new.event_type.clone(),
             payload: new.payload.clone(),
             created_at: row.try_get("created_at")?,
         };
-        Ok(Published { message, deliveries: endpoints.len(), is_new: true })
-    }
-
-    /// How many are pending, counted no further than they may be.
-    async fn pending(&self, transaction: &mut Transaction<'_>) -> Result<usize, StoreError> {
-        let rows = transaction.query(PENDING, &[&count(self.bounds.pending_max)]).await?;
-        let pending: i64 = rows.first().ok_or_else(|| strange("nothing is counted"))?.try_get(0)?;
-        Ok(usize::try_from(pending).unwrap_or(usize::MAX))
+        let (deliveries, overflowed) = (taking.len() + full.len(), full.len());
+        Ok(Published { message, deliveries, overflowed, is_new: true })
     }
 
     pub(super) async fn message(&self, id: MessageId) -> Result<Option<(Message, Vec<Logged>)>, StoreError> {
@@ -172,14 +187,19 @@ impl Store {
     pub(super) async fn replay(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let mut client = self.client().await?;
         let mut transaction = client.transaction().await?;
-        let Some(row) = transaction.query_opt(EXISTS, &[&id.uuid()]).await? else { return Ok(None) };
-        let is_pending = row.try_get::<_, &str>(0)? == State::Pending.name();
-        if !is_pending && self.pending(&mut transaction).await? >= self.bounds.pending_max {
+        let Some(row) = transaction.query_opt(REPLAYED, &[&id.uuid()]).await? else { return Ok(None) };
+        if row.try_get("is_disabled")? {
+            return Err(StoreError::Disabled);
+        }
+        let (at_endpoint, pending) = pending(&mut transaction).await?;
+        let at_endpoint = at_endpoint.get(&row.try_get("endpoint_id")?).copied().unwrap_or_default();
+        let is_full = pending >= self.bounds.pending_max || at_endpoint >= self.bounds.pending_at_endpoint_max;
+        if is_full && row.try_get::<_, &str>("state")? != State::Pending.name() {
             return Err(StoreError::PendingFull);
         }
-        let row = transaction.query_opt(REPLAY, &[&id.uuid()]).await?.ok_or(StoreError::Disabled)?;
+        let row = transaction.query_opt(REPLAY, &[&id.uuid()]).await?;
         transaction.commit().await?;
-        delivery(&row, None).map(Some)
+        row.map(|row| delivery(&row, None)).transpose()
     }
 
     pub(super) async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
@@ -187,7 +207,11 @@ impl Store {
             claim.hosts.iter().map(|(host, most)| (&**host, count(*most))).unzip();
         let (limit, at_host_max, lease) = (count(claim.limit), count(claim.at_host_max), claim.lease.as_secs_f64());
         let mut client = self.client().await?;
-        let mut rows = client.query(CLAIM, &[&limit, &at_host_max, &hosts, &most, &lease]).await?;
+        let mut transaction = client.transaction().await?;
+        // Two who count at once what is at work at a host would not see what the other one takes.
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&CLAIM_LOCK]).await?;
+        let mut rows = transaction.query(CLAIM, &[&limit, &at_host_max, &hosts, &most, &lease]).await?;
+        transaction.commit().await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -198,7 +222,18 @@ impl Store {
         let ids = |column: &str| rows.iter().map(|row| row.try_get::<_, Uuid>(column)).collect::<Result<Vec<_>, _>>();
         let endpoints = client.query(ENDPOINTS_OF, &[&ids("endpoint_id")?]).await?;
         let messages = client.query(MESSAGES_OF, &[&ids("message_id")?]).await?;
-        rows.iter().filter_map(|row| claimed(row, &endpoints, &messages).transpose()).collect()
+        let mut all = Vec::new();
+        for row in &rows {
+            match claimed(row, &endpoints, &messages) {
+                Ok(claimed) => all.extend(claimed),
+                Err(error) => {
+                    tracing::error!(%error, "a delivery cannot be read: it is given up");
+                    let (id, fence): (Uuid, i64) = (row.try_get("id")?, row.try_get("fence")?);
+                    client.execute(UNREADABLE, &[&id, &fence]).await?;
+                }
+            }
+        }
+        Ok(all)
     }
 
     pub(super) async fn finish(
@@ -216,14 +251,20 @@ impl Store {
         let (id, number) = (claimed.delivery.uuid(), signed(attempt.number));
         let mut client = self.client().await?;
         let mut transaction = client.transaction().await?;
-        let finished = transaction.query_opt(FINISH, &[&id, &claimed.fence, &number, &state.name(), &wait]).await?;
-        let Some(row) = finished else { return Ok(Finished { is_ours: false, disabled: false }) };
+        // The endpoint before its deliveries: so do all who disable one. What is not ours is not committed.
+        let endpoint = claimed.endpoint.id.uuid();
+        let lock = if verdict == Verdict::Delivered { WELL } else { LOCK_ENDPOINT };
+        transaction.execute(lock, &[&endpoint]).await?;
+        let finished = transaction.execute(FINISH, &[&id, &claimed.fence, &number, &state.name(), &wait]).await?;
+        if finished == 0 {
+            return Ok(Finished { is_ours: false, disabled: false });
+        }
         let (status, latency) = (attempt.status.map(i32::from), signed(attempt.latency_ms));
         transaction.execute(ADD_ATTEMPT, &[&id, &number, &attempt.at, &status, &latency, &attempt.error]).await?;
         if attempt.number > ATTEMPTS_MAX {
             transaction.execute(FORGET_ATTEMPT, &[&id, &signed(attempt.number - ATTEMPTS_MAX)]).await?;
         }
-        let disabled = judge(&mut transaction, row.try_get("endpoint_id")?, verdict, failing_max).await?;
+        let disabled = judge(&mut transaction, endpoint, verdict, failing_max).await?;
         transaction.commit().await?;
         Ok(Finished { is_ours: true, disabled })
     }
@@ -242,12 +283,44 @@ impl Store {
 
     pub(super) async fn sweep(&self) -> Result<u64, StoreError> {
         let retention = self.bounds.retention.as_secs_f64();
-        Ok(self.client().await?.execute(SWEEP, &[&retention, &SWEPT_MAX]).await?)
+        let swept_max = i64::try_from(SWEPT_MAX).unwrap_or(i64::MAX);
+        Ok(self.client().await?.execute(SWEEP, &[&retention, &swept_max]).await?)
     }
 
     async fn client(&self) -> Result<Client, StoreError> {
         Ok(self.database.client().await?)
     }
+}
+
+/// Who wants such an event, and whether all has failed there lately.
+async fn wanting(transaction: &mut Transaction<'_>, event_type: &EventType) -> Result<Vec<(Uuid, bool)>, StoreError> {
+    let mut wanting = Vec::new();
+    for row in transaction.query(WANTING, &[]).await? {
+        let events: Vec<String> = row.try_get("events")?;
+        let filter = readable("endpoint", &row, Filter::parse(&events).map_err(failed));
+        if filter.is_some_and(|filter| filter.wants(event_type)) {
+            wanting.push((row.try_get("id")?, row.try_get("is_failing")?));
+        }
+    }
+    Ok(wanting)
+}
+
+/// How many are pending at each endpoint, and in all.
+async fn pending(transaction: &mut Transaction<'_>) -> Result<(HashMap<Uuid, usize>, usize), StoreError> {
+    let rows = transaction.query(PENDING, &[]).await?;
+    let counted = rows.iter().map(|row| {
+        let count = usize::try_from(row.try_get::<_, i64>(1)?).unwrap_or(usize::MAX);
+        Ok((row.try_get(0)?, count))
+    });
+    let at_endpoint = counted.collect::<Result<HashMap<Uuid, usize>, StoreError>>()?;
+    let all = at_endpoint.values().sum();
+    Ok((at_endpoint, all))
+}
+
+/// One row that somebody else has written does not keep the others from being read.
+fn readable<T>(what: &str, row: &Row, read: Result<T, StoreError>) -> Option<T> {
+    let id = row.try_get::<_, Uuid>("id").unwrap_or_default();
+    read.inspect_err(|error| tracing::error!(%error, %id, what, "a row cannot be read: it is passed over")).ok()
 }
 
 /// What was made by an earlier request with this key.
@@ -258,7 +331,7 @@ async fn earlier(transaction: &mut Transaction<'_>, new: &NewMessage) -> Result<
         return Err(StoreError::KeyReused);
     }
     let deliveries = usize::try_from(row.try_get::<_, i64>("deliveries")?).map_err(failed)?;
-    Ok(Published { message: message(&row)?, deliveries, is_new: false })
+    Ok(Published { message: message(&row)?, deliveries, overflowed: 0, is_new: false })
 }
 
 /// What an attempt means for its endpoint. Whether it was disabled.
@@ -269,14 +342,11 @@ async fn judge(
     failing_max: Duration,
 ) -> Result<bool, StoreError> {
     let why = match verdict {
-        Verdict::Delivered => {
-            transaction.execute(WELL, &[&endpoint]).await?;
-            return Ok(false);
-        }
+        Verdict::Delivered => return Ok(false),
         Verdict::Gone => Disabled::Gone,
         Verdict::Again(_) | Verdict::GivenUp => Disabled::Failing,
     };
-    transaction.execute(ILL, &[&endpoint]).await?;
+    transaction.execute(ILL, &[&endpoint, &silence(failing_max).as_secs_f64()]).await?;
     let disabled = transaction.execute(DISABLE, &[&endpoint, &why.name(), &failing_max.as_secs_f64()]).await? == 1;
     if disabled {
         transaction.execute(CANCEL, &[&endpoint]).await?;
@@ -286,10 +356,12 @@ async fn judge(
 
 async fn logged(client: &mut Client, rows: &[Row]) -> Result<Vec<Logged>, StoreError> {
     let ids = rows.iter().map(|row| row.try_get::<_, Uuid>("id")).collect::<Result<Vec<_>, _>>()?;
-    let attempts = client.query(ATTEMPTS, &[&ids]).await?;
-    let of = |id: Uuid| attempts.iter().filter(move |row| row.get::<_, Uuid>("delivery_id") == id);
+    let mut attempts: HashMap<Uuid, Vec<Attempt>> = HashMap::new();
+    for row in client.query(ATTEMPTS, &[&ids]).await? {
+        attempts.entry(row.try_get("delivery_id")?).or_default().push(attempt(&row)?);
+    }
     let logged = ids.iter().zip(rows).map(|(id, row)| {
-        let attempts = of(*id).map(attempt).collect::<Result<Vec<_>, _>>()?;
+        let attempts = attempts.remove(id).unwrap_or_default();
         Ok(Logged { delivery: delivery(row, attempts.last().cloned())?, attempts })
     });
     logged.collect()
@@ -318,7 +390,9 @@ fn endpoint(row: &Row) -> Result<Endpoint, StoreError> {
     let (url, disabled): (&str, Option<&str>) = (row.try_get("url")?, row.try_get("disabled")?);
     let events: Vec<String> = row.try_get("events")?;
     let secret = Secret::of_bytes(row.try_get("secret")?).map_err(failed)?;
-    let previous = row.try_get::<_, Option<&[u8]>>("previous_secret")?.zip(row.try_get("previous_until")?);
+    let (secrets, untils): (Vec<&[u8]>, Vec<Timestamp>) =
+        (row.try_get("previous_secrets")?, row.try_get("previous_untils")?);
+    let previous = secrets.into_iter().zip(untils);
     let previous =
         previous.map(|(secret, until)| Ok(Previous { secret: Secret::of_bytes(secret).map_err(failed)?, until }));
     Ok(Endpoint {
@@ -327,9 +401,10 @@ fn endpoint(row: &Row) -> Result<Endpoint, StoreError> {
         events: Filter::parse(&events).map_err(failed)?,
         description: row.try_get("description")?,
         secret,
-        previous: previous.transpose().map_err(|error: StoreError| error)?,
+        previous: previous.collect::<Result<_, StoreError>>()?,
         disabled: disabled.and_then(Disabled::named),
         failing_since: row.try_get("failing_since")?,
+        failed_at: row.try_get("failed_at")?,
         created_at: row.try_get("created_at")?,
     })
 }
@@ -391,17 +466,30 @@ fn strange(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreEr
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> StoreError {
-        match failure {
-            Failure::Unavailable(unavailable) => StoreError::Unavailable(Box::new(unavailable)),
-            // Nothing was done, and the client may come again.
-            Failure::Serialization => StoreError::Unavailable(Box::new(Failure::Serialization)),
-            failure => StoreError::Failed(Box::new(failure)),
+        // Nobody is to blame who asks, and he may come again.
+        if failure.is_passing() {
+            return StoreError::Unavailable(Box::new(failure));
         }
+        StoreError::Failed(Box::new(failure))
     }
 }
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> StoreError {
         Failure::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_answered_as_such() {
+        for failure in [Failure::TimedOut, Failure::Serialization] {
+            assert!(matches!(StoreError::from(failure), StoreError::Unavailable(_)));
+        }
+        let wrong = Failure::Check { constraint: "none".to_owned() };
+        assert!(matches!(StoreError::from(wrong), StoreError::Failed(_)));
     }
 }
