@@ -141,11 +141,14 @@ async fn down(
         say("\nIt is done with --yes");
         return Ok(ExitCode::from(USAGE));
     }
-    // Each looks for itself: what others have done meanwhile is not done twice.
+    // What others have done meanwhile is not done twice, and nothing but what was shown is done.
     let mut printed = ExitCode::SUCCESS;
-    for _ in &way {
-        let Some(name) = by_hand::down(&mut session.client, files, goal).await.map_err(text)? else { break };
-        printed = print(&format!("taken back  {name}\n"));
+    for Migration { name, .. } in &way {
+        if by_hand::down(&mut session.client, files, goal, name).await.map_err(text)? {
+            printed = print(&format!("taken back  {name}\n"));
+        } else {
+            say(&format!("hint: somebody else has taken {name} back meanwhile"));
+        }
     }
     Ok(printed)
 }

@@ -3,7 +3,7 @@
 //! Never: bounds anything itself: each value is read where it is in force.
 
 use super::cache::CacheConfig;
-use super::migrations::{FILE_TIME, LOCK_TIME};
+use super::migrations::{FILE_TIME, LOCK_TIME, TABLE_TIME};
 use super::postgres::PostgresConfig;
 use super::presence::ASK_PERIOD;
 use super::{PATIENCE, RETRY_AFTER};
@@ -44,6 +44,9 @@ impl PostgresConfig {
             Bound::fixed("postgres_migration_lock_time", Amount::Time(LOCK_TIME))
                 .bounds("How long a node that starts waits for another one that changes the shape of the database")
                 .larger("a node that hangs holds up the others for longer"),
+            Bound::fixed("postgres_migration_table_time", Amount::Time(TABLE_TIME))
+                .bounds("How long a statement of a migration waits for a table that is in use, with all who want it after that")
+                .larger("requests for the table wait for longer; smaller: a busy table is never changed"),
             Bound::fixed("postgres_migration_time", Amount::Time(FILE_TIME))
                 .bounds("How long one statement of a migration may take")
                 .larger("a table is locked for longer"),

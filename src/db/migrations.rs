@@ -15,7 +15,7 @@
 //! A node never goes back: a person does, [by hand](by_hand).
 //!
 //! Never: applies a part of a file.
-//! Limits: [`LOOK_TIME`], [`LOCK_TIME`], [`FILE_TIME`].
+//! Limits: [`LOOK_TIME`], [`LOCK_TIME`], [`TABLE_TIME`], [`FILE_TIME`].
 
 pub mod by_hand;
 
@@ -34,6 +34,9 @@ pub const LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// How long a node waits for another one that applies the same file.
 pub const LOCK_TIME: Duration = Duration::from_secs(30);
+
+/// How long a statement of a file waits for a table that somebody else uses. All who want the table after it wait behind it.
+pub const TABLE_TIME: Duration = Duration::from_secs(2);
 
 /// How long one statement of a file may take.
 pub const FILE_TIME: Duration = Duration::from_secs(300);
@@ -97,6 +100,11 @@ pub enum MigrationError {
     },
     /// A file was to be taken back that a newer program has applied.
     Unknown {
+        /// The file.
+        name: String,
+    },
+    /// A file was to be taken back that is not the last one any more.
+    NotLast {
         /// The file.
         name: String,
     },
@@ -189,6 +197,7 @@ async fn lock(transaction: &Transaction<'_>) -> Result<(), MigrationError> {
     let times = format!("SET LOCAL lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {file_ms}");
     transaction.batch_execute(&times).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction.batch_execute(&format!("SET LOCAL lock_timeout = {}", TABLE_TIME.as_millis())).await?;
     Ok(())
 }
 
@@ -199,9 +208,10 @@ impl MigrationError {
             MigrationError::Changed { .. }
             | MigrationError::NoWayBack { .. }
             | MigrationError::Unknown { .. }
+            | MigrationError::NotLast { .. }
             | MigrationError::NotApplied { .. } => false,
             MigrationError::Silent => true,
-            // One that takes too long takes as long the next time, with its locks.
+            // One that takes or waits too long does so the next time as well, and holds up others meanwhile.
             MigrationError::Failed { error, .. } => failure::is_of_server(error) && !failure::is_stopped(error),
             MigrationError::Database(error) => failure::is_of_server(error),
         }
@@ -232,6 +242,9 @@ impl fmt::Display for MigrationError {
             MigrationError::NoWayBack { name } => write!(f, "migration {name} has no way back"),
             MigrationError::Unknown { name } => {
                 write!(f, "migration {name} is of a newer program, which can take it back; this one cannot")
+            }
+            MigrationError::NotLast { name } => {
+                write!(f, "migration {name} is not the last one any more: look again what would be taken back")
             }
             MigrationError::NotApplied { name } => {
                 write!(f, "migration {name} is not applied: nothing can come after it")

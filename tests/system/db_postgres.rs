@@ -210,6 +210,13 @@ async fn the_server_ends_what_a_node_that_is_gone_has_begun() {
         let row = client.query_opt(&format!("SHOW {setting}"), &[]).await.unwrap().unwrap();
         assert_eq!(row.try_get::<_, &str>(0).unwrap(), expected, "{setting}");
     }
+    // One that has stopped in a transaction, with less time: its lock goes to another.
+    let mut transaction = client.transaction().await.unwrap();
+    transaction.execute("SELECT pg_advisory_xact_lock(7)", &[]).await.unwrap();
+    transaction.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'", &[]).await.unwrap();
+    let session = database.session().await;
+    timeout(SOON, session.execute("SELECT pg_advisory_lock(7)", &[])).await.expect("it is let go of").unwrap();
+    assert!(transaction.commit().await.is_err());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod beside;
 mod outage;
 mod transactions;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firstbyte::app::inventory::MIGRATIONS;
 use firstbyte::app::inventory::repositories::Repositories;
@@ -12,6 +12,7 @@ use firstbyte::db::{Migration, Postgres};
 use tokio::time::sleep;
 
 use crate::database::Database;
+use crate::server::SOON;
 use crate::suites::inventory as suite;
 
 async fn opened(database: &Database) -> Postgres {
@@ -21,7 +22,9 @@ async fn opened(database: &Database) -> Postgres {
 /// A database, when it answers.
 async fn opened_with(database: &Database, migrations: &[Migration]) -> Postgres {
     let postgres = database.open(migrations);
+    let begun = Instant::now();
     while postgres.check().await.is_err() {
+        assert!(begun.elapsed() < SOON, "it does not answer");
         sleep(Duration::from_millis(5)).await;
     }
     postgres

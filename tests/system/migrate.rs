@@ -141,19 +141,49 @@ async fn many_at_once_take_each_file_back_once_and_in_the_order_of_its_coming() 
     let mut people = JoinSet::new();
     for _ in 0..8 {
         let mut session = database.session().await;
-        people.spawn(async move { by_hand::down(&mut session, &files, Goal::Nothing).await.unwrap() });
+        people.spawn(async move {
+            let mut taken = Vec::new();
+            for name in [SECOND.name, FIRST.name] {
+                if by_hand::down(&mut session, &files, Goal::Nothing, name).await.unwrap() {
+                    taken.push(name);
+                }
+            }
+            taken
+        });
     }
-    let mut taken: Vec<_> = people.join_all().await.into_iter().flatten().collect();
+    let mut taken = people.join_all().await.concat();
     taken.sort_unstable();
     assert_eq!(taken, [SECOND.name, FIRST.name]);
 
     let mut session = database.session().await;
     apply(&mut session, &files[1..]).await.unwrap();
     apply(&mut session, &[SECOND, FIRST, FOR_EVER]).await.unwrap();
-    let error = by_hand::down(&mut session, &[SECOND, FIRST, FOR_EVER], Goal::Last).await.unwrap_err();
+    let error = by_hand::down(&mut session, &[SECOND, FIRST, FOR_EVER], Goal::Last, FOR_EVER.name).await.unwrap_err();
     assert!(matches!(error, MigrationError::NoWayBack { name } if name == FOR_EVER.name), "{error}");
     let standings = by_hand::status(&session, &[SECOND, FIRST, FOR_EVER]).await.unwrap();
     assert!(standings.iter().all(|standing| standing.state == State::Applied), "{standings:?}");
+}
+
+/// All were shown the same last file. It is gone once, and nobody takes the one before it for it.
+#[tokio::test]
+async fn many_at_once_take_back_what_they_were_shown_and_no_more() {
+    let Some(database) = Database::new(&[FIRST]) else { return };
+    let files = [FIRST, SECOND];
+    let mut session = database.session().await;
+    apply(&mut session, &files).await.unwrap();
+    let mut people = JoinSet::new();
+    for _ in 0..8 {
+        let mut session = database.session().await;
+        people.spawn(async move { by_hand::down(&mut session, &files, Goal::Last, SECOND.name).await.unwrap() });
+    }
+    assert_eq!(people.join_all().await.into_iter().filter(|is_taken| *is_taken).count(), 1);
+    let standings = by_hand::status(&session, &files).await.unwrap();
+    assert_eq!(standings[0].state, State::Applied, "nobody was shown this one");
+    // Somebody applies another file behind the one that was shown.
+    apply(&mut session, &files).await.unwrap();
+    let error = by_hand::down(&mut session, &files, Goal::Last, FIRST.name).await.unwrap_err();
+    assert!(matches!(&error, MigrationError::NotLast { name } if name == FIRST.name), "{error}");
+    session.query("SELECT * FROM first, second", &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -162,7 +192,7 @@ async fn a_way_back_that_fails_leaves_all_as_it_was() {
     let mut session = database.session().await;
     let broken = Migration { down: Some("DROP TABLE first; SELECT nothing"), ..FIRST };
     apply(&mut session, &[broken]).await.unwrap();
-    let error = by_hand::down(&mut session, &[broken], Goal::Last).await.unwrap_err();
+    let error = by_hand::down(&mut session, &[broken], Goal::Last, broken.name).await.unwrap_err();
     assert!(matches!(error, MigrationError::Failed { .. }), "{error}");
     session.query("SELECT * FROM first", &[]).await.unwrap();
     assert_eq!(by_hand::status(&session, &[broken]).await.unwrap()[0].state, State::Applied);

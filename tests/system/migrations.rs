@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use firstbyte::db::migrations::{Applied, Migration, MigrationError, apply};
+use firstbyte::db::migrations::{Applied, LOCK_TIME, Migration, MigrationError, apply};
 use firstbyte::db::{Failure, Postgres};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -38,6 +38,20 @@ async fn a_file_is_applied_once_and_in_order() {
     assert_eq!(written(&session).await, [FIRST.name, SECOND.name]);
     let row = session.query_one("SELECT word FROM first", &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "one");
+}
+
+/// Whoever wants the table waits behind a file that waits for it: so the file gives up, and is not tried again at once.
+#[tokio::test]
+async fn a_file_does_not_wait_long_for_a_table_that_is_in_use() {
+    let Some(database) = Database::new(&[FIRST]) else { return };
+    let (mut session, reader) = (database.session().await, database.session().await);
+    reader.batch_execute("BEGIN; SELECT * FROM first").await.unwrap();
+    let begun = Instant::now();
+    let error = apply(&mut session, &[FIRST, SECOND]).await.unwrap_err();
+    assert!(matches!(error, MigrationError::Failed { name, .. } if name == SECOND.name), "{error}");
+    assert!(error.to_string().contains("55P03") && begun.elapsed() < LOCK_TIME / 2, "{error}");
+    reader.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(apply(&mut session, &[FIRST, SECOND]).await.unwrap().names, [SECOND.name]);
 }
 
 #[tokio::test]

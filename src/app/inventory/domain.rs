@@ -1,4 +1,5 @@
-//! Owns what products and orders are, which ones are accepted, and what becomes of stock. No I/O, no clock.
+//! Owns what products and orders are, which ones are accepted, and what becomes of stock. No I/O; no rule
+//! asks a clock: moments and numbers are given, by [`now`] and [`new_id`].
 //!
 //! ```text
 //!   JSON, query ──parse──> Details, Lines, ProductQuery │ Invalid: everything that is wrong, at once

@@ -46,10 +46,19 @@ pub enum Error {
     Full(&'static str),
     /// The database is away, or did not answer in time. It may have been done.
     Unavailable(Details),
+    /// The database is away, and was not asked: nothing was done.
+    Unreached(Details),
     /// It took longer than there was time for. It may have been done.
     TimedOut(Details),
     /// Something is there, or was said, that should not.
     Failed(Details),
+}
+
+impl Error {
+    /// Whether it is certain that nothing was changed.
+    pub fn is_without_effect(&self) -> bool {
+        !matches!(self, Error::Unavailable(_) | Error::TimedOut(_) | Error::Failed(_))
+    }
 }
 
 impl From<Invalid> for Error {
@@ -70,7 +79,7 @@ impl fmt::Display for Error {
             Error::KeyAtWork => f.write_str("a request with this key is at work: ask again in a moment"),
             Error::Contended => f.write_str("others are changing the same: ask again in a moment"),
             Error::Full(what) => write!(f, "there is no room for another {what}"),
-            Error::Unavailable(_) => f.write_str("the database is away: ask again in a moment"),
+            Error::Unavailable(_) | Error::Unreached(_) => f.write_str("the database is away: ask again in a moment"),
             Error::TimedOut(_) => f.write_str("it took too long: ask again in a moment"),
             Error::Failed(_) => f.write_str("the fault is ours, and was logged"),
         }

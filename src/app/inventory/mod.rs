@@ -122,5 +122,14 @@ fn in_memory() -> Inventory {
     Inventory::new(config.service, Repositories::memory(config.memory), cache, Some(queue))
 }
 
+/// Over a database that nobody reaches.
+#[cfg(test)]
+fn out_of_reach() -> Inventory {
+    let url = "postgres://127.0.0.1:1/nobody".parse().expect("an address");
+    let database = crate::db::Postgres::open(&url, &[]).expect("a handle");
+    let config = InventoryConfig::default();
+    Inventory::new(config.service, Repositories::postgres(database), Cache::new(None, config.cache), None)
+}
+
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@
 //!
 //! The one idea: a form is a client like any other. It shows the version that it was made of, as a program does with If-Match,
 //! and a key, as with Idempotency-Key; so two people who edit one product do not undo each other, and a double click orders
-//! once.
+//! once. As long as nobody knows what has come of an order, its form keeps its key: sent again, it is not another order.
 //!
 //! Spec: RFC 9110 15.4.4 (303); HTML 4.10 (forms).
 //! Never: needs a script; writes a text that was not escaped; has a rule that the API has not.
@@ -172,12 +172,13 @@ async fn delete(inventory: Inventory, mut request: Request) -> Result<Response, 
 
 async fn place(inventory: Inventory, mut request: Request) -> Result<Response, Unshown> {
     let context = request.context().clone();
-    let form: OrderForm = request.form().await?;
+    let mut form: OrderForm = request.form().await?;
     let id = parse_id(&form.product_id).ok_or(Error::NotFound("product"))?;
+    let key = Key::parse(&form.key).unwrap_or_else(fresh_key);
+    key.text().clone_into(&mut form.key);
     let content = form.content();
     let placed = async {
         let draft = Draft::parse(content.clone(), new_id(), now())?;
-        let key = Key::parse(&form.key).unwrap_or_else(fresh_key);
         inventory.place(&context, &draft, keyed(key, &content)).await
     };
     match placed.await {
@@ -194,9 +195,15 @@ async fn retold(
     wanted: &Wanted,
     error: &Error,
 ) -> Result<Response, Unshown> {
-    // What keeps the product from being shown is worse than what it was to tell.
-    let product = &inventory.product(context, id).await?;
-    let (there, usual, key) = (Form::of(product), OrderForm::usual(), &fresh_key());
+    let product = match inventory.product(context, id).await {
+        Ok(product) => &product.clone(),
+        // What keeps the product from being shown is worse than what it was to tell.
+        Err(error) => {
+            let html = unseen(id, wanted, &error);
+            return Ok(refused("Inventory", &leaf("Inventory", &sentence(&error), &html), &error));
+        }
+    };
+    let (there, usual, key) = (Form::of(product), OrderForm::usual(), &next_key(wanted, error));
     let (form, order) = match wanted {
         Wanted::Save(form) => (form, &usual),
         Wanted::Delete => (&there, &usual),
@@ -212,6 +219,26 @@ async fn retold(
         _ => (notice(error), desk.html()),
     };
     Ok(refused(&product.details.name, &leaf(&product.details.name, &words, &html), error))
+}
+
+/// The key of the form that is shown: that of the one that was sent, unless it is used up. What was refused has left none
+/// behind, and what may have been done is not to be done twice.
+fn next_key(wanted: &Wanted, error: &Error) -> Key {
+    match (wanted, error) {
+        (Wanted::Order(form), error) if !matches!(error, Error::KeyReused) => Key::parse(&form.key),
+        _ => None,
+    }
+    .unwrap_or_else(fresh_key)
+}
+
+/// What somebody has written, while its product cannot be shown.
+fn unseen(id: Uuid, wanted: &Wanted, error: &Error) -> String {
+    match (wanted, error) {
+        (Wanted::Save(form), Error::NotFound(_)) => product::new(form, &[]),
+        (Wanted::Save(form), _) => product::again(id, form),
+        (Wanted::Delete, _) | (Wanted::Order(_), Error::NotFound(_)) => String::new(),
+        (Wanted::Order(order), _) => product::order_again(order),
+    }
 }
 
 async fn orders(inventory: Inventory, request: Request) -> Result<Response, Unshown> {

@@ -10,8 +10,8 @@
 //!
 //! Never: names a service or a handler; does a transaction twice (that is decided by a service).
 //! Cancel safety: dropped anywhere, a method has done its work or nothing.
-//! Errors: of all methods [`Error::Unavailable`], [`Error::TimedOut`], [`Error::Contended`] and [`Error::Failed`], where a
-//! database is.
+//! Errors: of all methods [`Error::Unavailable`], [`Error::Unreached`], [`Error::TimedOut`], [`Error::Contended`] and
+//! [`Error::Failed`], where a database is.
 
 mod memory;
 mod postgres;
@@ -191,11 +191,11 @@ impl Repositories {
         }
     }
 
-    /// Confirms an order that is placed; leaves any other as it is. Nothing, when there is none.
+    /// Confirms an order that is placed: [`Once::First`]; leaves any other as it is. Nothing, when there is none.
     ///
     /// # Errors
     /// Those of all methods.
-    pub async fn confirm(&self, context: &Context, id: Uuid, at: Timestamp) -> Result<Option<Order>, Error> {
+    pub async fn confirm(&self, context: &Context, id: Uuid, at: Timestamp) -> Result<Option<Once<Order>>, Error> {
         match &self.form {
             Form::Memory(memory) => Ok(memory.confirm(id, at)),
             Form::Postgres(postgres) => postgres.confirm(context, id, at).await,

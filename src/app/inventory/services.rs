@@ -84,19 +84,23 @@ impl Inventory {
         &self.shared.repositories
     }
 
-    /// What comes of `work`, which changes these products. Copies of them are not read while it is at work; where nobody knows
-    /// whether it was done, they are given up for longer.
+    /// What comes of `work`, which changes these products, if `has_changed` says so of it. Copies of them are not read while it is
+    /// at work. What was refused leaves them as they were; where nobody knows whether it was done, they are given up for longer.
     async fn changing<T>(
         &self,
         ids: impl Iterator<Item = Uuid>,
         work: impl Future<Output = Result<T, Error>>,
+        has_changed: impl FnOnce(&T) -> bool,
     ) -> Result<T, Error> {
         let keys: Vec<String> = ids.map(|id| id.to_string()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let change = self.shared.cache.change(&keys);
         let done = work.await;
-        if !matches!(done, Err(Error::Unavailable(_) | Error::TimedOut(_))) {
-            change.end().await;
+        match &done {
+            Ok(done) if !has_changed(done) => change.nothing_done(),
+            Err(error) if error.is_without_effect() => change.nothing_done(),
+            Err(Error::Unavailable(_) | Error::TimedOut(_)) => drop(change),
+            _ => change.end().await,
         }
         done
     }

@@ -35,8 +35,9 @@ impl QueueError {
     /// Whether it may go well when it is asked again in a moment.
     pub fn is_unavailable(&self) -> bool {
         match self {
+            QueueError::Full => true,
             QueueError::Database(failure) => failure.is_passing(),
-            error => matches!(error, QueueError::Full),
+            _ => false,
         }
     }
 }
@@ -63,3 +64,19 @@ impl fmt::Display for QueueError {
 }
 
 impl std::error::Error for QueueError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_go_well_in_a_moment_is_told_apart() {
+        for error in [QueueError::Full, Failure::TimedOut.into(), Failure::Serialization.into()] {
+            assert!(error.is_unavailable(), "{error}");
+        }
+        let unique = Failure::Unique { constraint: "jobs_pkey".to_owned() };
+        for error in [QueueError::Unknown, QueueError::TooLarge { bytes: 1 }, unique.into()] {
+            assert!(!error.is_unavailable(), "{error}");
+        }
+    }
+}

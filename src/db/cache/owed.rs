@@ -96,6 +96,11 @@ impl Owed {
         self.changed.notify_one();
     }
 
+    /// It is over, and has changed nothing. What others owe stays owed.
+    pub fn released(&self, keys: &[Arc<str>]) {
+        self.end(keys, |_| {});
+    }
+
     /// It was given up: nobody knows when it is over. Redis is to be told now, and again when it surely is.
     pub fn given_up(&self, keys: &[Arc<str>]) {
         let now = Instant::now();
@@ -197,6 +202,22 @@ mod tests {
         assert!(owed.holds("a"));
         owed.delivered(&a, Instant::now());
         assert!(!owed.holds("a") && owed.count() == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_changed_nothing_owes_nothing() {
+        let (owed, a) = (Owed::new(10, TTL), keys(&["a"]));
+        owed.begin(&a);
+        owed.begin(&a);
+        owed.released(&a);
+        assert!(owed.holds("a"), "another write is at work");
+        owed.released(&a);
+        assert!(!owed.holds("a") && owed.count() == 0);
+        owed.begin(&a);
+        owed.untold(&a);
+        owed.begin(&a);
+        owed.released(&a);
+        assert_eq!(owed.due().await, a, "what another has done is still owed");
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The one idea: what was applied last is taken back first, a file a transaction, and each looks for itself under the lock what
-//! the last one is. Two who do this at once do it one after the other.
+//! the last one is. Two who do this at once do it one after the other, and each takes back what he was shown and nothing else.
 //!
 //! Never: takes back what a newer program has applied, or what was edited since: the way back belongs to another file.
 
@@ -129,7 +129,7 @@ pub async fn way_down(
     back.collect()
 }
 
-/// Takes the last file back on the way to `goal`. Its name, or `None` when that is reached.
+/// Takes `expected` back, the last file on the way to `goal`. Whether it was there: somebody else may have done so.
 ///
 /// # Cancel safety
 /// When it is dropped, the file is taken back as a whole or not at all.
@@ -140,15 +140,22 @@ pub async fn down(
     client: &mut Client,
     migrations: &[Migration],
     goal: Goal<'_>,
-) -> Result<Option<&'static str>, MigrationError> {
+    expected: &str,
+) -> Result<bool, MigrationError> {
     let transaction = client.transaction().await?;
     lock(&transaction).await?;
+    if there(&transaction).await?.iter().all(|row| row.name != expected) {
+        return Ok(false);
+    }
     let way = way_down(&transaction, migrations, goal).await?;
-    let Some((migration, sql)) = way.first().and_then(|first| Some((first, first.down?))) else { return Ok(None) };
+    let last = way.first().filter(|first| first.name == expected);
+    let Some((migration, sql)) = last.and_then(|last| Some((last, last.down?))) else {
+        return Err(MigrationError::NotLast { name: expected.to_owned() });
+    };
     let failed = |error| MigrationError::Failed { name: migration.name, error };
     transaction.batch_execute(sql).await.map_err(failed)?;
     let forget = "DELETE FROM firstbyte_migrations WHERE name = $1";
     transaction.execute(forget, &[&migration.name]).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
-    Ok(Some(migration.name))
+    Ok(true)
 }

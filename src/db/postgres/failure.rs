@@ -118,9 +118,9 @@ pub(in crate::db) fn is_of_server(error: &Error) -> bool {
     matches!(class(error), Class::Unavailable | Class::TimedOut)
 }
 
-/// Whether a statement was stopped, by its deadline or by hand.
+/// Whether a statement was stopped: by its deadline, by hand, or because it waited for a lock for too long.
 pub(in crate::db) fn is_stopped(error: &Error) -> bool {
-    error.code() == Some(&SqlState::QUERY_CANCELED)
+    matches!(error.code(), Some(code) if [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code))
 }
 
 /// Whether the connection failed, and not a statement on it.

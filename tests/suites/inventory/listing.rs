@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use firstbyte::http::{Method, Request};
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ pub async fn all(client: &Client) {
     a_page_goes_on_where_it_was_whatever_comes_and_goes(client).await;
     what_is_asked_for_is_found(client).await;
     what_means_something_in_a_pattern_is_text_here(client).await;
+    a_cursor_that_was_made_up_is_refused(client).await;
 }
 
 /// All rows of a list, asked for so many at a time.
@@ -140,5 +143,18 @@ async fn what_means_something_in_a_pattern_is_text_here(client: &Client) {
     ] {
         let expected: BTreeSet<String> = expected.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(found(client, &format!("tag={tag}&q={search}")).await, expected, "{search}");
+    }
+}
+
+/// A year that no row can have, and that not every database knows.
+async fn a_cursor_that_was_made_up_is_refused(client: &Client) {
+    for (path, sort) in [("/products", "created_at"), ("/products", "-created_at"), ("/orders", "-created_at")] {
+        for micros in ["-377000000000000000", "-1", "9223372036854775807"] {
+            let cursor = format!(r#"["{sort}",{micros},"00000000-0000-0000-0000-000000000007"]"#);
+            let sorted = if path == "/products" { format!("&sort={sort}") } else { String::new() };
+            let target = format!("{path}?after={}{sorted}", URL_SAFE_NO_PAD.encode(&cursor));
+            let (status, refused) = client.get(&target).await;
+            assert_eq!((status, &refused["errors"][0]["parameter"]), (422, &json!("after")), "{cursor}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Transactions of the inventory, and what comes in their way: locks, deadlocks, connections that are killed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firstbyte::app::inventory::repositories::Repositories;
 use firstbyte::app::inventory::{InventoryConfig, MIGRATIONS, ServiceConfig};
@@ -11,6 +11,7 @@ use tokio_postgres::Client as Session;
 
 use super::opened;
 use crate::database::Database;
+use crate::server::SOON;
 use crate::suites::inventory::client::{Client, id, order, post, product, refused, unique};
 
 /// A node over `database`, and a session beside it.
@@ -27,7 +28,9 @@ fn uuid(value: &Value) -> uuid::Uuid {
 async fn waiting(session: &Session, count: i64) -> i32 {
     const WAITING: &str = "SELECT min(pid), count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let begun = Instant::now();
     loop {
+        assert!(begun.elapsed() < SOON, "nobody waits");
         let row = session.query_one(WAITING, &[]).await.unwrap();
         if row.get::<_, i64>(1) >= count {
             return row.get(0);
@@ -126,7 +129,7 @@ async fn a_statement_ends_with_the_time_of_its_request() {
     let hasty = Client::with(config, Repositories::postgres(opened(&database).await));
     session.batch_execute("BEGIN").await.unwrap();
     session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&product)]).await.unwrap();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let (status, code, _) = refused(&hasty.order(&[(&product, 1)]).await);
     assert_eq!(status, 503, "{code}");
     println!("inventory: a request of 300 ms ended after {:?}", begun.elapsed());
@@ -159,10 +162,45 @@ async fn a_key_that_has_ended_is_anothers() {
     assert!(rows(&session).await.2 <= 3, "those that have ended are forgotten as others come");
 }
 
+/// A node that begins nothing again: who is told to stop is heard of.
+async fn once(database: &Database) -> Client {
+    let service = ServiceConfig { attempts_max: 1, ..ServiceConfig::default() };
+    let config = InventoryConfig { service, ..InventoryConfig::default() };
+    Client::with(config, Repositories::postgres(opened(database).await))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_of_the_same_products_in_any_order_do_not_stop_each_other() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let client = once(&database).await;
+    let mut products = Vec::new();
+    for _ in 0..20 {
+        products.push(client.product(json!({"stock": 1_000})).await);
+    }
+    for _ in 0..10 {
+        let orders = (0..4).map(|number| {
+            let mut lines: Vec<(&Value, i64)> = products.iter().map(|product| (product, 1)).collect();
+            lines.rotate_left(number * 5);
+            if number % 2 == 0 {
+                lines.reverse();
+            }
+            let (client, content) = (client.clone(), order(&lines));
+            tokio::spawn(async move {
+                let answer = client.ask(post("/orders", &content).with("Idempotency-Key", unique("any"))).await;
+                (answer.status.code(), answer.text().to_owned())
+            })
+        });
+        for order in orders.collect::<Vec<_>>() {
+            let (status, text) = order.await.unwrap();
+            assert_eq!(status, 201, "{text}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_who_add_the_same_in_another_order_do_not_stop_each_other() {
     let Some(database) = Database::new(MIGRATIONS) else { return };
-    let (client, _) = node(&database).await;
+    let client = once(&database).await;
     for _ in 0..10 {
         let products: Vec<Value> = (0..50).map(|_| product(json!({}))).collect();
         let reversed: Vec<&Value> = products.iter().rev().collect();

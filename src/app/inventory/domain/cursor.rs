@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The one idea: a page begins behind a row, and not behind a number of rows. Whatever is added or removed meanwhile, no row is
-//! shown twice and none that stays is left out. Rows that are alike in the key are told apart by their id.
+//! shown twice and none that stays is left out. Rows that are alike in the key are told apart by their id. A row whose key changes
+//! meanwhile, its stock or its price, changes its place: it may be seen twice, or never.
 //!
 //! A client takes it from an answer and brings it back. Whoever makes one up gets the page behind the place that he has made up:
 //! there is nothing to protect, so it is not signed. It is read as strictly as any other input.
@@ -78,7 +79,7 @@ impl Cursor {
         let key = match (like, key) {
             (Key::Text(_), Value::String(text)) if is_name(&text) => Key::Text(text),
             (Key::Number(_), Value::Number(number)) => Key::Number(number.as_i64()?),
-            (Key::At(_), Value::Number(micros)) => Key::At(Timestamp::from_microsecond(micros.as_i64()?).ok()?),
+            (Key::At(_), Value::Number(micros)) => Key::At(moment(micros.as_i64()?)?),
             _ => return None,
         };
         Some(Cursor { sort, position: Position { key, id: parse_id(id.as_str()?)? } })
@@ -94,6 +95,11 @@ pub fn parse_id(text: &str) -> Option<Uuid> {
 /// PostgreSQL takes no NUL, and no product has a longer name.
 fn is_name(text: &str) -> bool {
     !text.contains(char::is_control) && text.chars().count() <= NAME_CHARS_MAX
+}
+
+/// PostgreSQL has not all the years that a [`Timestamp`] has; nothing is older than the epoch.
+fn moment(micros: i64) -> Option<Timestamp> {
+    Timestamp::from_microsecond(micros).ok().filter(|at| *at >= Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -135,6 +141,8 @@ mod tests {
             ("9223372036854775808", 1),
             ("1e99", 1),
             ("9223372036854775807", 2),
+            ("-377000000000000000", 2),
+            ("-1", 2),
             ("{}", 2),
         ] {
             check(format!(r#"["name",{key},"{id}"]"#), like, false);

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::app::inventory::domain::cursor::{Cursor, Key, Position};
 use crate::app::inventory::domain::order::Status;
-use crate::app::inventory::domain::product::{PRICE_CENTS, TAG};
+use crate::app::inventory::domain::product::{PRICE_CENTS, TAG, folded};
 use crate::app::inventory::domain::{At, Invalid, Order, Product};
 
 /// Rows on one page.
@@ -155,7 +155,7 @@ impl ProductQuery {
         let sort = parameters.take("sort", |text| SORTS.iter().find(|(name, _)| *name == text).map(|(_, sort)| *sort));
         let sort = sort.unwrap_or(Sort { by: By::CreatedAt, is_descending: false });
         let after = parameters.after(sort.text(), &sort.key());
-        let search = parameters.take("q", |text| is_searchable(text).then(|| text.to_lowercase()));
+        let search = parameters.take("q", |text| is_searchable(text).then(|| folded(text)));
         let price = |text: &str| text.parse().ok().filter(|price| PRICE_CENTS.contains(price));
         let (min_price, max_price) = (parameters.take("min_price", price), parameters.take("max_price", price));
         let tag = parameters.take("tag", |text| TAG.fault(text).is_none().then(|| text.to_owned()));

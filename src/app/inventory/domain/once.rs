@@ -10,6 +10,10 @@
 //! The one idea: the key, the change and the answer are kept together or not at all. Whatever is refused leaves no key behind,
 //! so that the same request may go well later.
 //!
+//! A key belongs to nobody: there are no accounts here, so all who ask share them, and whoever guesses another's key and content
+//! is given his answer. So a key is one that nobody else takes: a UUID, as the draft recommends (2.1). What stands in front and
+//! knows who asks may put that before the key.
+//!
 //! Spec: draft-ietf-httpapi-idempotency-key-header-07, which is none yet: 2.2 (uniqueness), 2.4 (fingerprint), 2.6, 2.7.
 //! Limits: [`KEY_BYTES_MAX`].
 
@@ -68,6 +72,12 @@ impl<T> Once<T> {
 
     /// What it is about.
     pub fn value(&self) -> &T {
+        let (Once::First(value) | Once::Again(value)) = self;
+        value
+    }
+
+    /// The same, taken out.
+    pub fn into_value(self) -> T {
         let (Once::First(value) | Once::Again(value)) = self;
         value
     }

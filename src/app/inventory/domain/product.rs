@@ -94,7 +94,7 @@ impl Product {
 
     /// The same product, changed.
     pub fn changed(&self, details: Details, at: Timestamp) -> Product {
-        Product { details, version: self.version + 1, updated_at: at, ..*self }
+        Product { details, version: self.version + 1, updated_at: at.max(self.updated_at), ..*self }
     }
 }
 
@@ -137,15 +137,24 @@ impl Details {
     /// # Errors
     /// Everything that is wrong with what comes of it.
     pub fn patched(&self, patch: Value) -> Result<Details, Invalid> {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
+        let mut before = self.clone();
+        // Cancelled orders may have given back more than a client may say: who says nothing of it is not asked.
+        let kept = (patch.is_object() && patch.get("stock").is_none()).then(|| std::mem::take(&mut before.stock));
+        let mut value = serde_json::to_value(before).unwrap_or_default();
         merge(&mut value, patch);
-        Details::parse(value)
+        let details = Details::parse(value)?;
+        Ok(Details { stock: kept.unwrap_or(details.stock), ..details })
     }
 
     /// What a search looks into, in lower case. A search has no line breaks, so it finds nothing that spans two of these.
     pub fn searched(&self) -> String {
-        format!("{}\n{}\n{}", self.name, self.sku, self.description).to_lowercase()
+        folded(&format!("{}\n{}\n{}", self.name, self.sku, self.description))
     }
+}
+
+/// In lower case, letter by letter: a part of a text is folded as it is in the whole.
+pub fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// The products of one request, each at `/products/N`.
@@ -360,6 +369,15 @@ mod tests {
         let expected = with(json!({"name": "Nut", "tags": ["y"], "stock": 3}));
         assert_eq!(patched, Details::parse(expected).unwrap());
         assert_eq!(details.patched(json!({})).unwrap(), details);
+        // A cancelled order has given back more than a client may say.
+        let full = Details { stock: STOCK.end() + 1_000, ..details.clone() };
+        let named = Details { name: "Nut".to_owned(), ..full.clone() };
+        assert_eq!(full.patched(json!({"name": "Nut"})).unwrap(), named);
+        for (patch, stock) in
+            [(json!({"stock": 7}), Some(7)), (json!({"stock": null}), Some(0)), (json!({"stock": full.stock}), None)]
+        {
+            assert_eq!(full.patched(patch).ok().map(|details| details.stock), stock);
+        }
         for (patch, place) in [
             (json!({"name": null}), "/name"),
             (json!({"version": 7}), "/version"),
@@ -370,5 +388,21 @@ mod tests {
             let invalid = details.patched(patch).expect_err("a mistake");
             assert!(matches!(&invalid.mistakes()[0].at, At::Pointer(found) if found == place), "{place}");
         }
+    }
+
+    #[test]
+    fn what_stands_in_a_text_is_found_by_it() {
+        // The last sigma of a word has a lower case of its own.
+        for (whole, part) in [("Hammer", "HAM"), ("ΟΔΟΣΑ", "ΟΔΟΣ"), ("STRAẞE", "straß"), ("ÄHRE", "ähr")]
+        {
+            assert!(folded(whole).contains(&folded(part)), "{part} in {whole}");
+        }
+    }
+
+    #[test]
+    fn a_product_does_not_become_younger() {
+        let (early, late) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(1).unwrap());
+        let product = Product::new(Uuid::nil(), Details::parse(least()).unwrap(), late);
+        assert_eq!(product.changed(product.details.clone(), early).updated_at, late, "whoever came first waited");
     }
 }

@@ -11,7 +11,7 @@ use crate::app::inventory::domain::{Key, Preconditions, Product};
 use crate::app::inventory::handlers::refusal::Refused;
 use crate::http::{Fields, Request};
 
-/// Tags of a list that are looked at.
+/// Tags of a list. A condition that lists more is not met.
 const TAGS_MAX: usize = 64;
 
 const IF_MATCH: &str = "If-Match";
@@ -29,8 +29,9 @@ pub(super) fn tag(product: &Product) -> String {
 /// 428 when nothing must: somebody else's change would be lost.
 pub(super) fn preconditions(request: &Request) -> Result<Preconditions, Refused> {
     let fields = request.fields();
-    let matches = versions(fields, IF_MATCH, is_strong).ok_or(Refused::IfMatchMissing)?;
-    Ok(Preconditions { matches, none_matches: versions(fields, IF_NONE_MATCH, |_| true) })
+    let none = Versions::These(Vec::new());
+    let matches = versions(fields, IF_MATCH, is_strong, none).ok_or(Refused::IfMatchMissing)?;
+    Ok(Preconditions { matches, none_matches: versions(fields, IF_NONE_MATCH, |_| true, Versions::Any) })
 }
 
 /// The key of a request, if it has one.
@@ -48,8 +49,8 @@ pub(super) fn key(request: &Request) -> Result<Option<Key>, Refused> {
     }
 }
 
-/// The versions that all lines called `name` list.
-fn versions(fields: &Fields, name: &str, counts: fn(&[u8]) -> bool) -> Option<Versions> {
+/// The versions that all lines called `name` list; `beyond`, when there are too many.
+fn versions(fields: &Fields, name: &str, counts: fn(&[u8]) -> bool, beyond: Versions) -> Option<Versions> {
     let lines: Vec<&[u8]> = fields.all(name).collect();
     if lines.is_empty() {
         return None;
@@ -61,7 +62,10 @@ fn versions(fields: &Fields, name: &str, counts: fn(&[u8]) -> bool) -> Option<Ve
     }
     // A tag of ours has no comma, so the pieces between commas are our tags, or none of them.
     let tags = lines.iter().flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
-    Some(Versions::These(tags.take(TAGS_MAX).filter(|tag| counts(tag)).filter_map(version).collect()))
+    if tags.clone().nth(TAGS_MAX).is_some() {
+        return Some(beyond);
+    }
+    Some(Versions::These(tags.filter(|tag| counts(tag)).filter_map(version).collect()))
 }
 
 /// RFC 9110 8.8.3.2: If-Match is compared strongly, so that a weak tag matches nothing.
@@ -107,6 +111,10 @@ mod tests {
         ] {
             check(&[("If-Match", value)], 3, Some(expected));
         }
+        let many = |last: &str| format!("{}{last}", "\"v1\", ".repeat(TAGS_MAX));
+        check(&[("If-Match", &many("\"v3\""))], 3, Some(false));
+        check(&[("If-Match", "*"), ("If-None-Match", &many("\"v3\""))], 3, Some(false));
+        check(&[("If-Match", "*"), ("If-None-Match", many("").trim_end_matches([',', ' ']))], 3, Some(true));
         check(&[("If-Match", "\"v1\""), ("If-Match", "\"v3\"")], 3, Some(true));
         check(&[("If-Match", "*"), ("If-None-Match", "*")], 3, Some(false));
         check(&[("If-Match", "*"), ("If-None-Match", "W/\"v3\"")], 3, Some(false));

@@ -115,7 +115,7 @@ pub(in crate::app::inventory) fn status_of(error: &Error) -> (Status, &'static s
         Error::KeyAtWork => (Status::CONFLICT, "idempotency_key_at_work"),
         Error::Contended => (Status::SERVICE_UNAVAILABLE, "contended"),
         Error::Full(_) => (Status::INSUFFICIENT_STORAGE, "full"),
-        Error::Unavailable(_) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
+        Error::Unavailable(_) | Error::Unreached(_) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
         Error::TimedOut(_) => (Status::SERVICE_UNAVAILABLE, "timed_out"),
         Error::Failed(_) => (Status::INTERNAL_SERVER_ERROR, Fault::HandlerFailed.code()),
     }
@@ -126,7 +126,9 @@ pub(in crate::app::inventory) fn log(error: &Error) {
     match error {
         Error::Failed(details) => tracing::error!(%details, "the repository failed"),
         // That it is away was said once, where it is known; this is for each request.
-        Error::Unavailable(details) | Error::TimedOut(details) => tracing::debug!(%details, "answered 503"),
+        Error::Unavailable(details) | Error::Unreached(details) | Error::TimedOut(details) => {
+            tracing::debug!(%details, "answered 503");
+        }
         _ => {}
     }
 }
@@ -134,7 +136,7 @@ pub(in crate::app::inventory) fn log(error: &Error) {
 /// Adds the fields that tell a client what to do next.
 pub(in crate::app::inventory) fn told_by(error: &Error, response: Response) -> Response {
     match error {
-        Error::KeyAtWork | Error::Contended | Error::Unavailable(_) | Error::TimedOut(_) => {
+        Error::KeyAtWork | Error::Contended | Error::Unavailable(_) | Error::Unreached(_) | Error::TimedOut(_) => {
             response.with_retry_after(RETRY_AFTER)
         }
         _ => response,
@@ -194,7 +196,8 @@ fn worded(response: Response, code: &str, detail: &str, errors: Option<&Invalid>
 fn mistake(problem: &Problem) -> Option<Invalid> {
     let field = problem.field().filter(|_| problem.fault() == Fault::InvalidJsonField)?;
     let at = At::Pointer(format!("/{}", field.replace('[', "/").replace(']', "").replace('.', "/")));
-    Some(Invalid::one(at, "type", problem.detail().unwrap_or("is wrong")))
+    // The reader of content refuses nothing else: any value is JSON, and each name in it stands once.
+    Some(Invalid::one(at, "duplicate", problem.detail().unwrap_or("is wrong")))
 }
 
 impl From<Error> for Refused {

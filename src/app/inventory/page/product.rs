@@ -13,6 +13,7 @@
 //! Never: writes a text that was not escaped; has a `maxlength`, by which a browser cuts what is pasted without a word.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::form::{FIELDS, Field, Form, OrderForm};
 use super::{PREFIX, money};
@@ -39,6 +40,31 @@ pub(super) fn new(form: &Form, mistakes: &[Mistake]) -> String {
         "<form class=\"card\" method=\"post\" action=\"{PREFIX}/products\">\n{}\
          <div class=\"actions\"><button>Add it</button></div>\n</form>\n",
         fields(form, mistakes)
+    )
+}
+
+/// The form of a product that cannot be shown now, to be sent again.
+pub(super) fn again(id: Uuid, form: &Form) -> String {
+    format!(
+        "<form class=\"card\" method=\"post\" action=\"{PREFIX}/products/{id}\">\n\
+         <input type=\"hidden\" name=\"version\" value=\"{}\">\n{}\
+         <div class=\"actions\"><button>Save</button></div>\n</form>\n",
+        escaped(&form.version),
+        fields(form, &[])
+    )
+}
+
+/// An order of a product that cannot be shown now, to be sent again as it was.
+pub(super) fn order_again(order: &OrderForm) -> String {
+    let OrderForm { product_id, quantity, notify, key } = order;
+    let members = [("product_id", product_id), ("quantity", quantity), ("notify", notify), ("key", key)];
+    let hidden = |(name, value): (&str, &String)| {
+        format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", escaped(value))
+    };
+    format!(
+        "<form class=\"card\" method=\"post\" action=\"{PREFIX}/orders\">\n{}<p class=\"hint\">Sent again, it counts once.</p>\n\
+         <div class=\"actions\"><button>Order</button></div>\n</form>\n",
+        members.map(hidden).concat()
     )
 }
 
@@ -238,7 +264,6 @@ mod tests {
     use super::*;
     use crate::app::inventory::domain::{Details, Invalid};
     use serde_json::json;
-    use uuid::Uuid;
 
     const EVIL: &str = "<script>\"'&";
 
@@ -263,7 +288,9 @@ mod tests {
         let mistakes = Invalid::one(At::member("", "name"), "x", EVIL);
         let key = Key::parse(&"\"<>'".repeat(9)).expect("a key");
         let desk = Desk { product: &product, form: &form, order: &order, mistakes: mistakes.mistakes(), key: &key };
-        for html in [desk.html(), desk.stale_html(), new(&form, mistakes.mistakes())] {
+        let order = OrderForm { key: EVIL.to_owned(), ..order.clone() };
+        let again = [again(product.id, &form), order_again(&order)].concat();
+        for html in [desk.html(), desk.stale_html(), new(&form, mistakes.mistakes()), again] {
             assert!(!html.contains("<script") && !html.contains("\"'&"), "{html}");
             assert!(!html.contains("\"<>'"), "{html}");
         }

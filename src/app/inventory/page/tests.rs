@@ -1,7 +1,7 @@
 //! The page as a browser uses it: forms are filled in with what the page before had in them, and sent.
 
 use super::*;
-use crate::app::inventory::in_memory;
+use crate::app::inventory::{in_memory, out_of_reach};
 use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
 
@@ -178,12 +178,37 @@ async fn an_order_that_cannot_be_had_says_so_at_its_field() {
         let answer = visitor.post("/inventory/orders", &form).await;
         assert_eq!(answer.status, status, "{quantity}");
         has(&answer, &[&format!("id=\"quantity-told\">{words}"), &format!("name=\"quantity\" value=\"{quantity}\"")]);
+        assert_eq!(hidden(&answer, "key"), "k", "it is still good");
     }
     visitor.shows("/inventory/orders", &["No orders yet."]).await;
     for product in ["", "x", "00000000-0000-0000-0000-000000000000"] {
         let answer = visitor.post("/inventory/orders", &[("product_id", product), ("quantity", "1")]).await;
         assert_eq!(answer.status, Status::NOT_FOUND, "{product}");
     }
+}
+
+#[tokio::test]
+async fn a_form_that_nobody_could_see_to_can_be_sent_again_as_it_was() {
+    let visitor = Visitor { page: routes(InventoryConfig::default(), out_of_reach()) };
+    let id = "00000000-0000-7000-8000-000000000007";
+    let order = [("product_id", id), ("quantity", "2"), ("key", "mine")];
+    let answer = visitor.post("/inventory/orders", &order).await;
+    assert_eq!(answer.status, Status::SERVICE_UNAVAILABLE);
+    assert_eq!((hidden(&answer, "key"), hidden(&answer, "quantity")), ("mine", "2"), "it may have been done");
+    let answer = visitor.post(&format!("/inventory/products/{id}"), &named("Hers", "4")).await;
+    assert_eq!(answer.status, Status::SERVICE_UNAVAILABLE);
+    has(&answer, &["name=\"version\" value=\"4\"", "value=\"Hers\"", ">\nBrass.<"]);
+}
+
+#[test]
+fn a_form_keeps_its_key_until_that_is_used_up() {
+    let order = Wanted::Order(OrderForm { key: "mine".to_owned(), ..OrderForm::usual() });
+    let away = || -> Box<dyn std::error::Error + Send + Sync> { "away".into() };
+    for error in [Error::KeyAtWork, Error::Contended, Error::Unavailable(away()), Error::TimedOut(away())] {
+        assert_eq!(next_key(&order, &error).text(), "mine", "{error}");
+    }
+    assert_ne!(next_key(&order, &Error::KeyReused).text(), "mine");
+    assert_ne!(next_key(&Wanted::Delete, &Error::Stale), next_key(&Wanted::Delete, &Error::Stale));
 }
 
 #[tokio::test]

@@ -195,8 +195,8 @@ impl Memory {
         true
     }
 
-    /// The job comes behind the order: where it cannot be kept, the order is taken back. Whoever leaves in between may have an
-    /// order of which nobody is told.
+    /// The job comes behind the order: where it cannot be kept, the order is taken back. Nobody can leave in
+    /// between, for a queue in memory never waits; but somebody else may be told of the order meanwhile, under the same key.
     pub(super) async fn place(
         &self,
         draft: &Draft,
@@ -264,13 +264,14 @@ impl Memory {
         Ok(order)
     }
 
-    pub(super) fn confirm(&self, id: Uuid, at: Timestamp) -> Option<Order> {
+    pub(super) fn confirm(&self, id: Uuid, at: Timestamp) -> Option<Once<Order>> {
         let mut tables = self.lock();
         let order = tables.orders.get_mut(&id)?;
-        if order.status == Status::Placed {
-            *order = order.clone().with_status(Status::Confirmed, at);
+        if order.status != Status::Placed {
+            return Some(Once::Again(order.clone()));
         }
-        Some(order.clone())
+        *order = order.clone().with_status(Status::Confirmed, at);
+        Some(Once::First(order.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -290,7 +291,7 @@ impl Tables {
             if let Some(product) = self.products.get_mut(id) {
                 product.details.stock += sign * quantity;
                 product.version += 1;
-                product.updated_at = at;
+                product.updated_at = product.updated_at.max(at);
             }
         }
     }

@@ -41,7 +41,12 @@ impl Postgres {
 
     /// A connection whose statements end with the request.
     async fn client(&self, context: &Context) -> Result<Client, Error> {
-        let mut client = self.database.client().await?;
+        let client = self.database.client().await.map_err(|failure| match failure {
+            // Nobody was asked anything yet.
+            Failure::Unavailable(unavailable) => Error::Unreached(Box::new(unavailable)),
+            failure => failure.into(),
+        });
+        let mut client = client?;
         if let Some(deadline) = context.deadline() {
             client.until(deadline);
         }

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::inventory::domain::cursor::parse_id;
-use crate::app::inventory::domain::order::Status;
 use crate::app::inventory::domain::{At, Draft, Invalid, Once, Order, OrderQuery, Page, now};
 use crate::app::inventory::error::Error;
 use crate::app::inventory::repositories::Notice;
@@ -34,7 +33,8 @@ impl Inventory {
             (None, true) => return Err(Invalid::one(At::member("", "notify"), "no_queue", "has no queue here").into()),
         };
         let placing = self.attempt(context, || self.repositories().place(context, draft, &claim, notice));
-        let placed = self.changing(draft.pieces().into_keys(), placing).await;
+        let placed =
+            self.changing(draft.pieces().into_keys(), placing, |placed| matches!(placed, Once::First(_))).await;
         match &placed {
             Ok(Once::First(_)) => self.count(Event::Placed),
             Ok(Once::Again(_)) => self.count(Event::Replayed),
@@ -68,7 +68,7 @@ impl Inventory {
         // What an order has taken never changes.
         let taken = self.order(context, id).await?.pieces();
         let cancelling = self.attempt(context, || self.repositories().cancel(context, id, now()));
-        let cancelled = self.changing(taken.into_keys(), cancelling).await?;
+        let cancelled = self.changing(taken.into_keys(), cancelling, |_| true).await?;
         self.count(Event::Cancelled);
         Ok(cancelled)
     }
@@ -79,11 +79,11 @@ impl Inventory {
     /// [`Error::NotFound`].
     pub async fn confirm(&self, context: &Context, id: Uuid) -> Result<Order, Error> {
         let confirmed = self.attempt(context, || self.repositories().confirm(context, id, now())).await?;
-        let order = confirmed.ok_or(Error::NotFound("order"))?;
-        if order.status == Status::Confirmed {
+        let confirmed = confirmed.ok_or(Error::NotFound("order"))?;
+        if matches!(confirmed, Once::First(_)) {
             self.count(Event::Confirmed);
         }
-        Ok(order)
+        Ok(confirmed.into_value())
     }
 }
 
@@ -111,6 +111,7 @@ async fn confirm(inventory: &Inventory, running: &Running) -> Result<Value, JobE
 mod tests {
     use super::*;
     use crate::app::inventory::ServiceConfig;
+    use crate::app::inventory::domain::order::Status;
     use crate::app::inventory::domain::{Details, Key};
     use crate::app::inventory::repositories::{MemoryConfig, Repositories};
     use crate::app::queue::domain::Filter;

@@ -50,10 +50,15 @@ impl Inventory {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn product(&self, context: &Context, id: Uuid) -> Result<Product, Error> {
-        let (repositories, context) = (self.repositories().clone(), context.clone());
-        let load = async move { repositories.find(&context, id).await?.as_ref().map(copy).transpose() };
-        let copy = self.shared.cache.read(&id.to_string(), load).await?.ok_or(Error::NotFound("product"))?;
-        serde_json::from_slice(&copy).map_err(|error| Error::Failed(Box::new(error)))
+        let (repositories, asked, key) = (self.repositories().clone(), context.clone(), id.to_string());
+        let load = async move { repositories.find(&asked, id).await?.as_ref().map(copy).transpose() };
+        let copy = self.shared.cache.read(&key, load).await?.ok_or(Error::NotFound("product"))?;
+        if let Ok(product) = serde_json::from_slice(&copy) {
+            return Ok(product);
+        }
+        // Another release has written it.
+        self.shared.cache.invalidate(&[&key]).await;
+        self.current(context, id).await
     }
 
     /// A part of the list of products.
@@ -102,7 +107,7 @@ impl Inventory {
             let is_deleted = self.repositories().delete(context, id, before.version, now()).await?;
             if is_deleted { Ok(()) } else { Err(Error::Contended) }
         };
-        self.changing([id].into_iter(), self.attempt(context, deleted)).await
+        self.changing([id].into_iter(), self.attempt(context, deleted), |()| true).await
     }
 
     async fn add_new(
@@ -132,7 +137,7 @@ impl Inventory {
             let is_replaced = replaced.map_err(|error| taken(error, |_| String::new()))?;
             if is_replaced { Ok(after) } else { Err(Error::Contended) }
         };
-        self.changing([id].into_iter(), self.attempt(context, changed)).await
+        self.changing([id].into_iter(), self.attempt(context, changed), |_| true).await
     }
 
     async fn wanted(&self, context: &Context, id: Uuid, preconditions: &Preconditions) -> Result<Product, Error> {

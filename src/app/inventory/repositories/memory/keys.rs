@@ -27,7 +27,6 @@ pub(super) struct Keys {
 struct Entry {
     content: [u8; 32],
     answer: Vec<u8>,
-    ends_at: Instant,
 }
 
 impl Keys {
@@ -54,7 +53,7 @@ impl Keys {
         }
         let ends_at = Instant::now() + claim.ttl;
         let name = (claim.route, claim.key.clone());
-        self.entries.insert(name.clone(), Entry { content: claim.content, answer, ends_at });
+        self.entries.insert(name.clone(), Entry { content: claim.content, answer });
         self.ends.push_back((ends_at, name));
         self.bytes += bytes;
         Ok(())
@@ -62,7 +61,12 @@ impl Keys {
 
     /// Frees the key of this claim.
     pub(super) fn drop(&mut self, claim: &Claim) {
-        self.remove(&(claim.route, claim.key.clone()));
+        let name = (claim.route, claim.key.clone());
+        self.remove(&name);
+        // It came just now, so it stands near the back.
+        if let Some(place) = self.ends.iter().rposition(|(_, kept)| *kept == name) {
+            self.ends.remove(place);
+        }
     }
 
     fn remove(&mut self, name: &Name) {
@@ -73,10 +77,37 @@ impl Keys {
 
     fn forget(&mut self, now: Instant) {
         while let Some((_, name)) = self.ends.pop_front_if(|(ends_at, _)| *ends_at <= now) {
-            // The key may have been freed, and be another one's by now.
-            if self.entries.get(&name).is_some_and(|entry| entry.ends_at <= now) {
-                self.remove(&name);
-            }
+            self.remove(&name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_freed_or_has_ended_takes_no_room() {
+        let mut keys = Keys::new(1 << 20);
+        let claim = |text: &str| {
+            let key = Key::parse(text).unwrap();
+            Claim { route: "POST /orders", key, content: [7; 32], ttl: Duration::from_secs(60) }
+        };
+        for number in 0..100 {
+            keys.keep(&claim(&number.to_string()), &"answer").unwrap();
+            keys.drop(&claim(&number.to_string()));
+        }
+        assert_eq!((keys.entries.len(), keys.ends.len(), keys.bytes), (0, 0, 0));
+        keys.keep(&claim("freed"), &1).unwrap();
+        keys.drop(&claim("freed"));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        keys.keep(&claim("freed"), &2).unwrap();
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert_eq!(keys.look::<i32>(&claim("freed")).unwrap(), Some(2), "its time begins anew");
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(keys.look::<i32>(&claim("freed")).unwrap(), None);
+        assert_eq!((keys.ends.len(), keys.bytes), (0, 0));
     }
 }

@@ -23,8 +23,9 @@ const OFFERS: &str = "SELECT id, sku, price_cents, currency, stock FROM inventor
 
 const HOLD: &str = "SELECT id FROM inventory_products WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 
+/// Whoever waited for the rows began before him who had them, and comes after.
 const MOVE: &str = "UPDATE inventory_products AS product
-    SET stock = stock + moved.pieces, version = version + 1, updated_at = $3
+    SET stock = stock + moved.pieces, version = version + 1, updated_at = GREATEST(product.updated_at, $3)
     FROM unnest($1::uuid[], $2::bigint[]) AS moved (id, pieces) WHERE product.id = moved.id";
 
 const ADD: &str = "INSERT INTO inventory_orders (id, status, total_cents, currency, created_at, updated_at)
@@ -117,7 +118,7 @@ impl Postgres {
         context: &Context,
         id: Uuid,
         at: Timestamp,
-    ) -> Result<Option<Order>, Error> {
+    ) -> Result<Option<Once<Order>>, Error> {
         let mut client = self.client(context).await?;
         let mut transaction = client.transaction().await?;
         let confirmed = confirm(&mut transaction, id, at).await;
@@ -158,12 +159,13 @@ async fn cancel(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> R
     change_status(transaction, order, Status::Cancelled, at).await
 }
 
-async fn confirm(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> Result<Option<Order>, Error> {
+async fn confirm(transaction: &mut Transaction<'_>, id: Uuid, at: Timestamp) -> Result<Option<Once<Order>>, Error> {
     match locked(transaction, id).await? {
         Some(order) if order.status == Status::Placed => {
-            change_status(transaction, order, Status::Confirmed, at).await.map(Some)
+            let confirmed = change_status(transaction, order, Status::Confirmed, at).await?;
+            Ok(Some(Once::First(confirmed)))
         }
-        other => Ok(other),
+        other => Ok(other.map(Once::Again)),
     }
 }
 
