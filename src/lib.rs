@@ -40,6 +40,7 @@ pub mod conformance;
 pub mod crypto;
 pub mod db;
 pub mod http;
+pub mod json;
 pub mod jwt;
 pub mod net;
 pub mod ws;

@@ -27,7 +27,7 @@ use firstbyte::app::jobs::{self, JobsConfig};
 use firstbyte::app::limits;
 use firstbyte::app::metrics::{self, Metrics};
 use firstbyte::app::queue::schedule::{Scheduler, SchedulerConfig, Schedules};
-use firstbyte::app::queue::{self, Kinds, Queue, Workers, WorkersConfig};
+use firstbyte::app::queue::{self, Kinds, Queue, Workers};
 use firstbyte::app::services::key_cache::{KeyCache, KeySource};
 use firstbyte::app::services::{self, ServicesConfig};
 use firstbyte::app::session;
@@ -190,10 +190,9 @@ impl Applications {
 
     /// Begins to work jobs, as many at a time as the settings say, and to see to schedules, until the shutdown.
     pub fn work(&self, watched: &Watched) -> Work {
-        let concurrency = self.settings.job_workers;
-        let config = WorkersConfig { concurrency, drain: self.settings.deadlines.drain, ..WorkersConfig::default() };
+        let config = configs::workers(&self.settings);
         let start = || Workers::start(self.queue.clone(), self.kinds(), config, watched.shutdown.clone());
-        let workers = (concurrency > 0).then(start);
+        let workers = (self.settings.job_workers > 0).then(start);
         self.metrics.register(|registry| workers.iter().for_each(|workers| workers.register(registry)));
         let scheduler = Scheduler::start(self.schedules.clone(), SchedulerConfig::default(), watched.shutdown.clone());
         Work { workers, scheduler }

@@ -1,15 +1,13 @@
 //! Owns how the JSON objects of tokens and keys are read.
 //!
-//! The one idea: a name stands once, however deep. Of two members with one name some programs take the first and some
-//! the last, and whoever can write both shows one to the program that checks and the other to the one that acts.
+//! The one idea: a name stands once, however deep ([`crate::json`]), and an object has an end.
 //!
 //! Spec: RFC 7515 4 and RFC 7519 4 (names MUST be unique), RFC 8259 4.
 //! Never: reads a number that is not whole as one that is; goes deeper than `serde_json` does (128).
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::json::Unique;
 
 /// Most members of an object.
 const MEMBERS_MAX: usize = 64;
@@ -20,7 +18,7 @@ pub struct Members(Map<String, Value>);
 impl Members {
     /// The object that `json` is, with nothing behind it.
     pub fn parse(json: &[u8]) -> Option<Members> {
-        let Strict(value) = serde_json::from_slice(json).ok()?;
+        let Unique::<MEMBERS_MAX>(value) = serde_json::from_slice(json).ok()?;
         Members::of(value)
     }
 
@@ -48,71 +46,6 @@ impl Members {
     /// The name, when the member is anything else.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, &'static str> {
         self.member(name).map(|value| value.as_str().ok_or(name)).transpose()
-    }
-}
-
-/// A value in whose objects each name stands once.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Strict, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(Strict(value)) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(values.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = object.next_key::<String>()? {
-            if members.len() == MEMBERS_MAX {
-                return Err(A::Error::custom("too many members"));
-            }
-            let Strict(value) = object.next_value()?;
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name stands twice"));
-            }
-        }
-        Ok(members.into())
     }
 }
 

@@ -7,6 +7,8 @@
 //!   kills           when, whom: kept here
 //! ```
 
+#![allow(clippy::print_stdout, reason = "the figures of the promise")]
+
 use std::collections::{HashMap, HashSet};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 //! Owns the rows of this application in the catalogue of bounds, and the memory that it may keep.
 //!
-//! Never: bounds anything itself.
+//! Never: bounds anything itself; repeats a row of the queue.
 
 use crate::app::jobs::{BULK_MAX, JobsConfig, api};
 use crate::app::queue::cron::TEXT_BYTES_MAX;
-use crate::app::queue::domain::{DELAY_MAX, KEY_BYTES_MAX, PAYLOAD_BYTES_MAX, TIMEOUT, TRIES};
+use crate::app::queue::domain::{DELAY_MAX, PAYLOAD_BYTES_MAX};
 use crate::app::queue::schedule::{SCHEDULES_MAX, SchedulerConfig};
 use crate::http::Fault;
 use crate::http::bounds::{Amount, Bound, Part, Seen};
@@ -17,25 +17,9 @@ pub(super) fn rows(config: &JobsConfig) -> Vec<Bound> {
             .bounds("Content of a request for jobs")
             .larger("each request is read for longer, for a payload that is refused")
             .seen(Seen::Answer(Fault::ContentTooLarge)),
-        Bound::fixed("jobs_payload_bytes_max", Amount::Bytes(PAYLOAD_BYTES_MAX as u64))
-            .bounds("Payload of a job as JSON; what is larger is kept elsewhere, and named")
-            .larger("each job takes more of the store, and each claim is read for longer")
-            .seen(Seen::Refused(422)),
-        Bound::fixed("jobs_key_bytes_max", Amount::Bytes(KEY_BYTES_MAX as u64))
-            .bounds("An Idempotency-Key")
-            .larger("the index of keys grows")
-            .seen(Seen::Refused(400)),
         Bound::fixed("jobs_delay_max", Amount::Time(DELAY_MAX))
             .bounds("How far ahead a job may be put off")
             .larger("what nobody remembers is done one day")
-            .seen(Seen::Refused(422)),
-        Bound::fixed("jobs_tries_max", Amount::count(usize::from(*TRIES.end())))
-            .bounds("Tries of a job before it is a dead letter")
-            .larger("a job that never goes well takes more of the workers")
-            .seen(Seen::Refused(422)),
-        Bound::fixed("jobs_try_timeout_max", Amount::Time(*TIMEOUT.end()))
-            .bounds("What a try may ask for; less, unless it asks")
-            .larger("a job that hangs holds a worker for longer")
             .seen(Seen::Refused(422)),
         Bound::fixed("jobs_list_max", Amount::count(api::LIST_MAX))
             .bounds("Jobs of one list")

@@ -32,11 +32,10 @@ use crate::app::queue::domain::{Filter, KindName, PAYLOAD_BYTES_MAX, State};
 use crate::app::queue::schedule::Schedules;
 use crate::app::queue::{Queue, QueueConfig, QueueError};
 use crate::http::bounds::{Bound, Part};
-use crate::http::field::name;
 use crate::http::handler::Link;
 use crate::http::middleware::trusted_proxies::Cidr;
 use crate::http::middleware::{
-    BodyLimit, Logger, Recover, RequestId, SameOrigin, SecurityHeaders, Timeout, TrustedProxies,
+    BodyLimit, Logger, NoStore, Recover, RequestId, SameOrigin, SecurityHeaders, Timeout, TrustedProxies,
 };
 use crate::http::router::Routes;
 use crate::http::{Handler, IntoResponse, Middleware, Request, Response, Router};
@@ -108,7 +107,7 @@ pub fn routes(config: JobsConfig, queue: Queue, schedules: Schedules) -> impl Ha
     let api = Problems.around(guarded(api::routes(jobs), &config));
     let both = Router::new(()).mount(API, api).mount(PREFIX, page).build().expect("two prefixes");
     let chain = Local { allow_remote: config.allow_remote }.around(both);
-    let chain = SecurityHeaders::default().around(Fresh.around(chain));
+    let chain = SecurityHeaders::default().around(NoStore.around(chain));
     let chain = Recover.around(chain);
     let chain = Logger.around(chain);
     let chain = TrustedProxies::new(config.trusted_proxies).around(chain);
@@ -167,24 +166,6 @@ impl Middleware for Local {
 
     fn link(&self) -> Link {
         Link { name: "local", place: None }
-    }
-}
-
-/// Says on every answer that nobody keeps it: a job is in another state in a moment.
-struct Fresh;
-
-impl Middleware for Fresh {
-    async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
-        let response = next.handle(request).await;
-        if response.fields().contains(name::CACHE_CONTROL) {
-            return response;
-        }
-        // RFC 9111 5.2.2.5.
-        response.with(name::CACHE_CONTROL, "no-store")
-    }
-
-    fn link(&self) -> Link {
-        Link { name: "fresh", place: None }
     }
 }
 

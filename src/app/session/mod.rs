@@ -32,14 +32,12 @@ use crate::app::accounts::throttle::{Throttle, ThrottleConfig};
 use crate::app::accounts::{self, Accounts, AccountsConfig};
 use crate::http::bounds::{Bound, Part};
 use crate::http::envelope::Envelope;
-use crate::http::field::name;
-use crate::http::handler::Link;
 use crate::http::middleware::trusted_proxies::Cidr;
 use crate::http::middleware::{
-    BodyLimit, Logger, Recover, RequestId, SameOrigin, SecurityHeaders, Timeout, TrustedProxies,
+    BodyLimit, Logger, NoStore, Recover, RequestId, SameOrigin, SecurityHeaders, Timeout, TrustedProxies,
 };
 use crate::http::router::Routes;
-use crate::http::{Handler, Middleware, Request, Response, Router};
+use crate::http::{Handler, Middleware, Router};
 use store::{Lifetime, Store};
 
 /// Where the application is mounted.
@@ -100,7 +98,7 @@ pub fn routes(config: SessionConfig, accounts: Accounts, store: Store) -> impl H
     let page = guarded(page::routes(sessions.clone()), &config);
     let api = Envelope.around(guarded(api::routes(sessions), &config));
     let both = Router::new(()).mount(API, api).mount(PREFIX, page).build().expect("two prefixes");
-    let chain = SecurityHeaders::default().around(Fresh.around(both));
+    let chain = SecurityHeaders::default().around(NoStore.around(both));
     let chain = Recover.around(chain);
     let chain = Logger.around(chain);
     let chain = TrustedProxies::new(config.trusted_proxies).around(chain);
@@ -127,24 +125,6 @@ fn guarded(routes: Routes, config: &SessionConfig) -> impl Handler {
     let chain = Timeout::new(config.timeout).around(routes);
     let chain = BodyLimit::new(config.content_bytes_max).around(chain);
     SameOrigin.around(chain)
-}
-
-/// Says on every answer that nobody keeps it: each is for one client and one moment.
-struct Fresh;
-
-impl Middleware for Fresh {
-    async fn handle<N: Handler>(&self, request: Request, next: &N) -> Response {
-        let response = next.handle(request).await;
-        if response.fields().contains(name::CACHE_CONTROL) {
-            return response;
-        }
-        // RFC 9111 5.2.2.5.
-        response.with(name::CACHE_CONTROL, "no-store")
-    }
-
-    fn link(&self) -> Link {
-        Link { name: "fresh", place: None }
-    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use crate::app::accounts::Obstacle;
 use crate::app::accounts::hasher::Cost;
 use crate::app::accounts::throttle::Quota;
 use crate::crypto::Token;
-use crate::http::Method;
 use crate::http::middleware::order_line;
 use crate::http::test::{Answer, call};
+use crate::http::{Method, Request};
 
 const PASSWORD: &str = "analytical-engine";
 const FORM: &str = "application/x-www-form-urlencoded";

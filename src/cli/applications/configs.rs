@@ -15,6 +15,7 @@ use firstbyte::app::identity::{self, IdentityConfig};
 use firstbyte::app::inventory::InventoryConfig;
 use firstbyte::app::jobs::JobsConfig;
 use firstbyte::app::limits::Shown;
+use firstbyte::app::queue::{QueueConfig, WorkersConfig};
 use firstbyte::app::services::ServicesConfig;
 use firstbyte::app::session::SessionConfig;
 use firstbyte::app::webhooks::WebhooksConfig;
@@ -42,6 +43,10 @@ pub(super) fn jobs(settings: &Settings) -> JobsConfig {
         trusted_proxies: settings.trusted_proxy.clone(),
         ..JobsConfig::default()
     }
+}
+
+pub(super) fn workers(settings: &Settings) -> WorkersConfig {
+    WorkersConfig { concurrency: settings.job_workers, drain: settings.deadlines.drain, ..WorkersConfig::default() }
 }
 
 pub(super) fn webhooks(settings: &Settings) -> WebhooksConfig {
@@ -91,6 +96,7 @@ pub fn shown(settings: &Settings) -> Shown {
     let (chain, canvas) = (chain(settings), CanvasConfig::default());
     let (session, identity, services) = (session(settings), IdentityConfig::default(), ServicesConfig::default());
     let (inventory, jobs, webhooks) = (inventory(settings), jobs(settings), webhooks(settings));
+    let (queue, workers) = (QueueConfig::default(), workers(settings));
     let (accounts, throttle) = (AccountsConfig::default(), ThrottleConfig::default());
     let is_in_memory = settings.database_url.is_none();
     Shown::new(&in_force)
@@ -106,6 +112,8 @@ pub fn shown(settings: &Settings) -> Shown {
         .with(services.bounds(), services.kept())
         .with(inventory.bounds(), if is_in_memory { inventory.kept() } else { Vec::new() })
         .with(jobs.bounds(), jobs.kept())
+        .with(queue.bounds(), queue.kept(is_in_memory))
+        .with(workers.bounds(), [])
         .with(webhooks.bounds(), webhooks.kept(is_in_memory))
         .with(canvas.bounds(), canvas.kept(settings.fanout.is_some(), settings.canvas_store.is_some()))
         .with(lab::bounds(), lab::kept())

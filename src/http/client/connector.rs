@@ -37,19 +37,23 @@ pub struct Tcp;
 impl Connector for Tcp {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
         Box::pin(async move {
-            if origin.scheme() == Scheme::Https {
-                // Who asks for a secret channel does not want another.
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "https needs TLS, which this client has none of",
-                ));
-            }
+            in_the_clear(origin)?;
             // Every address of the name is tried, in the order of the resolver.
             let stream = TcpStream::connect((origin.host(), origin.port())).await?;
             // A request is gathered before it is written.
             stream.set_nodelay(true)?;
             Ok(boxed(stream))
         })
+    }
+}
+
+/// Refuses an origin that is to be reached over a secret channel: who asks for one does not want another.
+pub(super) fn in_the_clear(origin: &Origin) -> io::Result<()> {
+    match origin.scheme() {
+        Scheme::Http => Ok(()),
+        Scheme::Https => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "https needs TLS, which this client has none of"))
+        }
     }
 }
 

@@ -28,8 +28,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::connector::{Connecting, Connector, Stream, boxed};
-use crate::http::url::{Origin, Scheme};
+use super::connector::{Connecting, Connector, Stream, boxed, in_the_clear};
+use crate::http::url::Origin;
 use crate::net::public::private_range;
 
 /// Addresses of a name that are tried; a name may have more.
@@ -111,12 +111,7 @@ impl<N: Network> PublicOnly<N> {
 impl<N: Network> Connector for PublicOnly<N> {
     fn connect<'a>(&'a self, origin: &'a Origin) -> Connecting<'a> {
         Box::pin(async move {
-            if origin.scheme() == Scheme::Https {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "https needs TLS, which this client has none of",
-                ));
-            }
+            in_the_clear(origin)?;
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             for address in self.look(origin.host(), origin.port()).await? {
                 match self.network.dial(address).await {

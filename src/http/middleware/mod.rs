@@ -18,7 +18,7 @@
 //! - `BodyLimit`: refuses at the head before time is given.
 //! - `Timeout`: measures the handler, and nothing but it.
 //!
-//! [`order`] refuses another one. [`Require`] stands behind the router, with its route. What is written as a function ([`from_fn()`]) may stand anywhere.
+//! [`order`] refuses another one. [`Require`] stands behind the router, with its route. [`NoStore`], and what is written as a function ([`from_fn()`]), may stand anywhere.
 //!
 //! Never: is needed: a server without middleware is whole.
 
@@ -27,6 +27,7 @@ pub mod body_limit;
 pub mod cors;
 pub mod from_fn;
 pub mod logger;
+pub mod no_store;
 pub mod rate_limit;
 pub mod recover;
 pub mod request_id;
@@ -41,6 +42,7 @@ pub use body_limit::BodyLimit;
 pub use cors::Cors;
 pub use from_fn::from_fn;
 pub use logger::Logger;
+pub use no_store::NoStore;
 pub use rate_limit::RateLimit;
 pub use recover::Recover;
 pub use request_id::RequestId;

@@ -6,10 +6,7 @@
 //! Spec: RFC 8259 4 (names SHOULD be unique: here they are); RFC 7396 4, RFC 5789 3.1 (`Accept-Patch`).
 //! Limits: those of the route; 127 levels of JSON.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::app::inventory::domain::Key;
 use crate::app::inventory::domain::listing::parse_nothing;
@@ -17,6 +14,7 @@ use crate::app::inventory::handlers::refusal::Refused;
 use crate::crypto;
 use crate::http::Request;
 use crate::http::field::name;
+use crate::json::Unique;
 
 /// The type of a merge patch.
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -26,8 +24,8 @@ pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 /// # Errors
 /// 400 where it is none, 413, 415; 422 where a name stands twice.
 pub(super) async fn json(request: &mut Request) -> Result<Value, Refused> {
-    let Unique(value) = request.json().await?;
-    Ok(value)
+    let content: Unique = request.json().await?;
+    Ok(content.0)
 }
 
 /// The content as a merge patch.
@@ -59,66 +57,4 @@ pub(super) fn query(request: &Request) -> form_urlencoded::Parse<'_> {
 /// 422 with every parameter.
 pub(super) fn no_query(request: &Request) -> Result<(), Refused> {
     Ok(parse_nothing(query(request))?)
-}
-
-/// A value in whose objects each name stands once.
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Unique, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Unique)
-    }
-}
-
-struct UniqueVisitor;
-
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(Unique(value)) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(values.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = object.next_key::<String>()? {
-            let Unique(value) = object.next_value()?;
-            if members.insert(name.clone(), value).is_some() {
-                return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
-            }
-        }
-        Ok(members.into())
-    }
 }
