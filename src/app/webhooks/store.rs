@@ -334,8 +334,8 @@ impl Store {
         either!(self, claim(claim))
     }
 
-    /// Writes down an attempt and what comes of it; nothing when the delivery is no longer this claimant's. An endpoint that has failed for `failing_max` is disabled, unless it was
-    /// silent for a third of that: then it begins anew.
+    /// Writes down an attempt and what comes of it; nothing when the delivery is no longer this claimant's. An endpoint that has
+    /// failed for `failing_max` is disabled, unless it was silent for a third of that: then it begins anew.
     ///
     /// # Errors
     /// A store that does not answer: then it may have been written, and doing it again changes nothing.
