@@ -61,7 +61,7 @@ fn endpoint(url: &str, events: &[&str]) -> Endpoint {
     Endpoint { id: EndpointId::new(Timestamp::now()), ..endpoint }
 }
 
-async fn add(store: &Store, url: &str, events: &[&str]) -> Endpoint {
+pub async fn add(store: &Store, url: &str, events: &[&str]) -> Endpoint {
     let endpoint = endpoint(url, events);
     store.add(&endpoint).await.unwrap();
     endpoint
@@ -71,7 +71,7 @@ fn event(kind: &str, key: Option<Key>) -> NewMessage {
     NewMessage { event_type: EventType::parse(kind).unwrap(), payload: Bytes::from("{\"é\":1}"), key }
 }
 
-async fn publish(store: &Store, kind: &str) -> Published {
+pub async fn publish(store: &Store, kind: &str) -> Published {
     store.publish(&event(kind, None)).await.unwrap()
 }
 
@@ -79,7 +79,7 @@ fn claim_of(limit: usize) -> Claim {
     Claim { limit, at_host_max: 100, hosts: Vec::new(), lease: MINUTE }
 }
 
-async fn claim(store: &Store, limit: usize) -> Vec<Claimed> {
+pub async fn claim(store: &Store, limit: usize) -> Vec<Claimed> {
     store.claim(&claim_of(limit)).await.unwrap()
 }
 
@@ -101,7 +101,7 @@ fn attempt(claimed: &Claimed, status: Option<u16>) -> Attempt {
 /// Whether it was written, and whether the endpoint was disabled by it.
 async fn finish(store: &Store, claimed: &Claimed, status: Option<u16>, verdict: Verdict) -> (bool, bool) {
     let finished = store.finish(claimed, &attempt(claimed, status), verdict, DAYS).await.unwrap();
-    (finished.is_ours, finished.disabled)
+    (finished.is_some(), finished.is_some_and(|finished| finished.disabled))
 }
 
 async fn logged(store: &Store, claimed: &Claimed) -> Logged {
@@ -367,7 +367,7 @@ async fn failing_for_long_disables(store: &Store) {
         let claimed = claim_one(store).await;
         let attempt = attempt(&claimed, Some(500));
         let again = Verdict::Again(Duration::ZERO);
-        store.finish(&claimed, &attempt, again, failing_max).await.unwrap().disabled
+        store.finish(&claimed, &attempt, again, failing_max).await.unwrap().unwrap().disabled
     };
     assert!(!fail(DAYS).await);
     let since = store.endpoint(one.id).await.unwrap().unwrap().failing_since;
@@ -465,7 +465,7 @@ async fn a_secret_signs_for_its_time_however_often_it_is_rotated(store: &Store) 
     }
 }
 
-fn states(logged: &[Logged]) -> Vec<State> {
+pub fn states(logged: &[Logged]) -> Vec<State> {
     logged.iter().map(|logged| logged.delivery.state).collect()
 }
 

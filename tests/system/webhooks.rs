@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use firstbyte::app::webhooks::domain::State;
 use firstbyte::app::webhooks::store::{MIGRATIONS, Store};
 use firstbyte::http::{IntoResponse, Request, Response, Server as HttpServer, Status};
 use firstbyte::net::{Listener, ListenerConfig};
@@ -254,9 +255,49 @@ fn what_has_become_private_is_not_dialled() {
     wait_for("an attempt", || {
         let (_, told) = ask(&server, "GET", &format!("/webhooks/events/{event}"), &json!({}));
         let error = &told["data"]["deliveries"][0]["attempts"][0]["error"];
-        (error == "the host has an address that is not public").then_some(())
+        (error == "the host cannot be found, or is not public").then_some(())
     });
     assert!(receivers.came().is_empty());
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_written_spoils_nothing_else() {
+    let Some(database) = Database::new(MIGRATIONS) else { return };
+    let postgres = database.open(MIGRATIONS);
+    while postgres.check().await.is_err() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let store = Store::postgres(suite::BOUNDS, postgres);
+    let write = async |statement| database.session().await.execute(statement, &[]).await.unwrap();
+    let bad = suite::add(&store, "http://bad.example/", &["*"]).await;
+    let good = suite::add(&store, "http://good.example/", &["*"]).await;
+    let event = suite::publish(&store, "a").await;
+    write("UPDATE webhook_endpoints SET url = 'http://bad.example:6379/' WHERE host = 'bad.example:80'").await;
+    assert_eq!(store.endpoints().await.unwrap(), std::slice::from_ref(&good));
+    let [claimed] = suite::claim(&store, 2).await.try_into().expect("the one that can be read");
+    assert_eq!(claimed.endpoint, good);
+    let (_, logged) = store.message(event.message.id).await.unwrap().unwrap();
+    assert_eq!(suite::states(&logged), [State::Failed, State::Pending], "and it is not claimed for ever");
+    write("UPDATE webhook_endpoints SET events = '{!}' WHERE host = 'bad.example:80'").await;
+    assert_eq!(suite::publish(&store, "a").await.deliveries, 1);
+    assert!(store.remove(bad.id).await.unwrap());
+}
+
+#[test]
+fn all_that_is_old_is_forgotten() {
+    let Some(database) = Database::new(&[]) else { return };
+    drop(node(&database, &[]));
+    let runtime = Runtime::new().unwrap();
+    let old = "INSERT INTO webhook_messages (id, event_type, payload, created_at)
+        SELECT gen_random_uuid(), 'a', '{}', clock_timestamp() - interval '8 days' FROM generate_series(1, 2500)";
+    runtime.block_on(async { database.session().await.execute(old, &[]).await.unwrap() });
+    let _server = node(&database, &[]);
+    wait_for("no old message", || {
+        let count = "SELECT count(*) FROM webhook_messages";
+        let left: i64 =
+            runtime.block_on(async { database.session().await.query_one(count, &[]).await.unwrap().get(0) });
+        (left == 0).then_some(())
+    });
 }
 
 #[test]
@@ -333,6 +374,12 @@ fn the_page_shows_ten_workers_and_fifty_deliveries_as_they_happen() {
         let overflow = browser.eval("document.documentElement.scrollWidth - innerWidth");
         assert!(overflow.as_i64() <= Some(0), "{overflow} pixels too wide for {width}");
         browser.screenshot(&format!("webhooks-{scheme}-{width}"));
+    }
+    // Receivers that answer at once are done before the page has asked who they are.
+    for _ in 0..5 {
+        let (status, _) = ask(&server, "POST", "/webhooks/demo", &json!({"latency_ms": 0}));
+        assert_eq!(status, 202);
+        browser.wait_until("document.getElementById('sum').textContent.startsWith('50 of 50 delivered')");
     }
     browser.eval("document.getElementById('demo').click()");
     browser.wait_until(

@@ -79,6 +79,10 @@ pub(super) fn rows(config: &WebhooksConfig) -> Vec<Bound> {
             .bounds("The look-up of a host that is being registered")
             .larger("a slow resolver holds more requests")
             .seen(Seen::Refused(422)),
+        Bound::fixed("webhooks_lookups_max", Amount::count(config.lookups_max))
+            .bounds("Hosts that are being registered and looked up; another one is answered 503")
+            .larger("names whose servers are silent hold more threads")
+            .seen(Seen::Refused(503)),
         Bound::fixed("webhooks_watchers_max", Amount::count(config.watchers_max))
             .bounds("Readers of the live page; another one is answered 503")
             .larger("each is told of each attempt")

@@ -46,6 +46,9 @@ pub(super) const LATENCY_MS_MAX: u64 = 20_000;
 /// Messages that receivers remember, to count their attempts.
 pub(super) const REMEMBERED_MAX: usize = 1_000;
 
+/// What a receiver may answer. Who signs with a published secret asks for it, and each status is a row in the metrics.
+const STATUSES: [u16; 7] = [204, 400, 404, 410, 429, 500, 503];
+
 /// The type of the demonstration's events.
 pub(super) const EVENT: &str = "demo.sent";
 
@@ -93,7 +96,7 @@ struct Behaviour {
     /// How long it thinks.
     #[serde(default)]
     latency_ms: u64,
-    /// What it answers instead of 204.
+    /// What it answers instead of 204: one of [`STATUSES`].
     status: Option<u16>,
     /// To how many attempts of a message it answers so: all, unless it is given.
     times: Option<u32>,
@@ -133,7 +136,7 @@ async fn receive(receivers: Receivers, mut request: Request) -> Result<Response,
     sleep(Duration::from_millis(behaviour.latency_ms.min(LATENCY_MS_MAX))).await;
     let count = receivers.count(receiver, &id);
     let fails = behaviour.times.is_none_or(|times| count <= times);
-    let status = behaviour.status.filter(|_| fails).and_then(Status::new).filter(|status| status.code() >= 200);
+    let status = behaviour.status.filter(|status| fails && STATUSES.contains(status)).and_then(Status::new);
     Ok(status.unwrap_or(Status::NO_CONTENT).into_response())
 }
 
@@ -154,6 +157,11 @@ fn check(request: &Request, receiver: usize, content: &[u8], now: i64) -> Result
 pub(super) fn secret(receiver: usize) -> Secret {
     let bytes = crypto::hmac_sha256(b"firstbyte: receivers of the demonstration", &receiver.to_be_bytes());
     Secret::of_bytes(&bytes).expect("32 bytes are a secret")
+}
+
+/// Whether everybody knows a secret.
+pub(super) fn is_published(other: &Secret) -> bool {
+    (1..=RECEIVERS_MAX).any(|receiver| secret(receiver) == *other)
 }
 
 /// Where a receiver is. One that fails answers 503 twice before it takes a message.

@@ -27,12 +27,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::WebhooksConfig;
 use super::clock::Chance;
-use super::domain::State;
 use super::domain::retry::Verdict;
 use super::metrics::Metrics;
-use super::monitor::{Change, Monitor};
+use super::monitor::{Change, Circuit, Monitor};
 use super::sender::{Health, Outcome, Sender};
-use super::store::{Claim, Claimed, SWEPT_MAX, Store, StoreError};
+use super::store::{Claim, Claimed, Finished, SWEPT_MAX, Store, StoreError};
 use crate::http::client::breaker::{self, Breakers, Permit};
 use crate::net::shutdown::Shutdown;
 
@@ -41,6 +40,9 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Before a store that did not answer is asked again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Of a lease, for the rest of an answer and for writing down what came of an attempt.
+const WRITE_TIME: Duration = Duration::from_secs(1);
 
 /// Between two looks at how much there is to do, for the metrics.
 const LOOK: Duration = Duration::from_secs(5);
@@ -107,14 +109,11 @@ async fn shift(shared: Arc<Shared>, shutdown: Shutdown, ended: Shutdown) {
 /// Counts what there is to do. Never ends.
 async fn look(shared: &Shared) {
     loop {
+        shared.breakers.forget();
+        let circuits = shared.look_at_circuits();
         if let Ok(backlog) = shared.store.backlog().await {
-            let (mut open, mut half_open) = (0, 0);
-            shared.breakers.each(|_, snapshot| match snapshot.state {
-                breaker::State::Open => open += 1,
-                breaker::State::HalfOpen => half_open += 1,
-                breaker::State::Closed => {}
-            });
-            shared.metrics.look(&backlog, open, half_open);
+            let open = circuits.iter().filter(|circuit| circuit.retry_in_ms.is_some()).count();
+            shared.metrics.look(&backlog, open, circuits.len() - open);
         }
         sleep(LOOK).await;
     }
@@ -127,6 +126,24 @@ async fn sweep(store: &Store) {
             store.sweep().await.inspect_err(|error| tracing::debug!(%error, "old webhooks are forgotten later"));
         let has_more = swept.is_ok_and(|swept| swept >= SWEPT_MAX);
         sleep(if has_more { SWEEP_PAUSE } else { SWEEP }).await;
+    }
+}
+
+impl Shared {
+    /// Tells those who watch which hosts are left alone: all of them.
+    fn look_at_circuits(&self) -> Vec<Circuit> {
+        let mut circuits = Vec::new();
+        self.breakers.each(|host, snapshot| {
+            let state = match snapshot.state {
+                breaker::State::Open => "open",
+                breaker::State::HalfOpen => "half_open",
+                breaker::State::Closed => return,
+            };
+            let retry_in_ms = snapshot.retry_after.map(millis);
+            circuits.push(Circuit { host: host.clone(), state, retry_in_ms, opened: snapshot.opened });
+        });
+        self.monitor.circuits(circuits.clone());
+        circuits
     }
 }
 
@@ -200,6 +217,8 @@ impl<'a> Crew<'a> {
     async fn send_out(&mut self) {
         while !self.free.is_empty() {
             let claim = self.claim();
+            // Before the store is asked: so it ends here no later than there.
+            let ends = Instant::now() + claim.lease;
             let claimed = match self.shared.store.claim(&claim).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
@@ -211,7 +230,7 @@ impl<'a> Crew<'a> {
             let is_all = claimed.len() < claim.limit;
             let mut begun = 0;
             for one in claimed {
-                begun += usize::from(self.begin(one).await);
+                begun += usize::from(self.begin(one, ends).await);
             }
             // Of those that were all given back the next claim may bring the same.
             if is_all || begun == 0 {
@@ -234,7 +253,7 @@ impl<'a> Crew<'a> {
     }
 
     /// Whether somebody is at it now. A worker is taken only once it is sure that there is something to do.
-    async fn begin(&mut self, claimed: Claimed) -> bool {
+    async fn begin(&mut self, claimed: Claimed, ends: Instant) -> bool {
         let Ok(permit) = self.shared.breakers.of(&claimed.endpoint.url.host()).permit() else {
             // Its circuit has opened since. When it may be tried again, the claim will say.
             let _ = self.shared.store.release(&claimed).await;
@@ -242,7 +261,7 @@ impl<'a> Crew<'a> {
         };
         let number = self.free.pop().expect("no more is claimed than workers are free");
         self.shared.monitor.begin(number, &claimed);
-        let attempt = attempt(Arc::clone(self.shared), claimed.clone(), permit);
+        let attempt = attempt(Arc::clone(self.shared), claimed.clone(), permit, ends);
         let id = self.at_work.spawn(attempt).id();
         self.claimed.insert(id, (number, claimed));
         true
@@ -291,18 +310,24 @@ fn earlier(one: Option<Instant>, other: Instant) -> Option<Instant> {
 }
 
 /// Sends and writes down. How long until it is tried again, if it is.
-async fn attempt(shared: Arc<Shared>, claimed: Claimed, permit: Permit) -> Option<Duration> {
-    let outcome = shared.sender.send(&claimed).await;
+async fn attempt(shared: Arc<Shared>, claimed: Claimed, permit: Permit, ends: Instant) -> Option<Duration> {
+    let left = ends.saturating_duration_since(Instant::now()).saturating_sub(WRITE_TIME);
+    let outcome = shared.sender.send(&claimed, left).await;
+    let breaker = shared.breakers.of(&claimed.endpoint.url.host());
+    let was = breaker.state();
     match (outcome.health, outcome.retry_after) {
         (Health::Well, _) => permit.success(),
         (Health::Ill, Some(wait)) => permit.failure_until(wait),
         (Health::Ill, None) => permit.failure(),
         (Health::Unknown, _) => drop(permit),
     }
+    if breaker.state() != was {
+        shared.look_at_circuits();
+    }
     let chance = shared.chance.next();
     let verdict = shared.config.backoff.decide(outcome.attempt.status, outcome.retry_after, claimed.tries + 1, chance);
     shared.metrics.attempted(verdict, outcome.took);
-    let disabled = write_down(&shared, &claimed, &outcome, verdict).await?;
+    let Finished { state, disabled } = write_down(&shared, &claimed, &outcome, verdict, ends).await?;
     if disabled {
         shared.metrics.endpoints_disabled.inc();
         tracing::warn!(endpoint = %claimed.endpoint.id, "an endpoint is disabled: it is gone, or has failed for too long");
@@ -312,28 +337,30 @@ async fn attempt(shared: Arc<Shared>, claimed: Claimed, permit: Permit) -> Optio
         delivery: claimed.delivery,
         message: claimed.message.id,
         endpoint: claimed.endpoint.id,
-        state: match verdict {
-            Verdict::Delivered => State::Delivered,
-            Verdict::Again(_) if disabled => State::Cancelled,
-            Verdict::Again(_) => State::Pending,
-            Verdict::Gone | Verdict::GivenUp => State::Failed,
-        },
+        state,
         attempt: outcome.attempt,
-        next_in_ms: again.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        next_in_ms: again.map(millis),
         disabled,
     });
     again
 }
 
-/// Writes an attempt down, until it is written or the lease is over: then another one makes it again. Whether its endpoint was
-/// disabled by it; `None` when it was not written.
-async fn write_down(shared: &Shared, claimed: &Claimed, outcome: &Outcome, verdict: Verdict) -> Option<bool> {
-    let until = Instant::now() + shared.config.lease.saturating_sub(outcome.took);
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes an attempt down, until it is written or the lease is over: then another one makes it again, and this is `None`.
+async fn write_down(
+    shared: &Shared,
+    claimed: &Claimed,
+    outcome: &Outcome,
+    verdict: Verdict,
+    ends: Instant,
+) -> Option<Finished> {
     loop {
         match shared.store.finish(claimed, &outcome.attempt, verdict, shared.config.failing_max).await {
-            Ok(finished) if finished.is_ours => return Some(finished.disabled),
-            Ok(_) => return None,
-            Err(StoreError::Unavailable(error)) if Instant::now() < until => {
+            Ok(finished) => return finished,
+            Err(StoreError::Unavailable(error)) if Instant::now() < ends => {
                 tracing::debug!(%error, "an attempt is written down later");
                 sleep(STORE_PAUSE).await;
             }
@@ -375,7 +402,7 @@ mod tests {
             while let Ok(permit) = shared.breakers.of(&host).permit() {
                 permit.failure();
             }
-            assert!(!crew.begin(claimed).await);
+            assert!(!crew.begin(claimed, Instant::now() + claim.lease).await);
             assert_eq!((crew.free.len(), crew.at_work.len()), (shared.config.workers, 0));
         }
     }

@@ -13,6 +13,7 @@
 //! | wrong members | 422 | `invalid` |
 //! | another event under a key that was used | 422 | `key_reused` |
 //! | too many watch | 503 | `too_many_watchers` |
+//! | too many hosts are looked up | 503 | `too_many_lookups` |
 //! | as much is pending as may be | 503 | `too_much_pending` |
 //! | the store does not answer | 503 | `unavailable` |
 //! | no room for another endpoint | 507 | `store_full` |
@@ -47,6 +48,8 @@ pub enum Error {
     Invalid(FieldErrors),
     /// So many watch that one more may not.
     Watchers,
+    /// So many hosts are being looked up that one more may not.
+    LookUps,
     /// The store did not do as asked.
     Store(StoreError),
 }
@@ -64,6 +67,7 @@ impl Error {
             Error::Invalid(_) => (Status::UNPROCESSABLE_CONTENT, "invalid"),
             Error::Store(StoreError::KeyReused) => (Status::UNPROCESSABLE_CONTENT, "key_reused"),
             Error::Watchers => (Status::SERVICE_UNAVAILABLE, "too_many_watchers"),
+            Error::LookUps => (Status::SERVICE_UNAVAILABLE, "too_many_lookups"),
             Error::Store(StoreError::PendingFull) => (Status::SERVICE_UNAVAILABLE, "too_much_pending"),
             Error::Store(StoreError::Unavailable(_)) => (Status::SERVICE_UNAVAILABLE, "unavailable"),
             Error::Store(StoreError::EndpointsFull) => (Status::INSUFFICIENT_STORAGE, "store_full"),
@@ -79,6 +83,7 @@ impl Error {
             Error::NotFound(what) => format!("there is no such {what}"),
             Error::Invalid(fields) => fields.to_string(),
             Error::Watchers => "too many watch".to_owned(),
+            Error::LookUps => "too many hosts are being looked up".to_owned(),
             Error::Store(StoreError::Unavailable(_)) => "the webhooks are away for a moment: try again".to_owned(),
             Error::Store(StoreError::Failed(_)) => "the fault is ours, and was logged".to_owned(),
             Error::Store(error) => error.to_string(),
@@ -87,7 +92,7 @@ impl Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Error::Watchers | Error::Store(StoreError::PendingFull) => Some(PENDING_RETRY),
+            Error::Watchers | Error::LookUps | Error::Store(StoreError::PendingFull) => Some(PENDING_RETRY),
             Error::Store(StoreError::Unavailable(_)) => Some(RETRY_AFTER),
             _ => None,
         }

@@ -15,7 +15,8 @@ use super::domain::url::EndpointUrl;
 use super::domain::{Attempt, DeliveryId, Disabled, Endpoint, EndpointId, KEY_CHARS_MAX, Message, MessageId, State};
 use super::error::Error;
 use super::input::{EndpointPatch, FieldErrors, NewDemo, NewEndpoint, NewEvent};
-use super::store::{Change, Key, Logged, NewMessage};
+use super::monitor::Change;
+use super::store::{Change as Wanted, Key, Logged, NewMessage};
 use super::{PREFIX, Webhooks, demo, page};
 use crate::crypto;
 use crate::http::envelope::Success;
@@ -82,7 +83,7 @@ struct Taken {
 pub(super) async fn register(webhooks: Webhooks, mut request: Request) -> Result<Response, Error> {
     let new =
         NewEndpoint::parse(request.json::<Map<String, Value>>().await?, webhooks.reach()).map_err(Error::Invalid)?;
-    webhooks.look(&new.url).await.map_err(Error::Invalid)?;
+    webhooks.look(&new.url).await?;
     let secret = new.secret.unwrap_or_else(Secret::random);
     let endpoint = Endpoint::new(webhooks.now(), new.url, new.events, new.description, secret);
     webhooks.store().add(&endpoint).await?;
@@ -107,9 +108,14 @@ pub(super) async fn change(webhooks: Webhooks, mut request: Request) -> Result<R
     let patch = EndpointPatch::parse(request.json::<Map<String, Value>>().await?, webhooks.reach());
     let EndpointPatch { url, events, description, enabled } = patch.map_err(Error::Invalid)?;
     if let Some(url) = &url {
-        webhooks.look(url).await.map_err(Error::Invalid)?;
+        webhooks.look(url).await?;
+        let there = if url.is_demo() { None } else { webhooks.store().endpoint(id).await? };
+        if there.is_some_and(|endpoint| endpoint.secrets(webhooks.now()).into_iter().any(demo::is_published)) {
+            let wrong = "leaves the demonstration, whose secrets everybody knows: register another endpoint";
+            return Err(Error::Invalid(FieldErrors::one("url", wrong)));
+        }
     }
-    let change = Change { url, events, description, enabled, secret: None };
+    let change = Wanted { url, events, description, enabled, secret: None };
     shown(webhooks.store().change(id, &change).await?)
 }
 
@@ -122,14 +128,14 @@ pub(super) async fn remove(webhooks: Webhooks, request: Request) -> Result<Respo
 
 pub(super) async fn rotate(webhooks: Webhooks, request: Request) -> Result<Response, Error> {
     let secret = Some((Secret::random(), webhooks.config().overlap));
-    let rotated = webhooks.store().change(request.path("id")?, &Change { secret, ..Change::default() }).await?;
+    let rotated = webhooks.store().change(request.path("id")?, &Wanted { secret, ..Wanted::default() }).await?;
     let endpoint = rotated.ok_or(Error::NotFound("endpoint"))?;
     let shown = Shown { secret: Some(endpoint.secret.expose()), ..Shown::of(&endpoint) };
     Ok(Success::new(shown).into_response().with(name::CACHE_CONTROL, "no-store"))
 }
 
 pub(super) async fn enable(webhooks: Webhooks, request: Request) -> Result<Response, Error> {
-    let enabled = Change { enabled: Some(true), ..Change::default() };
+    let enabled = Wanted { enabled: Some(true), ..Wanted::default() };
     shown(webhooks.store().change(request.path("id")?, &enabled).await?)
 }
 
@@ -187,6 +193,8 @@ pub(super) async fn replay(webhooks: Webhooks, request: Request) -> Result<Respo
 pub(super) async fn demonstrate(webhooks: Webhooks, mut request: Request) -> Result<Response, Error> {
     let members = if request.content().is_empty() { Map::new() } else { request.json::<Map<String, Value>>().await? };
     let NewDemo { receivers, latency_ms, failing } = NewDemo::parse(members).map_err(Error::Invalid)?;
+    // One at a time: two would both find that nothing is there yet.
+    let _turn = webhooks.demonstrating().lock().await;
     let known = webhooks.store().endpoints().await?;
     for receiver in 1..=receivers {
         let url = demo::url(receiver, latency_ms, receiver <= failing);
@@ -204,14 +212,16 @@ pub(super) async fn demonstrate(webhooks: Webhooks, mut request: Request) -> Res
 }
 
 async fn place_receiver(webhooks: &Webhooks, known: &[Endpoint], number: usize, url: EndpointUrl) -> Result<(), Error> {
-    let Some(there) = known.iter().find(|endpoint| endpoint.url.host() == url.host()) else {
+    // Not one that somebody else has registered there, with a secret of his own.
+    let is_it = |endpoint: &&Endpoint| endpoint.url.host() == url.host() && endpoint.secret == demo::secret(number);
+    let Some(there) = known.iter().find(is_it) else {
         let events = Filter::parse(&[demo::EVENT]).unwrap_or_else(|_| Filter::all());
         let description = format!("receiver {number} of the demonstration");
         let endpoint = Endpoint::new(webhooks.now(), url, events, description, demo::secret(number));
         return Ok(webhooks.store().add(&endpoint).await?);
     };
     if there.url != url || there.disabled.is_some() {
-        let change = Change { url: Some(url), enabled: Some(true), ..Change::default() };
+        let change = Wanted { url: Some(url), enabled: Some(true), ..Wanted::default() };
         webhooks.store().change(there.id, &change).await?;
     }
     Ok(())
@@ -231,12 +241,17 @@ pub(super) async fn page(webhooks: Webhooks, request: Request) -> Result<Respons
 /// reader could take: it asks anew for what it shows.
 pub(super) async fn live(webhooks: Webhooks, _: Request) -> Result<Response, Error> {
     let seat = Arc::clone(webhooks.watchers()).try_acquire_owned().map_err(|_| Error::Watchers)?;
-    let (workers, mut changes) = webhooks.watch();
+    let (workers, circuits, mut changes) = webhooks.watch();
+    let circuits = Change::Circuits { circuits };
     let (sender, response) = Response::sse_channel(EVENTS_WAITING);
     let stopping = webhooks.shutdown().clone();
     tokio::spawn(async move {
         let _seat = seat;
-        let mut next = Event::json(&workers).map(|event| event.with_event("workers"));
+        let Ok(workers) = Event::json(&workers) else { return };
+        if sender.send(workers.with_event("workers")).await.is_err() {
+            return;
+        }
+        let mut next = Event::json(&circuits).map(|event| event.with_event("change"));
         while let Ok(event) = next {
             if sender.send(event).await.is_err() {
                 return;

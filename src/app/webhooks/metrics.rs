@@ -31,6 +31,7 @@ struct ByState {
 #[derive(Clone)]
 pub(super) struct Metrics {
     pub(super) events: Counter,
+    pub(super) overflowed: Counter,
     attempts: Family<ByOutcome, Counter>,
     durations: Histogram,
     pending: Gauge,
@@ -44,6 +45,7 @@ impl Metrics {
     pub(super) fn new() -> Metrics {
         Metrics {
             events: Counter::default(),
+            overflowed: Counter::default(),
             attempts: Family::default(),
             durations: Histogram::new(BUCKETS),
             pending: Gauge::default(),
@@ -78,6 +80,8 @@ impl Metrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let webhooks = registry.sub_registry_with_prefix("webhooks");
         webhooks.register("events", "Events that were taken", self.events.clone());
+        let about = "Deliveries that were given up untried, since as many as may be were pending at their endpoint";
+        webhooks.register("overflowed", about, self.overflowed.clone());
         webhooks.register("attempts", "Attempts to deliver, by what came of them", self.attempts.clone());
         let about = "From the beginning of an attempt to the head of its answer";
         webhooks.register_with_unit("attempt_duration", about, Unit::Seconds, self.durations.clone());

@@ -34,6 +34,7 @@ mod page;
 mod sender;
 pub mod store;
 
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ use tokio::time::timeout;
 
 use crate::http::bounds::{Bound, Part};
 use crate::http::client::breaker::{BreakerConfig, Breakers};
-use crate::http::client::public_only::NotPublic;
+use crate::http::client::public_only::System;
 use crate::http::client::{Client, ClientConfig, Connector, PublicOnly};
 use crate::http::envelope::Envelope;
 use crate::http::middleware::{BodyLimit, Logger, Recover, RequestId, SameOrigin, SecurityHeaders, Timeout};
@@ -58,9 +59,10 @@ use demo::{Receivers, Reserved};
 use dispatcher::Shared;
 use domain::retry::Backoff;
 use domain::url::{EndpointUrl, Reach};
+use error::Error;
 use input::FieldErrors;
 use metrics::Metrics;
-use monitor::{Change, Monitor, Work};
+use monitor::{Change, Circuit, Monitor, Work};
 use sender::Sender;
 use store::{Bounds, NewMessage, Published, Store, StoreError};
 
@@ -107,6 +109,8 @@ pub struct WebhooksConfig {
     pub timeout: Duration,
     /// For the look-up of a host that is being registered. Default: 2 s.
     pub look_time: Duration,
+    /// Hosts that are being registered and looked up at a time. Default: 16. It holds a thread for each.
+    pub lookups_max: usize,
     /// Readers of the live page. Default: 64.
     pub watchers_max: usize,
     /// What time it is.
@@ -134,6 +138,7 @@ impl Default for WebhooksConfig {
             content_bytes_max: 32 * 1024,
             timeout: 5 * second,
             look_time: 2 * second,
+            lookups_max: 16,
             watchers_max: 64,
             clock: Clock::system(),
             chance: Chance::system(),
@@ -182,6 +187,7 @@ pub struct Webhooks {
     looker: PublicOnly,
     receivers: Receivers,
     watchers: Arc<Semaphore>,
+    demonstrating: Arc<tokio::sync::Mutex<()>>,
     shutdown: Shutdown,
     /// Told by [`Webhooks::end`].
     ended: Shutdown,
@@ -234,8 +240,9 @@ impl Webhooks {
             config,
         });
         Webhooks {
-            looker: PublicOnly::new(shared.config.allow_private),
+            looker: PublicOnly::over(System::new(shared.config.lookups_max), shared.config.allow_private),
             watchers: Arc::new(Semaphore::new(shared.config.watchers_max)),
+            demonstrating: Arc::default(),
             receivers,
             shared,
             shutdown,
@@ -252,6 +259,7 @@ impl Webhooks {
         let published = self.shared.store.publish(message).await?;
         if published.is_new {
             self.shared.metrics.events.inc();
+            self.shared.metrics.overflowed.inc_by(published.overflowed as u64);
             self.shared.monitor.published(&published);
             self.wake();
         }
@@ -294,7 +302,7 @@ impl Webhooks {
 
     /// The second half of the look at a URL that is being registered: what its host means now. It may mean something else later,
     /// and is looked at again at each connection.
-    async fn look(&self, url: &EndpointUrl) -> Result<(), FieldErrors> {
+    async fn look(&self, url: &EndpointUrl) -> Result<(), Error> {
         if url.is_demo() {
             return Ok(());
         }
@@ -302,21 +310,26 @@ impl Webhooks {
         let looked = timeout(self.shared.config.look_time, self.looker.look(origin.host(), origin.port())).await;
         let wrong = match looked {
             Ok(Ok(addresses)) if !addresses.is_empty() => return Ok(()),
-            // Which address it is would tell strangers how things are called inside.
-            Ok(Err(error)) if NotPublic::of(&error).is_some() => {
-                "leads inside: its host has an address that is not public"
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => return Err(Error::LookUps),
+            // Which of the two it is would tell strangers how things are called inside.
+            Ok(looked) => {
+                tracing::debug!(?looked, host = origin.host(), "a webhook's host is not taken");
+                "has a host that cannot be found, or is not public"
             }
-            Ok(_) => "has a host that cannot be found",
             Err(_) => "has a host that could not be looked up in time",
         };
-        Err(FieldErrors::one("url", wrong))
+        Err(Error::Invalid(FieldErrors::one("url", wrong)))
     }
 
     fn wake(&self) {
         self.shared.wake.notify_one();
     }
 
-    fn watch(&self) -> (Vec<Option<Work>>, broadcast::Receiver<Arc<Change>>) {
+    fn demonstrating(&self) -> &tokio::sync::Mutex<()> {
+        &self.demonstrating
+    }
+
+    fn watch(&self) -> (Vec<Option<Work>>, Vec<Circuit>, broadcast::Receiver<Arc<Change>>) {
         self.shared.monitor.watch()
     }
 

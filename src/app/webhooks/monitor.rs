@@ -22,6 +22,9 @@ use crate::net::lock::lock;
 /// Changes that a watcher may be behind.
 pub(super) const CHANGES_MAX: usize = 1_024;
 
+/// Hosts that are shown.
+pub(super) const CIRCUITS_MAX: usize = 50;
+
 /// What a worker is at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Work {
@@ -31,6 +34,17 @@ pub(super) struct Work {
     pub(super) url: String,
     /// From 1.
     pub(super) attempt: u32,
+}
+
+/// A host that is left alone, or probed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Circuit {
+    pub(super) host: String,
+    pub(super) state: &'static str,
+    /// For how long it is left alone, as of when this was told.
+    pub(super) retry_in_ms: Option<u64>,
+    /// How often it was, in all.
+    pub(super) opened: u64,
 }
 
 /// What has happened.
@@ -50,19 +64,28 @@ pub(super) enum Change {
         /// Whether its endpoint was disabled by it.
         disabled: bool,
     },
+    /// A host is left alone, or is so no longer: all of them, at most [`CIRCUITS_MAX`].
+    Circuits { circuits: Vec<Circuit> },
     /// An event was taken.
     Message { message: MessageId, deliveries: usize },
 }
 
+/// As of the last change.
+struct Seen {
+    workers: Vec<Option<Work>>,
+    circuits: Vec<Circuit>,
+}
+
 #[derive(Clone)]
 pub(super) struct Monitor {
-    workers: Arc<Mutex<Vec<Option<Work>>>>,
+    seen: Arc<Mutex<Seen>>,
     changes: broadcast::Sender<Arc<Change>>,
 }
 
 impl Monitor {
     pub(super) fn new(workers: usize) -> Monitor {
-        Monitor { workers: Arc::new(Mutex::new(vec![None; workers])), changes: broadcast::channel(CHANGES_MAX).0 }
+        let seen = Seen { workers: vec![None; workers], circuits: Vec::new() };
+        Monitor { seen: Arc::new(Mutex::new(seen)), changes: broadcast::channel(CHANGES_MAX).0 }
     }
 
     pub(super) fn begin(&self, number: usize, claimed: &Claimed) {
@@ -89,15 +112,29 @@ impl Monitor {
         let _ = self.changes.send(Arc::new(change));
     }
 
-    /// What each worker is at, and all changes from then on.
-    pub(super) fn watch(&self) -> (Vec<Option<Work>>, broadcast::Receiver<Arc<Change>>) {
-        let workers = lock(&self.workers);
-        (workers.clone(), self.changes.subscribe())
+    /// Which hosts are left alone now, in any order.
+    pub(super) fn circuits(&self, mut circuits: Vec<Circuit>) {
+        circuits.sort_unstable();
+        circuits.truncate(CIRCUITS_MAX);
+        let mut seen = lock(&self.seen);
+        let is = |circuits: &[Circuit]| -> Vec<_> {
+            circuits.iter().map(|one| (one.host.clone(), one.state, one.opened)).collect()
+        };
+        if is(&seen.circuits) != is(&circuits) {
+            seen.circuits.clone_from(&circuits);
+            self.tell(Change::Circuits { circuits });
+        }
+    }
+
+    /// What each worker is at, which hosts are left alone, and all changes from then on.
+    pub(super) fn watch(&self) -> (Vec<Option<Work>>, Vec<Circuit>, broadcast::Receiver<Arc<Change>>) {
+        let seen = lock(&self.seen);
+        (seen.workers.clone(), seen.circuits.clone(), self.changes.subscribe())
     }
 
     fn set(&self, number: usize, work: Option<Work>) {
-        let mut workers = lock(&self.workers);
-        if let Some(worker) = workers.get_mut(number) {
+        let mut seen = lock(&self.seen);
+        if let Some(worker) = seen.workers.get_mut(number) {
             worker.clone_from(&work);
         }
         // Under the lock: who takes a snapshot sees each change once, in it or behind it.

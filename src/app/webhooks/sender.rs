@@ -12,6 +12,7 @@
 //! Spec: Standard Webhooks 1.0 ("Webhook headers"); RFC 9110 15.4 (a redirection is an answer like others: it is not followed).
 //! Cancel safety: dropping an attempt closes its connection; the receiver may have taken it.
 
+use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,6 +28,9 @@ use crate::http::client::{Answer, Blame, Client, ClientError, Outgoing};
 
 /// How long the rest of an answer is waited for.
 const REST_TIME: Duration = Duration::from_millis(500);
+
+/// What is told of a host that is not dialled.
+const NOT_FOUND: &str = "the host cannot be found, or is not public";
 
 /// Who sends, as receivers see it.
 const USER_AGENT: &str = concat!("firstbyte-webhooks/", env!("CARGO_PKG_VERSION"));
@@ -60,10 +64,10 @@ pub(super) enum Health {
 }
 
 impl Sender {
-    /// One attempt. It ends within `try_time`, and [`REST_TIME`] for what is left of an answer.
-    pub(super) async fn send(&self, claimed: &Claimed) -> Outcome {
+    /// One attempt. It ends within `try_time` and within `left`, and [`REST_TIME`] for the rest of an answer.
+    pub(super) async fn send(&self, claimed: &Claimed, left: Duration) -> Outcome {
         let (begun, at) = (Instant::now(), self.clock.now());
-        let answered = self.client.send(self.request(claimed, at)).await;
+        let answered = self.client.send(self.request(claimed, at).within(self.try_time.min(left))).await;
         let took = begun.elapsed();
         let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let (mut status, mut error, mut wait) = (None, None, None);
@@ -76,7 +80,8 @@ impl Sender {
             }
             Err(why) => {
                 error = Some(words(&why));
-                if is_private(&why) || why.blame() == Blame::Caller { Health::Unknown } else { Health::Ill }
+                let is_ours = is_busy(&why) || why.blame() == Blame::Caller;
+                if is_ours || is_private(&why) { Health::Unknown } else { Health::Ill }
             }
         };
         let attempt = Attempt { number: claimed.attempts + 1, at, status, latency_ms, error };
@@ -93,7 +98,6 @@ impl Sender {
             .with(signature::ID, id)
             .with(signature::TIMESTAMP, seconds.to_string())
             .with(signature::SIGNATURE, signatures)
-            .within(self.try_time)
     }
 }
 
@@ -109,10 +113,20 @@ fn is_private(error: &ClientError) -> bool {
     matches!(error, ClientError::Connect(error) if NotPublic::of(error).is_some())
 }
 
-/// What is told of it, in a few words.
+/// So many names are looked up that nobody knows of this one.
+fn is_busy(error: &ClientError) -> bool {
+    matches!(error, ClientError::Connect(error) if error.kind() == io::ErrorKind::ResourceBusy)
+}
+
+fn is_not_found(error: &ClientError) -> bool {
+    matches!(error, ClientError::Connect(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+/// What is told of it, in a few words. Which of two it is would tell strangers what names there are inside.
 fn words(error: &ClientError) -> String {
-    if is_private(error) {
-        return "the host has an address that is not public".to_owned();
+    if is_private(error) || is_not_found(error) {
+        tracing::debug!(%error, "the host of a webhook is not dialled");
+        return NOT_FOUND.to_owned();
     }
     error.to_string().chars().take(ERROR_CHARS_MAX).collect()
 }

@@ -32,7 +32,7 @@ use crate::app::webhooks::domain::event::{EventType, Filter};
 use crate::app::webhooks::domain::retry::Verdict;
 use crate::app::webhooks::domain::signature::Secret;
 use crate::app::webhooks::domain::url::EndpointUrl;
-use crate::app::webhooks::domain::{Attempt, Delivery, DeliveryId, Endpoint, EndpointId, Message, MessageId};
+use crate::app::webhooks::domain::{Attempt, Delivery, DeliveryId, Endpoint, EndpointId, Message, MessageId, State};
 use crate::db::Postgres;
 use memory::Memory;
 
@@ -152,11 +152,11 @@ pub struct Claimed {
     pub endpoint: Endpoint,
 }
 
-/// What was written of an attempt.
+/// What has come of an attempt that was written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// Whether it was: the delivery was still this claimant's.
-    pub is_ours: bool,
+    /// What the delivery is now: what was cancelled meanwhile stays so.
+    pub state: State,
     /// Whether the endpoint was disabled by it.
     pub disabled: bool,
 }
@@ -334,8 +334,8 @@ impl Store {
         either!(self, claim(claim))
     }
 
-    /// Writes down an attempt and what comes of it. An endpoint that has failed for `failing_max` is disabled, unless it was
-    /// silent for a third of that: then it begins anew.
+    /// Writes down an attempt and what comes of it; nothing when the delivery is no longer this claimant's. An endpoint that has
+    /// failed for `failing_max` is disabled, unless it was silent for a third of that: then it begins anew.
     ///
     /// # Errors
     /// A store that does not answer: then it may have been written, and doing it again changes nothing.
@@ -345,7 +345,7 @@ impl Store {
         attempt: &Attempt,
         verdict: Verdict,
         failing_max: Duration,
-    ) -> Result<Finished, StoreError> {
+    ) -> Result<Option<Finished>, StoreError> {
         either!(self, finish(claimed, attempt, verdict, failing_max))
     }
 

@@ -15,15 +15,18 @@
 //! A connection at rest is used again without another look: it goes where it was dialled to.
 //!
 //! Never: follows a redirection (that is the client's, which asks here again for each origin); speaks TLS; uses a proxy.
-//! Limits: [`ADDRESSES_MAX`].
+//! Limits: [`ADDRESSES_MAX`], [`LOOKUPS_MAX`].
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
+use std::sync::Arc;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::connector::{Connecting, Connector, Stream, boxed, in_the_clear};
 use crate::http::url::Origin;
@@ -31,6 +34,10 @@ use crate::net::public::private_range;
 
 /// Addresses of a name that are tried; a name may have more.
 pub const ADDRESSES_MAX: usize = 8;
+
+/// Names that are looked up at a time, where nothing else is said. A name whose servers are silent holds a thread for half a
+/// minute, long after whoever asked has given up; of the threads for such work there are 512, and others need some, too.
+pub const LOOKUPS_MAX: usize = 64;
 
 /// Addresses that are being looked up.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
@@ -45,11 +52,13 @@ pub trait Network: Send + Sync + 'static {
 }
 
 /// The resolver of the system, and TCP.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct System;
+#[derive(Clone, Debug)]
+pub struct System {
+    lookups: Arc<Semaphore>,
+}
 
 /// Connects to public addresses alone, over `http`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PublicOnly<N = System> {
     network: N,
     allow_private: bool,
@@ -67,7 +76,7 @@ pub struct NotPublic {
 impl PublicOnly<System> {
     /// Over TCP. `allow_private` switches the look off: for machines on which there is nothing to be reached by others.
     pub fn new(allow_private: bool) -> PublicOnly<System> {
-        PublicOnly::over(System, allow_private)
+        PublicOnly::over(System::new(LOOKUPS_MAX), allow_private)
     }
 }
 
@@ -81,14 +90,15 @@ impl<N: Network> PublicOnly<N> {
     /// time that one does.
     ///
     /// # Errors
-    /// [`NotPublic`] inside an error of [`io::ErrorKind::PermissionDenied`]; a name that is none.
+    /// [`NotPublic`] inside an error of [`io::ErrorKind::PermissionDenied`]; [`io::ErrorKind::ResourceBusy`] when as many names
+    /// as may be are looked up; [`io::ErrorKind::NotFound`] for a name that is none.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing; a thread may be left that waits for the system's resolver.
     pub async fn look(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let mut addresses = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.network.resolve(host, port).await?,
+            Err(_) => self.network.resolve(host, port).await.map_err(not_found)?,
         };
         if !self.allow_private {
             addresses.iter().try_for_each(|address| admit(address.ip())).map_err(refused)?;
@@ -114,9 +124,29 @@ impl<N: Network> Connector for PublicOnly<N> {
     }
 }
 
+impl System {
+    /// Looks up at most `lookups_max` names at a time.
+    pub fn new(lookups_max: usize) -> System {
+        System { lookups: Arc::new(Semaphore::new(lookups_max)) }
+    }
+
+    /// Runs `look` on a thread that may wait. Its place is taken until that thread is free again, and not until nobody waits for
+    /// it any more.
+    async fn seated<T: Send + 'static>(&self, look: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+        let busy = |_| io::Error::new(io::ErrorKind::ResourceBusy, "as many names as may be are being looked up");
+        let seat = Arc::clone(&self.lookups).try_acquire_owned().map_err(busy)?;
+        let looking = spawn_blocking(move || {
+            let _seat = seat;
+            look()
+        });
+        looking.await.map_err(io::Error::other)?
+    }
+}
+
 impl Network for System {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
-        Box::pin(async move { Ok(lookup_host((host, port)).await?.collect()) })
+        let host = host.to_owned();
+        Box::pin(self.seated(move || Ok((host.as_str(), port).to_socket_addrs()?.collect())))
     }
 
     fn dial(&self, address: SocketAddr) -> Connecting<'_> {
@@ -144,6 +174,11 @@ impl NotPublic {
     pub fn of(error: &io::Error) -> Option<NotPublic> {
         error.get_ref()?.downcast_ref().copied()
     }
+}
+
+/// However a resolver says it: there is no such name, or nobody knows.
+fn not_found(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::ResourceBusy { error } else { io::Error::new(io::ErrorKind::NotFound, error) }
 }
 
 fn refused(why: NotPublic) -> io::Error {
@@ -255,11 +290,40 @@ mod tests {
     #[tokio::test]
     async fn spellings_that_the_system_takes_for_an_address_are_looked_at_as_addresses() {
         let connector = PublicOnly::new(false);
+        let mut refused = 0;
         for host in ["127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "0", "localhost"] {
-            if let Ok(addresses) = connector.look(host, 80).await {
-                panic!("{host} is {addresses:?}");
-            }
+            let error = connector.look(host, 80).await.expect_err(host);
+            // Not every system knows each of them.
+            let is_unknown = error.kind() == io::ErrorKind::NotFound;
+            assert!(is_unknown || NotPublic::of(&error).is_some(), "{host}: {error}");
+            refused += usize::from(!is_unknown);
         }
+        assert!(refused > 0, "none of them was found");
+    }
+
+    #[tokio::test]
+    async fn a_look_up_keeps_its_place_until_its_thread_is_free() {
+        let system = System::new(1);
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let slow = system.clone();
+        let asking = tokio::spawn(async move {
+            let look = move || {
+                let _ = begun.send(());
+                let _ = wait.recv();
+                Ok(())
+            };
+            slow.seated(look).await
+        });
+        has_begun.await.expect("a thread");
+        asking.abort();
+        assert!(asking.await.is_err(), "nobody waits for it any more");
+        let connector = PublicOnly::over(system.clone(), false);
+        let busy = connector.look("localhost", 80).await.expect_err("its thread is still at it");
+        assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
+        assert!(connector.look("1.1.1.1", 80).await.is_ok(), "what is no name needs none");
+        drop(go);
+        let _free = system.lookups.acquire().await.expect("it is free again");
     }
 
     #[tokio::test]

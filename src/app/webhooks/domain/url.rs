@@ -18,7 +18,7 @@
 //! Never: resolves a name.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Serialize, Serializer};
 
@@ -56,7 +56,7 @@ const NAMES_NEVER: [&str; 12] = [
 /// 6.4 sees to it that none knows them).
 pub const DEMO_DOMAIN: &str = "demo.invalid";
 
-/// Where an endpoint is. It is spelled in one way, and was looked at.
+/// Where an endpoint is. It was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointUrl {
     url: Url,
@@ -121,8 +121,8 @@ impl EndpointUrl {
         &self.url
     }
 
-    /// What it has in common with the endpoints that it shares a machine with: host and port. Workers, connections and
-    /// failures are counted by it.
+    /// What it has in common with the endpoints that it shares a server with: host and port. Workers and failures are counted by
+    /// it. Who has several names or ports has several of these: what bounds them all is the number of workers.
     pub fn host(&self) -> String {
         host_of(&self.url.origin())
     }
@@ -133,10 +133,12 @@ impl EndpointUrl {
     }
 }
 
-/// Host and port as one word.
+/// Host and port as one word: the same for an address however it is spelled.
 pub fn host_of(origin: &Origin) -> String {
-    let text = origin.to_string();
-    text.strip_prefix("http://").unwrap_or(&text).to_owned()
+    match origin.host().parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, origin.port()).to_string(),
+        Err(_) => format!("{}:{}", origin.host(), origin.port()),
+    }
 }
 
 /// Whether `host` is one of the demonstration's.
@@ -227,6 +229,8 @@ mod tests {
             ("HTTP://Hooks.Example.com:8080", "hooks.example.com:8080"),
             ("http://93.184.215.14/", "93.184.215.14:80"),
             ("http://[2606:4700::1111]:8080/x", "[2606:4700::1111]:8080"),
+            ("http://[2606:4700:0:0::1111]:8080/x", "[2606:4700::1111]:8080"),
+            ("http://[2606:4700:0::0:1111]:8080/x", "[2606:4700::1111]:8080"),
             ("http://xn--bcher-kva.example/", "xn--bcher-kva.example:80"),
             ("http://10.example.com/", "10.example.com:80"),
             ("http://r7.demo.invalid/x", "r7.demo.invalid:80"),

@@ -219,22 +219,20 @@ impl Memory {
         attempt: &Attempt,
         verdict: Verdict,
         failing_max: Duration,
-    ) -> Result<Finished, StoreError> {
+    ) -> Result<Option<Finished>, StoreError> {
         let now = self.clock.now();
         let mut kept = lock(&self.kept);
         if !kept.give_back(claimed) {
-            return Ok(Finished { is_ours: false, disabled: false });
+            return Ok(None);
         }
-        let Some(row) = kept.deliveries.get_mut(&claimed.delivery) else {
-            return Ok(Finished { is_ours: false, disabled: false });
-        };
+        let Some(row) = kept.deliveries.get_mut(&claimed.delivery) else { return Ok(None) };
         row.attempted(attempt);
         let was_pending = row.delivery.state == State::Pending;
         if was_pending {
             kept.settle(claimed.delivery, verdict, now);
         }
         let disabled = kept.judge(claimed.endpoint.id, verdict, failing_max, now);
-        Ok(Finished { is_ours: true, disabled })
+        Ok(kept.deliveries.get(&claimed.delivery).map(|row| Finished { state: row.delivery.state, disabled }))
     }
 
     pub(super) fn release(&self, claimed: &Claimed) -> Result<(), StoreError> {

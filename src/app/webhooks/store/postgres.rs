@@ -242,7 +242,7 @@ impl Store {
         attempt: &Attempt,
         verdict: Verdict,
         failing_max: Duration,
-    ) -> Result<Finished, StoreError> {
+    ) -> Result<Option<Finished>, StoreError> {
         let (state, wait) = match verdict {
             Verdict::Delivered => (State::Delivered, 0.0),
             Verdict::Gone | Verdict::GivenUp => (State::Failed, 0.0),
@@ -255,10 +255,8 @@ impl Store {
         let endpoint = claimed.endpoint.id.uuid();
         let lock = if verdict == Verdict::Delivered { WELL } else { LOCK_ENDPOINT };
         transaction.execute(lock, &[&endpoint]).await?;
-        let finished = transaction.execute(FINISH, &[&id, &claimed.fence, &number, &state.name(), &wait]).await?;
-        if finished == 0 {
-            return Ok(Finished { is_ours: false, disabled: false });
-        }
+        let finished = transaction.query_opt(FINISH, &[&id, &claimed.fence, &number, &state.name(), &wait]).await?;
+        let Some(row) = finished else { return Ok(None) };
         let (status, latency) = (attempt.status.map(i32::from), signed(attempt.latency_ms));
         transaction.execute(ADD_ATTEMPT, &[&id, &number, &attempt.at, &status, &latency, &attempt.error]).await?;
         if attempt.number > ATTEMPTS_MAX {
@@ -266,7 +264,9 @@ impl Store {
         }
         let disabled = judge(&mut transaction, endpoint, verdict, failing_max).await?;
         transaction.commit().await?;
-        Ok(Finished { is_ours: true, disabled })
+        let state = state_of(&row)?;
+        let is_cancelled = disabled && state == State::Pending;
+        Ok(Some(Finished { state: if is_cancelled { State::Cancelled } else { state }, disabled }))
     }
 
     pub(super) async fn release(&self, claimed: &Claimed) -> Result<(), StoreError> {
@@ -419,17 +419,21 @@ fn message(row: &Row) -> Result<Message, StoreError> {
 }
 
 fn delivery(row: &Row, last: Option<Attempt>) -> Result<Delivery, StoreError> {
-    let state: &str = row.try_get("state")?;
     Ok(Delivery {
         id: Id::of_uuid(row.try_get("id")?),
         message: Id::of_uuid(row.try_get("message_id")?),
         endpoint: Id::of_uuid(row.try_get("endpoint_id")?),
-        state: State::named(state).ok_or_else(|| strange(format!("{state} is no state of a delivery")))?,
+        state: state_of(row)?,
         tries: unsigned(row, "tries")?,
         next_at: row.try_get("next_at")?,
         finished_at: row.try_get("finished_at")?,
         last,
     })
+}
+
+fn state_of(row: &Row) -> Result<State, StoreError> {
+    let state: &str = row.try_get("state")?;
+    State::named(state).ok_or_else(|| strange(format!("{state} is no state of a delivery")))
 }
 
 fn attempt(row: &Row) -> Result<Attempt, StoreError> {

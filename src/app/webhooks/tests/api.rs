@@ -64,6 +64,45 @@ async fn what_leads_inside_is_not_registered() {
 }
 
 #[tokio::test]
+async fn a_published_secret_signs_for_the_demonstration_alone() {
+    let stage = stage(config(), async |_, _| ok().await);
+    let own = stage.endpoint("http://r2.demo.invalid/mine", "*").await;
+    for _ in 0..2 {
+        let demo = stage.post("/webhooks/demo", json!({"receivers": 3, "latency_ms": 0})).await;
+        assert_eq!(demo.status, Status::ACCEPTED, "{}", demo.text());
+    }
+    let endpoints = stage.webhooks.store().endpoints().await.expect("a store");
+    assert_eq!((endpoints.len(), &endpoints[0]), (4, &own), "and what was somebody's own is so still");
+    let real = json!({"url": "http://93.184.215.14/"});
+    for endpoint in &endpoints {
+        let answer = stage.send(Method::PATCH, &format!("/webhooks/endpoints/{}", endpoint.id), real.clone()).await;
+        let expected = if *endpoint == own { Status::OK } else { Status::UNPROCESSABLE_CONTENT };
+        assert_eq!(answer.status, expected, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_looked_up_now_is_not_refused_for_good() {
+    let mut config = config();
+    config.lookups_max = 0;
+    let stage = stage(config, async |_, _| ok().await);
+    let named = json!({"url": "http://hooks.example.com/", "events": ["*"]});
+    let busy = stage.post("/webhooks/endpoints", named).await;
+    check(&busy, 503, "too_many_lookups");
+    assert_eq!(busy.field("retry-after"), Some("5"));
+}
+
+#[tokio::test]
+async fn a_secret_is_rotated_as_often_as_there_is_room_for_those_before() {
+    let stage = stage(config(), async |_, _| ok().await);
+    let place = format!("/webhooks/endpoints/{}/rotate", stage.endpoint("http://a.example/", "*").await.id);
+    for _ in 0..domain::PREVIOUS_MAX {
+        assert_eq!(stage.post(&place, json!({})).await.status, Status::OK);
+    }
+    check(&stage.post(&place, json!({})).await, 409, "rotated_too_often");
+}
+
+#[tokio::test]
 async fn an_event_under_a_key_is_taken_once() {
     let stage = stage(config(), async |_, _| ok().await);
     stage.endpoint("http://a.example/", "*").await;

@@ -197,15 +197,26 @@ async fn a_receiver_that_hangs_holds_its_worker_for_fifteen_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_end_is_not_read_to_its_end() {
-    let stage = stage(config(), async |_, _| {
-        let (sender, body) = crate::http::Body::channel(1);
-        tokio::spawn(async move { while sender.send(vec![b'x'; 16 * 1024]).await.is_ok() {} });
-        Response::text(body)
+    let pieces = Arc::new(AtomicUsize::new(0));
+    let sent = Arc::clone(&pieces);
+    let stage = stage(config(), move |_, _| {
+        let sent = Arc::clone(&sent);
+        async move {
+            let (sender, body) = crate::http::Body::channel(1);
+            tokio::spawn(async move {
+                while sender.send(vec![b'x'; 16 * 1024]).await.is_ok() {
+                    sent.fetch_add(1, Relaxed);
+                }
+            });
+            Response::text(body)
+        }
     });
     stage.endpoint("http://a.example/", "*").await;
     let event = stage.event("a").await;
     let took = stage.done().await;
     assert!(took < 600 * MS, "{took:?}");
+    let taken = pieces.load(Relaxed) * 16 * 1024;
+    assert!((64 * 1024..512 * 1024).contains(&taken), "{taken}: 64 KiB, and what is on its way");
     assert_eq!(stage.deliveries(&event).await[0]["state"], "delivered", "the status is the answer");
 }
 
@@ -290,7 +301,67 @@ async fn the_second_signal_waits_for_nobody() {
     assert!(begun.elapsed() < 10 * MS);
 }
 
-/// A network in which the name is public when it is registered, and this machine from then on.
+#[tokio::test(start_paused = true)]
+async fn one_that_never_answers_keeps_no_event_from_the_others() {
+    let stage = stage(config(), async |host: String, _| {
+        if host == "dead.example" {
+            std::future::pending::<()>().await;
+        }
+        answered(200)
+    });
+    let dead = stage.endpoint("http://dead.example/", "*").await;
+    stage.endpoint("http://up.example/", "*").await;
+    for _ in 0..1_500 {
+        stage.event("a").await;
+        sleep(MS).await;
+    }
+    sleep(1_000 * MS).await;
+    assert_eq!(stage.log.at("up.example").len(), 1_500);
+    let backlog = stage.webhooks.store().backlog().await.expect("a store");
+    assert_eq!(backlog.pending, stage.webhooks.config().store.pending_at_endpoint_max as u64);
+    let newest = stage.webhooks.store().deliveries(dead.id, 1).await.expect("a store").expect("an endpoint");
+    assert_eq!((newest[0].delivery.state, newest[0].delivery.tries), (domain::State::Failed, 0), "given up, untried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_not_asked_for_long_has_not_failed_for_long() {
+    let mut config = config();
+    let minutes = async |minutes: u64| sleep(Duration::from_secs(minutes * 60)).await;
+    (config.backoff.tries_max, config.failing_max) = (2, Duration::from_secs(30 * 60));
+    let stage = stage(config, async |_, _| answered(500));
+    let endpoint = stage.endpoint("http://a.example/", "*").await;
+    let disabled = async || stage.webhooks.store().endpoint(endpoint.id).await.expect("a store").expect("it").disabled;
+    stage.event("a").await;
+    stage.done().await;
+    minutes(40).await;
+    let event = stage.event("a").await;
+    stage.done().await;
+    assert_eq!(disabled().await, None, "so long after the last failure it begins anew");
+    assert_eq!(stage.deliveries(&event).await[0]["attempts"].as_array().map(Vec::len), Some(2), "with all its tries");
+    for _ in 0..4 {
+        minutes(9).await;
+        stage.event("a").await;
+        stage.done().await;
+    }
+    assert_eq!(disabled().await, Some(domain::Disabled::Failing), "one that fails all the time has");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_left_alone_is_told_of() {
+    let stage = stage(config(), async |_, _| answered(503));
+    stage.endpoint("http://down.example/", "*").await;
+    assert!(!stage.get("/webhooks").await.text().contains("down.example:80 is"));
+    for _ in 0..5 {
+        stage.event("a").await;
+    }
+    sleep(5_000 * MS).await;
+    let shown = stage.get("/webhooks").await;
+    assert!(shown.text().contains("down.example:80 is open, asked again in"), "{}", shown.text());
+    let (_, circuits, _) = stage.webhooks.watch();
+    assert_eq!((&*circuits[0].host, circuits[0].state), ("down.example:80", "open"));
+}
+
+/// A network in which the name leads to this machine: as one does that was public when it was registered.
 #[derive(Clone, Default)]
 struct Rebinding {
     asked: Arc<AtomicUsize>,
@@ -321,7 +392,7 @@ async fn a_name_that_leads_inside_by_now_is_not_dialled() {
     let event = stage.event("a").await;
     stage.done().await;
     let [delivery] = stage.deliveries(&event).await.try_into().expect("one");
-    assert_eq!(delivery["attempts"][0]["error"], "the host has an address that is not public");
+    assert_eq!(delivery["attempts"][0]["error"], "the host cannot be found, or is not public");
     assert_eq!((network.asked.load(Relaxed), network.dialled.load(Relaxed)), (3, 0), "looked up at each connection");
 }
 

@@ -142,11 +142,13 @@ impl Circuit {
         }
     }
 
-    /// Whether a new one would do as well: closed, and nothing has failed lately.
+    /// Whether a new one would do as well: closed, and nothing has failed lately; or open, and nobody has asked for so long since
+    /// it might have been probed that nothing is known of the peer any more.
     pub(super) fn is_at_rest(&mut self, now: Instant) -> bool {
         match &mut self.phase {
             Phase::Closed { failures_in_row, window } => *failures_in_row == 0 && window.calls(now).failed == 0,
-            Phase::Open { .. } | Phase::HalfOpen { .. } => false,
+            Phase::Open { until } => *until + self.config.open_max <= now,
+            Phase::HalfOpen { .. } => false,
         }
     }
 

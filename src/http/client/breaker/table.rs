@@ -77,6 +77,11 @@ impl<K: Hash + Eq + Clone> Breakers<K> {
         }
     }
 
+    /// Forgets those that are at rest: they go by themselves when there are many, and this is for who shows them.
+    pub fn forget(&self) {
+        lock(&self.0.table).by_key.retain(|_, kept| !kept.is_forgotten());
+    }
+
     /// How many are kept.
     pub fn len(&self) -> usize {
         lock(&self.0.table).by_key.len()
@@ -184,6 +189,18 @@ mod tests {
         assert!(!is_forgotten());
         advance(Duration::from_secs(30)).await;
         assert!(is_forgotten());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_one_that_nobody_asks_for_is_forgotten_in_the_end() {
+        let breakers = breakers(10);
+        fail(&breakers, "gone");
+        advance(Duration::from_secs(10 + 299)).await;
+        breakers.forget();
+        assert_eq!(breakers.len(), 1, "its peer may be probed, and is known to have failed");
+        advance(Duration::from_secs(1)).await;
+        breakers.forget();
+        assert!(breakers.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -134,7 +134,7 @@ pub(super) const FINISH: &str = "UPDATE webhook_deliveries
             THEN clock_timestamp() + $5::float8 * interval '1 second' END,
         finished_at = CASE WHEN state = 'pending' AND $4 = 'pending' THEN NULL
             ELSE coalesce(finished_at, clock_timestamp()) END
-    WHERE id = $1 AND fence = $2 AND lease_until IS NOT NULL";
+    WHERE id = $1 AND fence = $2 AND lease_until IS NOT NULL RETURNING state";
 
 pub(super) const ADD_ATTEMPT: &str = "INSERT INTO webhook_attempts (delivery_id, number, at, status, latency_ms, error)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
