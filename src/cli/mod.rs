@@ -28,6 +28,7 @@ mod ws;
 mod ws_bench;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,7 +68,7 @@ Exit codes:
   0  a clean end
   1  a failure, such as an address in use
   2  flags, variables or file are wrong
-  3  a shutdown that cut connections, at the drain deadline or by a signal";
+  3  a shutdown that cut connections or jobs, at the drain deadline or by a signal";
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
@@ -75,33 +76,24 @@ pub fn run() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
-    if let Some(matches) = matches.subcommand_matches("check") {
-        return check::run(matches);
+    match matches.subcommand() {
+        Some(("check", matches)) => check::run(matches),
+        Some(("ws", matches)) => ws::run(matches),
+        Some(("ws-bench", matches)) => ws_bench::run(matches),
+        Some(("service", matches)) => service::run(matches, &environment()),
+        Some(("migrate", matches)) => migrate::run(matches, &environment()),
+        Some(("worker", matches)) => worker::run(matches, &environment()),
+        Some((_, matches)) => act(matches),
+        // `serve` is what is meant when nothing is said.
+        None => act(&matches),
     }
-    if let Some(matches) = matches.subcommand_matches("ws") {
-        return ws::run(matches);
-    }
-    if let Some(matches) = matches.subcommand_matches("ws-bench") {
-        return ws_bench::run(matches);
-    }
-    let environment = std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .collect();
-    if let Some(matches) = matches.subcommand_matches("service") {
-        return service::run(matches, &environment);
-    }
-    if let Some(matches) = matches.subcommand_matches("migrate") {
-        return migrate::run(matches, &environment);
-    }
-    if let Some(matches) = matches.subcommand_matches("worker") {
-        return worker::run(matches, &environment);
-    }
-    // `serve` is what is meant when nothing is said.
-    let matches = matches.subcommand_matches("serve").unwrap_or(&matches);
-    match load(matches, &environment) {
-        Ok(effective) => act(matches, effective),
-        Err(complaints) => refuse(&complaints),
-    }
+}
+
+fn environment() -> HashMap<String, String> {
+    let lossy = |(name, value): (OsString, OsString)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    };
+    std::env::vars_os().map(lossy).collect()
 }
 
 /// The whole command line.
@@ -178,7 +170,12 @@ fn load(matches: &ArgMatches, environment: &HashMap<String, String>) -> Result<E
     Layers { file: path.as_deref().zip(text.as_deref()), environment, flags: matches }.load()
 }
 
-fn act(matches: &ArgMatches, effective: Effective) -> ExitCode {
+/// `serve`, or what is asked of its settings in its place.
+fn act(matches: &ArgMatches) -> ExitCode {
+    let effective = match load(matches, &environment()) {
+        Ok(effective) => effective,
+        Err(complaints) => return refuse(&complaints),
+    };
     tell_hints(&effective);
     if matches.get_flag("print-config") {
         return print(&effective.print());
