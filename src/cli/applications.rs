@@ -38,6 +38,7 @@ use firstbyte::http::middleware::order_line;
 use firstbyte::http::router::Routes;
 use firstbyte::http::server::Watched;
 use firstbyte::http::{Handler, Router};
+use firstbyte::net::Shutdown;
 
 pub use configs::shown;
 pub use failure::Failure;
@@ -55,6 +56,15 @@ pub fn migrations() -> Vec<Migration> {
 /// The jobs that every worker knows how to do.
 pub fn kinds(inventory: &Inventory, database: Option<Postgres>) -> Kinds {
     inventory::confirm_orders(queue::demo::kinds(Kinds::new(), database), inventory)
+}
+
+/// Has the process end when its workers do: one that works no more must not look as if it did.
+pub fn end_with(workers: &Workers, shutdown: &Shutdown) {
+    let (ended, shutdown) = (workers.ended(), shutdown.clone());
+    tokio::spawn(async move {
+        ended.await;
+        shutdown.begin();
+    });
 }
 
 /// The applications, with whatever each leans on.
@@ -193,6 +203,7 @@ impl Applications {
         let config = configs::workers(&self.settings);
         let start = || Workers::start(self.queue.clone(), self.kinds(), config, watched.shutdown.clone());
         let workers = (self.settings.job_workers > 0).then(start);
+        workers.iter().for_each(|workers| end_with(workers, &watched.shutdown));
         self.metrics.register(|registry| workers.iter().for_each(|workers| workers.register(registry)));
         let scheduler = Scheduler::start(self.schedules.clone(), SchedulerConfig::default(), watched.shutdown.clone());
         Work { workers, scheduler }

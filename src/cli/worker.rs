@@ -140,12 +140,7 @@ async fn work(concurrency: usize, mut settings: Settings) -> Result<Ended, Failu
     let schedules = Schedules::postgres(queue.clone(), database.clone());
     let scheduler = Scheduler::start(schedules, SchedulerConfig::default(), watched.shutdown.clone());
     let workers = Workers::start(queue.clone(), kinds, config, watched.shutdown.clone());
-    // A process that works no more ends, so that another one is started.
-    let (ended, shutdown) = (workers.ended(), watched.shutdown.clone());
-    tokio::spawn(async move {
-        ended.await;
-        shutdown.begin();
-    });
+    applications::end_with(&workers, &watched.shutdown);
     let metrics = Metrics::new(&watched, false);
     metrics.register(|registry| {
         database.register(registry);
