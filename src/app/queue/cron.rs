@@ -29,7 +29,7 @@
 //! of a build agree.
 //! Stricter: a range that runs backwards, a step on a single number, a step past its range, an empty item and a day that no month
 //! of the schedule has are refused, not guessed at. `L`, `W`, `#`, `?`, seconds and `@reboot` are not supported, and it is said so.
-//! Never: asks a clock; searches for longer than [`HORIZON_YEARS`].
+//! Never: asks a clock; searches for longer than `HORIZON_YEARS`.
 //! Invariants: a `Cron` has a next run within 40 years from anywhere, unless the calendar ends (9999).
 
 #[cfg(test)]

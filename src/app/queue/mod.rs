@@ -14,7 +14,7 @@
 //! Here are no routes: whoever wants work done later leans on this, as on the accounts.
 //!
 //! Never: promises what memory cannot keep: a queue in memory goes with its process.
-//! Limits: [`QueueConfig`], [`WorkersConfig`](workers::WorkersConfig), those of [`domain`].
+//! Limits: [`QueueConfig`], [`WorkersConfig`], those of [`domain`].
 
 pub mod backoff;
 mod bounds;
