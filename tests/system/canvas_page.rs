@@ -4,11 +4,8 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::chromium::Browser;
+use crate::chromium::{Browser, SCREENS};
 use crate::server::{Server, firstbyte, wait_for};
-
-/// A desk and a phone, each with light and dark.
-const SCREENS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")];
 
 /// Where on the window a pixel of the grid is.
 fn on_window(browser: &mut Browser, (x, y): (u8, u8)) -> (f64, f64) {

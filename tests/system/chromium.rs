@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 use crate::server::{Folder, SOON, wait_for};
 use crate::tools;
 
+/// A desk and a phone, each with light and dark.
+pub const SCREENS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")];
+
 pub struct Browser {
     child: Child,
     input: ChildStdin,
@@ -84,6 +87,33 @@ impl Browser {
     pub fn wait_until(&mut self, expression: &str) {
         // A page that gives way to the next one while it is asked has no answer.
         wait_for(expression, || (self.evaluate(expression).ok()? == true).then_some(()));
+    }
+
+    /// Fills the fields of the form whose action ends with `action`, and sends it.
+    pub fn submit(&mut self, action: &str, fields: &[(&str, &str)]) {
+        let form = format!("document.querySelector('form[action$=\"{action}\"]')");
+        for (name, value) in fields {
+            self.eval(&format!("void ({form}.elements[{name:?}].value = {})", json!(value)));
+        }
+        self.eval(&format!("void {form}.requestSubmit()"));
+    }
+
+    /// Waits until the page has `text` in it, as it is read.
+    pub fn shows(&mut self, text: &str) {
+        let text = json!(text);
+        self.wait_until(&format!("document.body !== null && document.body.innerText.includes({text})"));
+    }
+
+    /// Takes a picture of the page on each of [`SCREENS`], none of which it may be too wide for.
+    pub fn pictures(&mut self, name: &str) {
+        for (width, scheme) in SCREENS {
+            self.view(width, scheme);
+            let overflow = self.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            assert!(overflow.as_i64() <= Some(0), "{name} is {overflow} pixels too wide for {width}");
+            self.screenshot(&format!("{name}-{width}-{scheme}"));
+        }
+        let (width, scheme) = SCREENS[0];
+        self.view(width, scheme);
     }
 
     /// The value of an expression, or why the page gives none.

@@ -12,9 +12,6 @@ use crate::database::Database;
 use crate::server::{Server, wait_for};
 use crate::tools;
 
-/// A desk and a phone, each with light and dark.
-const SCREENS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")];
-
 /// A node on the database, with two workers.
 fn node(database: &Database) -> Server {
     Server::start(&["--job-workers", "2", "--database-url", database.url().expose()])
@@ -111,62 +108,39 @@ async fn a_database_that_is_away_is_told_in_time_with_when_to_come_again() {
     }
 }
 
-/// Fills the fields of a form and sends it.
-fn submit(browser: &mut Browser, action: &str, fields: &[(&str, &str)]) {
-    let form = format!("document.querySelector('form[action=\"{action}\"]')");
-    for (name, value) in fields {
-        browser.eval(&format!("void ({form}.elements[{name:?}].value = {value:?})"));
-    }
-    browser.eval(&format!("void {form}.requestSubmit()"));
-}
-
-fn shows(browser: &mut Browser, text: &str) {
-    browser.wait_until(&format!("document.body !== null && document.body.innerText.includes({text:?})"));
-}
-
-fn pictures(browser: &mut Browser, name: &str) {
-    for (width, scheme) in SCREENS {
-        browser.view(width, scheme);
-        let overflow = browser.eval("document.documentElement.scrollWidth - innerWidth");
-        assert!(overflow.as_i64() <= Some(0), "{name} is {overflow} pixels too wide for {width}");
-        browser.screenshot(&format!("{name}-{width}-{scheme}"));
-    }
-    browser.view(1280, "light");
-}
-
 #[test]
 fn the_page_hands_work_in_and_shows_how_it_fares() {
     let Some(mut browser) = Browser::start() else { return };
     let server = Server::start(&[]);
     browser.view(1280, "light");
     browser.open(&server.url("/jobs"));
-    shows(&mut browser, "There are none.");
+    browser.shows("There are none.");
     let long = [("kind", "sleep"), ("payload", "{\"ms\": 60000}"), ("tries_max", "3")];
-    submit(&mut browser, "/jobs/enqueue", &long);
+    browser.submit("/jobs/enqueue", &long);
     // The page of the job; it changes by itself.
-    shows(&mut browser, "running");
+    browser.shows("running");
     assert_ne!(browser.eval("location.pathname"), "/jobs");
     browser.eval("void document.querySelector('form[action$=\"/cancel\"]').requestSubmit()");
-    shows(&mut browser, "cancelled");
+    browser.shows("cancelled");
     browser.open(&server.url("/jobs"));
-    submit(&mut browser, "/jobs/enqueue", &[("kind", "fail"), ("payload", "{\"a\": \"<b>\"}"), ("tries_max", "1")]);
-    shows(&mut browser, "it fails each time");
-    pictures(&mut browser, "jobs-one");
+    browser.submit("/jobs/enqueue", &[("kind", "fail"), ("payload", "{\"a\": \"<b>\"}"), ("tries_max", "1")]);
+    browser.shows("it fails each time");
+    browser.pictures("jobs-one");
     browser.open(&server.url("/jobs"));
-    submit(&mut browser, "/jobs/enqueue", &[("kind", "echo"), ("delay_ms", "3600000")]);
-    shows(&mut browser, "scheduled");
+    browser.submit("/jobs/enqueue", &[("kind", "echo"), ("delay_ms", "3600000")]);
+    browser.shows("scheduled");
     browser.open(&server.url("/jobs"));
     let nightly = [("name", "nightly"), ("cron", "30 2 * * *"), ("zone", "Europe/Berlin"), ("kind", "echo")];
-    submit(&mut browser, "/jobs/schedules", &nightly);
-    shows(&mut browser, "nightly 30 2 * * *");
-    submit(&mut browser, "/jobs/schedules", &[("name", "odd"), ("cron", "0 0 30 2 *"), ("kind", "echo")]);
-    shows(&mut browser, "it would never run");
+    browser.submit("/jobs/schedules", &nightly);
+    browser.shows("nightly 30 2 * * *");
+    browser.submit("/jobs/schedules", &[("name", "odd"), ("cron", "0 0 30 2 *"), ("kind", "echo")]);
+    browser.shows("it would never run");
     browser.open(&server.url("/jobs"));
-    pictures(&mut browser, "jobs");
+    browser.pictures("jobs");
     browser.eval("void document.querySelector('a.dead').click()");
-    shows(&mut browser, "Retry the newest");
+    browser.shows("Retry the newest");
     browser.eval("void document.querySelector('form[action$=\"/discard\"]').requestSubmit()");
-    shows(&mut browser, "discarded");
+    browser.shows("discarded");
     // What a browser says of a page that was answered with an error status is no fault of the page.
     browser.complaints.retain(|complaint| !complaint.contains("Failed to load resource"));
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);

@@ -13,9 +13,6 @@ use firstbyte::http::{Handler, Method, Request, Response};
 use crate::chromium::Browser;
 use crate::sessions::{PASSWORD, accounts, application, login, serve, unthrottled};
 
-/// A desk and a phone, each with light and dark.
-const SCREENS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")];
-
 /// What came with a POST: the cookie, and where its page stands.
 type Posted = Arc<Mutex<Vec<(bool, String)>>>;
 
@@ -45,28 +42,6 @@ async fn stage() -> (SocketAddr, Posted) {
     (serve(watched), posted)
 }
 
-/// Fills the fields of a form and sends it.
-fn submit(browser: &mut Browser, action: &str, fields: &[(&str, &str)]) {
-    let form = format!("document.querySelector('form[action=\"/session/{action}\"]')");
-    for (name, value) in fields {
-        browser.eval(&format!("void ({form}.elements[{name:?}].value = {value:?})"));
-    }
-    browser.eval(&format!("void {form}.requestSubmit()"));
-}
-
-fn shows(browser: &mut Browser, text: &str) {
-    browser.wait_until(&format!("document.body !== null && document.body.innerText.includes({text:?})"));
-}
-
-fn pictures(browser: &mut Browser, name: &str) {
-    for (width, scheme) in SCREENS {
-        browser.view(width, scheme);
-        let is_too_wide = browser.eval("document.documentElement.scrollWidth > document.documentElement.clientWidth");
-        assert_eq!(is_too_wide, false, "{name} at {width}");
-        browser.screenshot(&format!("{name}-{width}-{scheme}"));
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forms_alone_log_in_and_out_and_everywhere_out() {
     let Some(mut browser) = Browser::start() else { return };
@@ -74,32 +49,32 @@ async fn forms_alone_log_in_and_out_and_everywhere_out() {
     for host in ["127.0.0.1", "localhost"] {
         browser.open(&format!("http://{host}:{}/session", addr.port()));
         if host == "127.0.0.1" {
-            pictures(&mut browser, "session-nobody");
+            browser.pictures("session-nobody");
         }
-        submit(&mut browser, "login", &[("name", "ada"), ("password", "difference-engine")]);
-        shows(&mut browser, "Name and password do not belong together.");
+        browser.submit("/session/login", &[("name", "ada"), ("password", "difference-engine")]);
+        browser.shows("Name and password do not belong together.");
         if host == "127.0.0.1" {
-            pictures(&mut browser, "session-refused");
+            browser.pictures("session-refused");
         }
-        submit(&mut browser, "login", &[("name", "ada"), ("password", PASSWORD)]);
-        shows(&mut browser, "You are ada");
+        browser.submit("/session/login", &[("name", "ada"), ("password", PASSWORD)]);
+        browser.shows("You are ada");
         assert_eq!(browser.eval("location.pathname"), "/session", "a reload sends no form again");
         assert_eq!(browser.eval("document.cookie"), "", "no script sees the cookie");
-        shows(&mut browser, "this one");
+        browser.shows("this one");
         if host == "127.0.0.1" {
-            shows(&mut browser, "Safari 20 on iPhone");
-            pictures(&mut browser, "session-ada");
+            browser.shows("Safari 20 on iPhone");
+            browser.pictures("session-ada");
             browser.eval("void document.querySelector('.devices form').requestSubmit()");
             browser.wait_until("document.querySelectorAll('.devices li').length === 2");
         }
-        submit(&mut browser, "logout-everywhere", &[]);
-        shows(&mut browser, "Log in");
+        browser.submit("/session/logout-everywhere", &[]);
+        browser.shows("Log in");
     }
-    submit(&mut browser, "register", &[("name", "grace"), ("password", "nanosecond-of-wire")]);
-    shows(&mut browser, "You are grace");
-    submit(&mut browser, "password", &[("current", "nanosecond-of-wire"), ("new", "short")]);
-    shows(&mut browser, "The new password has at least 8 bytes.");
-    submit(&mut browser, "password", &[("current", "nanosecond-of-wire"), ("new", "microsecond-of-wire")]);
+    browser.submit("/session/register", &[("name", "grace"), ("password", "nanosecond-of-wire")]);
+    browser.shows("You are grace");
+    browser.submit("/session/password", &[("current", "nanosecond-of-wire"), ("new", "short")]);
+    browser.shows("The new password has at least 8 bytes.");
+    browser.submit("/session/password", &[("current", "nanosecond-of-wire"), ("new", "microsecond-of-wire")]);
     browser.wait_until("document.querySelector('.notice') === null && document.querySelector('.who') !== null");
     // What a browser says of a page that was answered with an error status is no fault of the page.
     browser.complaints.retain(|complaint| !complaint.contains("Failed to load resource"));
@@ -111,8 +86,8 @@ async fn a_page_on_another_port_posts_with_the_cookie_and_fails() {
     let Some(mut browser) = Browser::start() else { return };
     let (addr, posted) = stage().await;
     browser.open(&format!("http://{addr}/session"));
-    submit(&mut browser, "login", &[("name", "ada"), ("password", PASSWORD)]);
-    shows(&mut browser, "You are ada");
+    browser.submit("/session/login", &[("name", "ada"), ("password", PASSWORD)]);
+    browser.shows("You are ada");
     for (action, fields) in [
         ("logout-everywhere", ""),
         ("password", "<input name=current value=analytical-engine><input name=new value=password-of-mallory>"),
@@ -126,10 +101,10 @@ async fn a_page_on_another_port_posts_with_the_cookie_and_fails() {
             ))
         });
         browser.open(&format!("http://{forged}/"));
-        shows(&mut browser, "HTTP-ACCESS-003");
+        browser.shows("HTTP-ACCESS-003");
         assert_eq!(*posted.lock().unwrap(), [(true, "same-site".to_owned())], "{action}: the cookie came along");
         browser.open(&format!("http://{addr}/session"));
-        shows(&mut browser, "You are ada");
+        browser.shows("You are ada");
     }
 }
 
@@ -139,7 +114,7 @@ async fn forms_are_ours_also_where_the_browser_tells_their_origin_alone() {
     let (addr, posted) = stage().await;
     // Off loopback and without TLS there is no Sec-Fetch-Site, and a page that said `no-referrer` would have no Origin either.
     browser.open(&format!("http://lan.example:{}/session", addr.port()));
-    submit(&mut browser, "login", &[("name", "ada"), ("password", "difference-engine")]);
-    shows(&mut browser, "Name and password do not belong together.");
+    browser.submit("/session/login", &[("name", "ada"), ("password", "difference-engine")]);
+    browser.shows("Name and password do not belong together.");
     assert_eq!(*posted.lock().unwrap(), [(false, String::new())]);
 }
