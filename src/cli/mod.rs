@@ -68,7 +68,7 @@ Exit codes:
   0  a clean end
   1  a failure, such as an address in use
   2  flags, variables or file are wrong
-  3  a shutdown that cut connections or jobs, at the drain deadline or by a signal";
+  3  a shutdown that cut connections or jobs, at its deadline or by a signal";
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
