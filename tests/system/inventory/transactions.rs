@@ -23,6 +23,12 @@ fn uuid(value: &Value) -> uuid::Uuid {
     id(value).parse().unwrap()
 }
 
+/// Locks the row of `product` until the transaction of `session` ends.
+async fn lock(session: &Session, product: &Value) {
+    const LOCK: &str = "SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE";
+    session.execute(LOCK, &[&uuid(product)]).await.unwrap();
+}
+
 /// Waits until a backend waits for a lock, and says which one. Asked by a session of its own: within a transaction it would be
 /// told the same again and again.
 async fn waiting(session: &Session, count: i64) -> i32 {
@@ -53,7 +59,7 @@ async fn a_connection_that_is_killed_in_the_middle_of_an_order_leaves_nothing_of
     let observer = database.session().await;
     let (first, last) = (client.product(json!({})).await, client.product(json!({})).await);
     session.batch_execute("BEGIN").await.unwrap();
-    session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&last)]).await.unwrap();
+    lock(&session, &last).await;
     let content = order(&[(&first, 1), (&last, 1)]);
     let place = || post("/orders", &content).with("Idempotency-Key", "killed");
     let placing = tokio::spawn({
@@ -81,7 +87,7 @@ async fn a_client_that_leaves_in_the_middle_of_an_order_leaves_nothing_of_it() {
     let observer = database.session().await;
     let (first, last) = (client.product(json!({})).await, client.product(json!({})).await);
     session.batch_execute("BEGIN").await.unwrap();
-    session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&last)]).await.unwrap();
+    lock(&session, &last).await;
     let request = post("/orders", &order(&[(&first, 1), (&last, 1)])).with("Idempotency-Key", "left");
     let placing = tokio::spawn({
         let client = client.clone();
@@ -106,13 +112,13 @@ async fn who_meets_a_deadlock_begins_again() {
     let observer = database.session().await;
     // Somebody who keeps no order: it has the last one, and wants the first. It waits for long before it looks.
     session.batch_execute("SET deadlock_timeout = '60s'; BEGIN").await.unwrap();
-    session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&last)]).await.unwrap();
+    lock(&session, &last).await;
     let placing = tokio::spawn({
         let (client, lines) = (client.clone(), [first.clone(), last.clone()]);
         async move { client.order(&[(&lines[0], 1), (&lines[1], 1)]).await }
     });
     waiting(&observer, 1).await;
-    session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&first)]).await.unwrap();
+    lock(&session, &first).await;
     session.batch_execute("UPDATE inventory_products SET stock = 5; COMMIT").await.unwrap();
     let answer = placing.await.unwrap();
     assert_eq!(answer.status.code(), 201, "{}", answer.text());
@@ -128,7 +134,7 @@ async fn a_statement_ends_with_the_time_of_its_request() {
     let config = InventoryConfig { timeout: Duration::from_millis(300), ..InventoryConfig::default() };
     let hasty = Client::with(config, Repositories::postgres(opened(&database).await));
     session.batch_execute("BEGIN").await.unwrap();
-    session.execute("SELECT id FROM inventory_products WHERE id = $1 FOR UPDATE", &[&uuid(&product)]).await.unwrap();
+    lock(&session, &product).await;
     let begun = Instant::now();
     let (status, code, _) = refused(&hasty.order(&[(&product, 1)]).await);
     assert_eq!(status, 503, "{code}");
